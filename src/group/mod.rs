@@ -1,0 +1,77 @@
+//! Groups: where a client's request is routed to, and the rules that go with it.
+
+use std::{collections::HashMap, sync::Arc};
+
+use crate::{
+    channel::Channel,
+    settings::{GroupSettings, Settings},
+    upstream::Upstreams,
+};
+
+pub(crate) type GroupId = i64;
+
+/// All groups and settings as they are in effect now: one immutable snapshot, swapped whole on a change.
+pub(crate) struct Snapshot {
+    pub(crate) settings: Settings,
+    pub(crate) by_name: HashMap<String, Arc<Group>>,
+    pub(crate) global_proxy_keys: ProxyKeys,
+}
+
+/// One group, ready to serve: stored texts are parsed, settings are effective.
+pub(crate) struct Group {
+    pub(crate) id: GroupId,
+    pub(crate) name: Arc<str>,
+    pub(crate) display_name: String,
+    pub(crate) channel: Channel,
+    pub(crate) kind: Kind,
+    pub(crate) settings: GroupSettings,
+    pub(crate) upstreams: Arc<Upstreams>,
+    pub(crate) test_model: String,
+    /// The group's own, or its channel's default.
+    pub(crate) validation_endpoint: String,
+    /// Top-level members of a JSON body to set, with the value's stored JSON text.
+    pub(crate) param_overrides: Vec<(String, Box<serde_json::value::RawValue>)>,
+    pub(crate) header_rules: Vec<HeaderRule>,
+    pub(crate) redirects: Redirects,
+    pub(crate) proxy_keys: ProxyKeys,
+}
+
+pub(crate) enum Kind {
+    /// Has upstreams and keys.
+    Standard,
+    /// Has members instead, in the order in which they were added; those of weight 0 are left out.
+    Aggregate(Vec<Member>),
+}
+
+pub(crate) struct Member {
+    pub(crate) group: Arc<Group>,
+    pub(crate) weight: u32,
+}
+
+/// Model names that are replaced on the way to the upstream.
+#[derive(Debug, Default)]
+pub(crate) struct Redirects {
+    /// Source to target, in the order in which they are stored.
+    pub(crate) rules: Vec<(String, String)>,
+    /// Only models that are a rule's source may be asked for.
+    pub(crate) strict: bool,
+}
+
+/// A header of the outgoing request that a group sets or removes.
+#[derive(Debug)]
+pub(crate) struct HeaderRule {
+    pub(crate) name: http::HeaderName,
+    pub(crate) action: HeaderAction,
+}
+
+#[derive(Debug)]
+pub(crate) enum HeaderAction {
+    Remove,
+    /// The value with its `${…}` variables still in it.
+    Set(String),
+}
+
+/// The set of credentials that open a group, held as digests.
+pub(crate) struct ProxyKeys {
+    digests: std::collections::HashSet<[u8; 32]>,
+}

@@ -1,0 +1,1 @@
+//! Which key serves the next request, and when a key is taken out of rotation or put back.

@@ -1,0 +1,29 @@
+//! GPT-Load: a transparent proxy for AI APIs. The rooms of the house, from the roof down; `ARCHITECTURE.md` is the map.
+#![forbid(unsafe_code)]
+
+pub mod cli;
+
+mod app;
+
+// Planes: they never import each other.
+mod api;
+mod proxy;
+
+// Living rooms: state that moves.
+mod keypool;
+mod request_log;
+
+// Rules, and the state they need in memory.
+mod group;
+
+mod channel;
+mod upstream;
+
+mod settings;
+
+// Ground.
+mod config;
+mod crypto;
+mod db;
+mod json;
+mod telemetry;
