@@ -1,1 +1,18 @@
-//! upstream.
+//! Where requests go: weighted addresses that rest while they are down, and pooled connections to them.
+
+mod address;
+mod balance;
+mod body;
+mod clients;
+mod connect;
+mod connection;
+mod error;
+mod options;
+
+pub(crate) use address::Address;
+pub(crate) use balance::{Upstreams, WeightedChoice};
+pub(crate) use body::{RequestBody, StreamedBody};
+pub(crate) use clients::{Answer, AnswerBody, Clients, Limits};
+pub(crate) use connect::EnvironmentProxy;
+pub(crate) use error::SendError;
+pub(crate) use options::ClientOptions;
