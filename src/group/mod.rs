@@ -8,6 +8,10 @@ use crate::{
     upstream::Upstreams,
 };
 
+mod key;
+
+pub(crate) use key::Key;
+
 pub(crate) type GroupId = i64;
 
 /// All groups and settings as they are in effect now: one immutable snapshot, swapped whole on a change.
