@@ -1,1 +1,41 @@
 //! The record of every request: from the hot path through a bounded buffer into the database.
+
+mod buffer;
+mod entry;
+#[cfg(test)]
+mod testing;
+
+use std::sync::Arc;
+
+pub(crate) use entry::{Entry, GroupName, Kind, body_text};
+
+use buffer::Buffer;
+
+/// Takes records from the data plane. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct RequestLog {
+    buffer: Arc<Buffer>,
+}
+
+impl RequestLog {
+    /// `workers`: how many threads submit, each under its own number.
+    pub(crate) fn new(workers: usize) -> Self {
+        Self { buffer: Arc::new(Buffer::new(workers)) }
+    }
+
+    /// Never waits, neither for the database nor for another worker. When too many entries wait already, this one is
+    /// dropped and counted.
+    pub(crate) fn submit(&self, worker: usize, entry: Entry) {
+        self.buffer.push(worker, entry);
+    }
+
+    /// Entries that are lost, because there were too many or because the database refused them.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.buffer.dropped()
+    }
+
+    /// Bodies that were left out of their entry, because too much waited.
+    pub(crate) fn bodies_dropped(&self) -> u64 {
+        self.buffer.bodies_dropped()
+    }
+}

@@ -1,0 +1,136 @@
+//! Where entries wait for the writer: one shard a worker, so that no two of them meet on a lock.
+
+use std::{
+    mem,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use super::Entry;
+
+/// Beyond these an entry, or only its body, is dropped and counted: the data plane is never slowed down for its log.
+const RECORDS_PENDING_MAX: usize = 100_000;
+const BODY_BYTES_PENDING_MAX: usize = 64 * 1024 * 1024;
+
+/// Room that an emptied shard starts with at most, so that a burst does not keep its memory.
+const SHARD_ROOM_MAX: usize = 4_096;
+
+pub(super) struct Buffer {
+    shards: Box<[Shard]>,
+    records_per_shard_max: usize,
+    body_bytes_per_shard_max: usize,
+    dropped: AtomicU64,
+    bodies_dropped: AtomicU64,
+}
+
+/// Aligned so that two workers do not share a cache line.
+#[repr(align(128))]
+#[derive(Default)]
+struct Shard(Mutex<Pending>);
+
+#[derive(Default)]
+struct Pending {
+    entries: Vec<Entry>,
+    body_bytes: usize,
+}
+
+impl Buffer {
+    pub(super) fn new(workers: usize) -> Self {
+        let shards = workers.max(1);
+        Self {
+            shards: (0..shards).map(|_| Shard::default()).collect(),
+            records_per_shard_max: RECORDS_PENDING_MAX / shards,
+            body_bytes_per_shard_max: BODY_BYTES_PENDING_MAX / shards,
+            dropped: AtomicU64::new(0),
+            bodies_dropped: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn push(&self, worker: usize, mut entry: Entry) {
+        let shard = &self.shards[worker % self.shards.len()];
+        let mut pending = shard.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if pending.entries.len() >= self.records_per_shard_max {
+            drop(pending);
+            self.count_dropped(1);
+            return;
+        }
+        if let Some(body) = &entry.request_body {
+            if pending.body_bytes + body.len() > self.body_bytes_per_shard_max {
+                entry.request_body = None;
+                self.bodies_dropped.fetch_add(1, Ordering::Relaxed);
+            } else {
+                pending.body_bytes += body.len();
+            }
+        }
+        pending.entries.push(entry);
+    }
+
+    /// Everything that waits, worker after worker.
+    pub(super) fn take(&self) -> impl Iterator<Item = Vec<Entry>> {
+        self.shards.iter().filter_map(|shard| {
+            let mut pending = shard.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if pending.entries.is_empty() {
+                return None;
+            }
+            pending.body_bytes = 0;
+            let room = pending.entries.len().min(SHARD_ROOM_MAX);
+            Some(mem::replace(&mut pending.entries, Vec::with_capacity(room)))
+        })
+    }
+
+    pub(super) fn count_dropped(&self, count: usize) {
+        self.dropped.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn bodies_dropped(&self) -> u64 {
+        self.bodies_dropped.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request_log::testing::entry;
+
+    #[test]
+    fn what_goes_in_comes_out_once() {
+        let buffer = Buffer::new(2);
+        buffer.push(0, entry(200));
+        buffer.push(1, entry(404));
+        buffer.push(3, entry(500));
+        let taken: Vec<u16> = buffer.take().flatten().map(|entry| entry.status).collect();
+        assert_eq!(taken, [200, 404, 500]);
+        assert_eq!(buffer.take().count(), 0);
+    }
+
+    #[test]
+    fn a_full_shard_sheds_and_counts() {
+        let mut buffer = Buffer::new(1);
+        buffer.records_per_shard_max = 2;
+        for status in [200, 201, 202] {
+            buffer.push(0, entry(status));
+        }
+        assert_eq!(buffer.dropped(), 1);
+        assert_eq!(buffer.take().flatten().count(), 2);
+        buffer.push(0, entry(203));
+        assert_eq!(buffer.dropped(), 1, "there is room again");
+    }
+
+    #[test]
+    fn bodies_give_way_before_entries_do() {
+        let mut buffer = Buffer::new(1);
+        buffer.body_bytes_per_shard_max = 10;
+        for body in ["12345678", "12345", "12"] {
+            buffer.push(0, Entry { request_body: Some(body.to_owned()), ..entry(200) });
+        }
+        let bodies: Vec<_> = buffer.take().flatten().map(|entry| entry.request_body).collect();
+        assert_eq!(bodies, [Some("12345678".to_owned()), None, Some("12".to_owned())]);
+        assert_eq!(buffer.bodies_dropped(), 1);
+    }
+}

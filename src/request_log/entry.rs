@@ -1,0 +1,144 @@
+//! One record of the request log, as the data plane fills it in: plain data, nothing formatted yet.
+
+use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::group::{GroupId, Key};
+
+/// What the columns of the original hold at most, in characters.
+pub(super) const NAME_CHARACTERS_MAX: usize = 255;
+pub(super) const ADDRESS_CHARACTERS_MAX: usize = 500;
+pub(super) const USER_AGENT_CHARACTERS_MAX: usize = 512;
+/// The original's limits of long texts are in bytes, as those of MySQL's `text` are.
+const REQUEST_BODY_BYTES_MAX: usize = 65_000;
+pub(super) const ERROR_MESSAGE_BYTES_MAX: usize = 60_000;
+
+/// One attempt, or the refusal of a request that never became one.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    /// The same for all attempts of one request, and told to the client.
+    pub(crate) request_id: Uuid,
+    /// Counted from 1; 0: the request was refused before the first.
+    pub(crate) attempt: u32,
+    pub(crate) kind: Kind,
+    pub(crate) ended_at: DateTime<Utc>,
+    /// Since the request came in, so it grows from attempt to attempt.
+    pub(crate) duration: Duration,
+    /// From the request to the first byte of the answer's body, likewise; `None`: there was none.
+    pub(crate) first_byte: Option<Duration>,
+    /// The part of the duration that was our own work.
+    pub(crate) overhead: Duration,
+    /// The group that served, which is the member where an aggregate was asked; `None`: there is no such group.
+    pub(crate) group: Option<GroupName>,
+    /// The aggregate that was asked, if one was.
+    pub(crate) parent: Option<GroupName>,
+    /// The key that was used; `None`: none was.
+    pub(crate) key: Option<Arc<Key>>,
+    pub(crate) model: String,
+    /// 499: the client left before the answer ended.
+    pub(crate) status: u16,
+    /// Empty: nothing went wrong, though the status may still be the upstream's refusal.
+    pub(crate) error_message: Cow<'static, str>,
+    pub(crate) source_ip: Option<IpAddr>,
+    /// Path and query as the client sent them, without its credential.
+    pub(crate) request_path: String,
+    pub(crate) user_agent: String,
+    /// Where the attempt went, without credentials; empty: nowhere.
+    pub(crate) upstream_addr: String,
+    pub(crate) is_stream: bool,
+    /// Made by [`body_text`], only where the group wants it.
+    pub(crate) request_body: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Another attempt followed.
+    Retry,
+    /// What the client got.
+    Final,
+}
+
+/// A group as it was called when the request came.
+#[derive(Debug, Clone)]
+pub(crate) struct GroupName {
+    pub(crate) id: GroupId,
+    pub(crate) name: Arc<str>,
+}
+
+/// Nobody is to blame for a client that leaves, so such a request is neither a success nor a failure in the figures.
+const STATUS_CLIENT_GONE: u16 = 499;
+
+impl Entry {
+    pub(crate) fn is_success(&self) -> bool {
+        self.error_message.is_empty() && self.status < 400
+    }
+
+    pub(super) fn is_aborted(&self) -> bool {
+        self.status == STATUS_CLIENT_GONE
+    }
+}
+
+/// The start of a request's body as the log keeps it.
+pub(crate) fn body_text(body: &[u8]) -> String {
+    // One character more than fits, so that a cut within it shows as a cut and not as a broken character.
+    let start = &body[..body.len().min(REQUEST_BODY_BYTES_MAX + 3)];
+    let mut text = storable(String::from_utf8_lossy(start).into_owned());
+    cut_bytes(&mut text, REQUEST_BODY_BYTES_MAX);
+    text
+}
+
+/// Without NUL, which PostgreSQL refuses and which ends a text for many a reader.
+pub(super) fn storable(mut text: String) -> String {
+    if memchr::memchr(0, text.as_bytes()).is_some() {
+        text.retain(|character| character != '\0');
+    }
+    text
+}
+
+pub(super) fn cut_bytes(text: &mut String, bytes_max: usize) {
+    if text.len() > bytes_max {
+        let end = (0..=bytes_max).rev().find(|index| text.is_char_boundary(*index)).unwrap_or(0);
+        text.truncate(end);
+    }
+}
+
+pub(super) fn cut_characters(text: &mut String, characters_max: usize) {
+    // There are never more characters than bytes, so most texts are not looked at.
+    if text.len() > characters_max
+        && let Some((end, _)) = text.char_indices().nth(characters_max)
+    {
+        text.truncate(end);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_cut_between_characters_and_loses_its_nul() {
+        assert_eq!(body_text(b"a\0b"), "ab");
+        assert_eq!(body_text(&[b'x', 0xff, b'y']), "x\u{fffd}y");
+        let long = format!("{}é-and-more", "x".repeat(REQUEST_BODY_BYTES_MAX - 1));
+        assert_eq!(body_text(long.as_bytes()), "x".repeat(REQUEST_BODY_BYTES_MAX - 1));
+        let whole = format!("{}é", "x".repeat(REQUEST_BODY_BYTES_MAX - 2));
+        assert_eq!(body_text(format!("{whole}😀").as_bytes()), whole);
+    }
+
+    #[test]
+    fn a_short_column_is_cut_by_characters() {
+        #[track_caller]
+        fn check(text: &str, characters_max: usize, expected: &str) {
+            let mut text = text.to_owned();
+            cut_characters(&mut text, characters_max);
+            assert_eq!(text, expected);
+        }
+        check("é€😀x", 3, "é€😀");
+        check("é€😀", 3, "é€😀");
+        check("abc", 2, "ab");
+        check("abc", 0, "");
+        check("", 0, "");
+    }
+}
