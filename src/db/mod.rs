@@ -1,1 +1,117 @@
-//! db.
+//! The database: one writer, a few readers, and the schema that we share with the original.
+
+mod error;
+mod schema;
+mod tables;
+mod timestamp;
+
+use std::{fs, io, path::Path, time::Duration};
+
+use sea_query::SqliteQueryBuilder;
+use sea_query_sqlx::{SqlxBinder, SqlxValues};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, Sqlite, SqlitePool, Transaction,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+pub(crate) use self::{
+    error::Error,
+    tables::{ApiKeys, GptLoadState, GroupHourlyStats, GroupSubGroups, Groups, RequestLogs, SystemSettings},
+    timestamp::Timestamp,
+};
+use crate::config::{DatabaseDsn, SqliteDsn};
+
+const READERS_MAX: u32 = 4;
+/// How long a connection waits for another program that holds the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A cheap handle on the open database.
+#[derive(Debug, Clone)]
+pub(crate) struct Database {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl Database {
+    /// Opens the file, creates it when it is missing, and brings its schema up to date.
+    pub(crate) async fn open(dsn: &DatabaseDsn) -> Result<Self, Error> {
+        let DatabaseDsn::Sqlite(dsn) = dsn;
+        create_private(&dsn.path).map_err(|error| Error::at(&dsn.path, "create", error))?;
+        let options = options(dsn);
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options.clone())
+            .await
+            .map_err(|error| Error::at(&dsn.path, "open", error))?;
+        let database = Self {
+            writer,
+            // Whatever is to be changed goes through the one writer, so that nobody ever finds the file locked.
+            readers: SqlitePoolOptions::new()
+                .max_connections(READERS_MAX)
+                .connect_lazy_with(options.pragma("query_only", "ON")),
+        };
+        schema::prepare(&database).await.map_err(|error| Error::at(&dsn.path, "prepare", error))?;
+        Ok(database)
+    }
+
+    /// For statements that only look.
+    pub(crate) fn readers(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    /// The one connection that writes. It is locked for writing from the start, so a transaction never fails half-way
+    /// because another one was faster.
+    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, Error> {
+        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// Leaves one complete file behind, without a journal beside it.
+    pub(crate) async fn close(self) {
+        self.readers.close().await;
+        if let Err(error) = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.writer).await {
+            tracing::warn!(%error, "Could not fold the journal into the database file: it is kept beside it");
+        }
+        self.writer.close().await;
+    }
+}
+
+/// Text and values of a statement, as `sqlx::query_with` takes them.
+pub(crate) fn build(statement: &impl SqlxBinder) -> (AssertSqlSafe<String>, SqlxValues) {
+    // Values are bound, never spliced into the text, so a built statement is safe by construction.
+    let (text, values) = statement.build_sqlx(SqliteQueryBuilder);
+    (AssertSqlSafe(text), values)
+}
+
+fn options(dsn: &SqliteDsn) -> SqliteConnectOptions {
+    let options = SqliteConnectOptions::new()
+        .filename(&dsn.path)
+        .busy_timeout(BUSY_TIMEOUT)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Normal)
+        // Files of the original may hold keys whose group is gone; enforcement would refuse to touch them.
+        .foreign_keys(false)
+        // Statements of bulk work are long, and a log is no place for them.
+        .disable_statement_logging();
+    // The operator's own options come last: they win.
+    dsn.pragmas.iter().fold(options, |options, (name, value)| options.pragma(name.to_ascii_lowercase(), value.clone()))
+}
+
+/// Creates the file, and the folders above it, for our user only: it holds keys.
+fn create_private(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::DirBuilder::new().recursive(true).mode(0o750).create(folder)?;
+    }
+    match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+//! The schema, and how a file that any version of the original wrote is brought up to it.
+//!
+//! There is no version number in the file: what is missing is found by looking. The texts are those that the original
+//! stores, down to the quotes, because it compares them at its own start and rebuilds a table that it finds different.
+
+use std::collections::HashSet;
+
+use sqlx::{AssertSqlSafe, Row, Sqlite, Transaction};
+
+use super::{Database, Error};
+use crate::crypto;
+
+/// Rows whose hash is filled in by one look at the table.
+const HASH_FILL_ROWS: i64 = 1_000;
+
+struct Table {
+    name: &'static str,
+    create: &'static str,
+    /// Columns of ours, behind those of the original; each may be NULL.
+    own_columns: &'static [(&'static str, &'static str)],
+    indexes: &'static [(&'static str, &'static str)],
+}
+
+const TABLES: &[Table] = &[
+    Table {
+        name: "system_settings",
+        create: "CREATE TABLE `system_settings` (`id` integer PRIMARY KEY AUTOINCREMENT,`setting_key` varchar(255) NOT NULL,`setting_value` text NOT NULL,`description` varchar(512),`created_at` datetime,`updated_at` datetime,CONSTRAINT `uni_system_settings_setting_key` UNIQUE (`setting_key`))",
+        own_columns: &[],
+        indexes: &[],
+    },
+    Table {
+        name: "groups",
+        create: "CREATE TABLE `groups` (`id` integer PRIMARY KEY AUTOINCREMENT,`name` varchar(255) NOT NULL,`display_name` varchar(255),`proxy_keys` text,`description` varchar(512),`group_type` varchar(50) DEFAULT \"standard\",`upstreams` JSON NOT NULL,`validation_endpoint` varchar(255),`channel_type` varchar(50) NOT NULL,`sort` integer DEFAULT 0,`test_model` varchar(255) NOT NULL,`param_overrides` JSON,`config` JSON,`header_rules` JSON,`model_redirect_rules` JSON,`model_redirect_strict` numeric DEFAULT false,`last_validated_at` datetime,`created_at` datetime,`updated_at` datetime,CONSTRAINT `uni_groups_name` UNIQUE (`name`))",
+        own_columns: &[],
+        indexes: &[],
+    },
+    Table {
+        name: "group_sub_groups",
+        create: "CREATE TABLE `group_sub_groups` (`id` integer PRIMARY KEY AUTOINCREMENT,`group_id` integer NOT NULL,`sub_group_id` integer NOT NULL,`weight` integer DEFAULT 0,`created_at` datetime,`updated_at` datetime)",
+        own_columns: &[],
+        indexes: &[(
+            "idx_group_sub",
+            "CREATE UNIQUE INDEX `idx_group_sub` ON `group_sub_groups`(`group_id`,`sub_group_id`)",
+        )],
+    },
+    Table {
+        name: "api_keys",
+        create: "CREATE TABLE `api_keys` (`id` integer PRIMARY KEY AUTOINCREMENT,`key_value` text NOT NULL,`key_hash` varchar(128),`group_id` integer NOT NULL,`status` varchar(50) NOT NULL DEFAULT \"active\",`notes` varchar(255) DEFAULT \"\",`request_count` integer NOT NULL DEFAULT 0,`failure_count` integer NOT NULL DEFAULT 0,`last_used_at` datetime,`created_at` datetime,`updated_at` datetime,CONSTRAINT `fk_groups_api_keys` FOREIGN KEY (`group_id`) REFERENCES `groups`(`id`))",
+        own_columns: &[],
+        indexes: &[
+            ("idx_api_keys_status", "CREATE INDEX `idx_api_keys_status` ON `api_keys`(`status`)"),
+            ("idx_api_keys_group_id", "CREATE INDEX `idx_api_keys_group_id` ON `api_keys`(`group_id`)"),
+            ("idx_api_keys_key_hash", "CREATE INDEX `idx_api_keys_key_hash` ON `api_keys`(`key_hash`)"),
+            (
+                "idx_api_keys_group_last_used_id",
+                "CREATE INDEX `idx_api_keys_group_last_used_id` ON `api_keys`(`group_id`,`last_used_at`,`id`)",
+            ),
+        ],
+    },
+    Table {
+        name: "request_logs",
+        create: "CREATE TABLE `request_logs` (`id` varchar(36),`timestamp` datetime NOT NULL,`group_id` integer NOT NULL,`group_name` varchar(255),`parent_group_id` integer,`parent_group_name` varchar(255),`key_value` text,`key_hash` varchar(128),`model` varchar(255),`is_success` numeric NOT NULL,`source_ip` varchar(64),`status_code` integer NOT NULL,`request_path` varchar(500),`duration` integer NOT NULL,`error_message` text,`user_agent` varchar(512),`request_type` varchar(20) NOT NULL DEFAULT \"final\",`upstream_addr` varchar(500),`is_stream` numeric NOT NULL,`request_body` text,PRIMARY KEY (`id`))",
+        own_columns: &[
+            ("request_id", "`request_id` varchar(36)"),
+            ("attempt", "`attempt` integer"),
+            ("first_byte_ms", "`first_byte_ms` integer"),
+            ("overhead_us", "`overhead_us` integer"),
+        ],
+        indexes: &[
+            (
+                "idx_request_logs_request_type",
+                "CREATE INDEX `idx_request_logs_request_type` ON `request_logs`(`request_type`)",
+            ),
+            ("idx_request_logs_model", "CREATE INDEX `idx_request_logs_model` ON `request_logs`(`model`)"),
+            ("idx_request_logs_key_hash", "CREATE INDEX `idx_request_logs_key_hash` ON `request_logs`(`key_hash`)"),
+            (
+                "idx_request_logs_parent_group_name",
+                "CREATE INDEX `idx_request_logs_parent_group_name` ON `request_logs`(`parent_group_name`)",
+            ),
+            (
+                "idx_request_logs_parent_group_id",
+                "CREATE INDEX `idx_request_logs_parent_group_id` ON `request_logs`(`parent_group_id`)",
+            ),
+            (
+                "idx_request_logs_group_name",
+                "CREATE INDEX `idx_request_logs_group_name` ON `request_logs`(`group_name`)",
+            ),
+            ("idx_request_logs_group_id", "CREATE INDEX `idx_request_logs_group_id` ON `request_logs`(`group_id`)"),
+            ("idx_request_logs_timestamp", "CREATE INDEX `idx_request_logs_timestamp` ON `request_logs`(`timestamp`)"),
+        ],
+    },
+    Table {
+        name: "group_hourly_stats",
+        create: "CREATE TABLE `group_hourly_stats` (`id` integer PRIMARY KEY AUTOINCREMENT,`time` datetime NOT NULL,`group_id` integer NOT NULL,`success_count` integer NOT NULL DEFAULT 0,`failure_count` integer NOT NULL DEFAULT 0,`created_at` datetime,`updated_at` datetime)",
+        own_columns: &[],
+        indexes: &[(
+            "idx_group_time",
+            "CREATE UNIQUE INDEX `idx_group_time` ON `group_hourly_stats`(`time`,`group_id`)",
+        )],
+    },
+    // Ours alone; the original does not look at it.
+    Table {
+        name: "gpt_load_state",
+        create: "CREATE TABLE `gpt_load_state` (`name` varchar(64) PRIMARY KEY,`value` text NOT NULL)",
+        own_columns: &[],
+        indexes: &[],
+    },
+];
+
+/// Unique indexes of old versions that forbid what is allowed today.
+const DROPPED_INDEXES: &[&str] = &["idx_group_key", "idx_api_keys_group_id_key_value"];
+
+/// Either the whole schema is in place afterwards, or the file is as it was.
+pub(super) async fn prepare(database: &Database) -> Result<(), Error> {
+    let mut transaction = database.begin().await?;
+    for index in DROPPED_INDEXES {
+        execute(&mut transaction, format!("DROP INDEX IF EXISTS `{index}`")).await?;
+    }
+    for table in TABLES {
+        extend(&mut transaction, table).await?;
+    }
+    drop_retries(&mut transaction).await?;
+    fill_hashes(&mut transaction).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+async fn extend(transaction: &mut Transaction<'static, Sqlite>, table: &Table) -> Result<(), Error> {
+    let mut present = column_names(transaction, table.name).await?;
+    if present.is_empty() {
+        execute(transaction, table.create).await?;
+        present.extend(columns(table.create).map(|(name, _)| name.to_owned()));
+    }
+    let own = table.own_columns.iter().copied();
+    for (name, definition) in columns(table.create).chain(own).filter(|(name, _)| !present.contains(*name)) {
+        tracing::info!("Adding column {name} to table {}", table.name);
+        execute(transaction, format!("ALTER TABLE `{}` ADD {definition}", table.name)).await?;
+    }
+    let indexes = index_names(transaction, table.name).await?;
+    for (_, create) in table.indexes.iter().filter(|(name, _)| !indexes.contains(*name)) {
+        execute(transaction, *create).await?;
+    }
+    Ok(())
+}
+
+/// A column of versions before 1.0.22 that must not be NULL and that nobody fills any more.
+async fn drop_retries(transaction: &mut Transaction<'static, Sqlite>) -> Result<(), Error> {
+    if column_names(transaction, "request_logs").await?.contains("retries") {
+        execute(transaction, "ALTER TABLE `request_logs` DROP COLUMN `retries`").await?;
+    }
+    Ok(())
+}
+
+/// Keys of versions before 1.1.0 have no hash; they were stored in clear, so it is the plain one.
+async fn fill_hashes(transaction: &mut Transaction<'static, Sqlite>) -> Result<(), Error> {
+    let mut last_id = i64::MIN;
+    loop {
+        // An empty key has an empty hash: it is complete as it is.
+        let keys: Vec<(i64, String)> = sqlx::query_as(
+            "SELECT `id`, `key_value` FROM `api_keys` \
+             WHERE `id` > ? AND (`key_hash` IS NULL OR `key_hash` = '') AND `key_value` <> '' ORDER BY `id` LIMIT ?",
+        )
+        .bind(last_id)
+        .bind(HASH_FILL_ROWS)
+        .fetch_all(&mut **transaction)
+        .await?;
+        let Some((id, _)) = keys.last() else {
+            return Ok(());
+        };
+        last_id = *id;
+        for (id, key) in &keys {
+            sqlx::query("UPDATE `api_keys` SET `key_hash` = ? WHERE `id` = ?")
+                .bind(hex::encode(crypto::digest(key)))
+                .bind(id)
+                .execute(&mut **transaction)
+                .await?;
+        }
+    }
+}
+
+/// Names and definitions of the columns in the text of a `CREATE TABLE`.
+fn columns(create: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let body = create.split_once('(').and_then(|(_, body)| body.strip_suffix(')')).unwrap_or_default();
+    let mut depth = 0_u32;
+    body.split(move |character| {
+        match character {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        character == ',' && depth == 0
+    })
+    .filter_map(|definition| {
+        let (name, _) = definition.strip_prefix('`')?.split_once('`')?;
+        Some((name, definition))
+    })
+}
+
+async fn column_names(transaction: &mut Transaction<'static, Sqlite>, table: &str) -> Result<HashSet<String>, Error> {
+    names(transaction, "SELECT `name` FROM pragma_table_info(?)", table).await
+}
+
+async fn index_names(transaction: &mut Transaction<'static, Sqlite>, table: &str) -> Result<HashSet<String>, Error> {
+    names(transaction, "SELECT `name` FROM pragma_index_list(?)", table).await
+}
+
+async fn names(
+    transaction: &mut Transaction<'static, Sqlite>,
+    query: &'static str,
+    table: &str,
+) -> Result<HashSet<String>, Error> {
+    let rows = sqlx::query(query).bind(table).fetch_all(&mut **transaction).await?;
+    rows.iter().map(|row| Ok(row.try_get::<String, _>(0)?.to_ascii_lowercase())).collect()
+}
+
+async fn execute(transaction: &mut Transaction<'static, Sqlite>, text: impl Into<String>) -> Result<(), Error> {
+    // Every text is made of constants of this file.
+    sqlx::query(AssertSqlSafe(text.into())).execute(&mut **transaction).await?;
+    Ok(())
+}

@@ -1,0 +1,80 @@
+//! Databases for tests: fresh ones, and files as versions of the original left them.
+
+use std::path::{Path, PathBuf};
+
+use sqlx::{
+    ConnectOptions, Connection,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode},
+};
+use tempfile::TempDir;
+
+use super::Database;
+use crate::config::{DatabaseDsn, SqliteDsn};
+
+/// A fresh database in a folder that goes away with the guard.
+pub(crate) async fn fresh() -> (TempDir, Database) {
+    let folder = TempDir::new().unwrap();
+    let database = Database::open(&dsn(&folder.path().join("gpt-load.db"))).await.unwrap();
+    (folder, database)
+}
+
+pub(crate) fn dsn(path: &Path) -> DatabaseDsn {
+    DatabaseDsn::Sqlite(SqliteDsn { path: path.to_owned(), pragmas: Vec::new() })
+}
+
+/// Runs statements on a file without any of our own start-up work.
+pub(crate) async fn write_file(path: &Path, statements: &'static str) {
+    let mut connection = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Delete)
+        .foreign_keys(false)
+        .connect()
+        .await
+        .unwrap();
+    sqlx::raw_sql(statements).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+/// A file of version 1.0.13 with groups, keys, logs and settings in it, opened by us.
+pub(crate) async fn upgraded_from_1_0_13() -> (TempDir, Database) {
+    let (folder, path) = file_of_1_0_13().await;
+    let database = Database::open(&dsn(&path)).await.unwrap();
+    (folder, database)
+}
+
+pub(crate) async fn file_of_1_0_13() -> (TempDir, PathBuf) {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("gpt-load.db");
+    write_file(&path, VERSION_1_0_13).await;
+    (folder, path)
+}
+
+/// Before `validation_endpoint`, `proxy_keys`, hashes, aggregate groups; with `retries`, and times of a zone at +08:00.
+const VERSION_1_0_13: &str = r#"
+CREATE TABLE `system_settings` (`id` integer PRIMARY KEY AUTOINCREMENT,`setting_key` varchar(255) NOT NULL,`setting_value` text NOT NULL,`description` varchar(512),`created_at` datetime,`updated_at` datetime,CONSTRAINT `uni_system_settings_setting_key` UNIQUE (`setting_key`));
+CREATE TABLE `groups` (`id` integer PRIMARY KEY AUTOINCREMENT,`name` varchar(255) NOT NULL,`display_name` varchar(255),`description` varchar(512),`upstreams` JSON NOT NULL,`channel_type` varchar(50) NOT NULL,`sort` integer DEFAULT 0,`test_model` varchar(255) NOT NULL,`param_overrides` JSON,`config` JSON,`last_validated_at` datetime,`created_at` datetime,`updated_at` datetime,CONSTRAINT `uni_groups_name` UNIQUE (`name`));
+CREATE TABLE `api_keys` (`id` integer PRIMARY KEY AUTOINCREMENT,`key_value` varchar(512) NOT NULL,`group_id` integer NOT NULL,`status` varchar(50) NOT NULL DEFAULT "active",`request_count` integer NOT NULL DEFAULT 0,`failure_count` integer NOT NULL DEFAULT 0,`last_used_at` datetime,`created_at` datetime,`updated_at` datetime,CONSTRAINT `fk_groups_api_keys` FOREIGN KEY (`group_id`) REFERENCES `groups`(`id`));
+CREATE UNIQUE INDEX `idx_group_key` ON `api_keys`(`key_value`,`group_id`);
+CREATE TABLE "request_logs"  (`id` varchar(36),`timestamp` datetime NOT NULL,`group_id` integer NOT NULL,`group_name` varchar(255),`key_value` varchar(512),`is_success` numeric NOT NULL,`source_ip` varchar(45),`status_code` integer NOT NULL,`request_path` varchar(500),`duration` integer NOT NULL,`error_message` text,`user_agent` varchar(512),`retries` integer NOT NULL,`upstream_addr` varchar(500),`is_stream` numeric NOT NULL,PRIMARY KEY (`id`));
+CREATE INDEX `idx_request_logs_timestamp` ON `request_logs`(`timestamp`);
+CREATE TABLE `group_hourly_stats` (`id` integer PRIMARY KEY AUTOINCREMENT,`time` datetime NOT NULL,`group_id` integer NOT NULL,`success_count` integer NOT NULL DEFAULT 0,`failure_count` integer NOT NULL DEFAULT 0,`created_at` datetime,`updated_at` datetime);
+CREATE UNIQUE INDEX `idx_group_time` ON `group_hourly_stats`(`time`,`group_id`);
+
+INSERT INTO system_settings VALUES
+    (1,'app_url','http://10.0.0.7:3001','config.app_url_desc','2025-07-01 09:00:00.123456789+08:00','2025-07-01 09:00:00.123456789+08:00'),
+    (2,'proxy_keys','sk-global','config.proxy_keys_desc','2025-07-01 09:00:00+08:00','2025-07-01 09:00:00+08:00'),
+    (3,'request_timeout','1e+06','config.request_timeout_desc','2025-07-01 09:00:00+08:00','2025-07-01 09:00:00+08:00'),
+    (4,'max_retries','5','config.max_retries_desc','2025-07-01 09:00:00+08:00','2025-07-01 09:00:00+08:00'),
+    (5,'of_a_later_version','whatever','',NULL,NULL);
+INSERT INTO groups VALUES
+    (1,'openai-main',NULL,NULL,'[{"url":"https://api.openai.com","weight":1}]','openai',10,'gpt-4.1-nano','null','{"max_retries":2}','2025-07-02 09:30:00.5+08:00','2025-07-01 09:00:00+08:00','2025-07-01 09:00:00+08:00'),
+    (2,'claude','Claude','second', '[ {"weight": 3, "url": "https://api.anthropic.com"} ]','anthropic',NULL,'claude-3-haiku',NULL,'null',NULL,NULL,NULL);
+INSERT INTO api_keys VALUES
+    (1,'sk-test-0001',1,'active',7,0,'2025-07-02 10:00:00+08:00','2025-07-01 09:00:00+08:00','2025-07-01 09:00:00+08:00'),
+    (2,'',1,'invalid',0,3,NULL,'2025-07-01 09:00:00+08:00','2025-07-01 09:00:00+08:00'),
+    (3,'sk-orphan',99,'active',0,0,NULL,NULL,NULL);
+INSERT INTO request_logs VALUES
+    ('0b9f6c1e-64c5-4b8e-9f0e-0c64c5a2b111','2025-07-02 10:00:00.25+08:00',1,'openai-main','sk-test-0001',1,'203.0.113.9',200,'/proxy/openai-main/v1/models',120,'','',0,'https://api.openai.com/v1/models',0);
+INSERT INTO group_hourly_stats VALUES (1,'2025-07-02 10:00:00+08:00',1,1,0,'2025-07-02 10:01:00+08:00','2025-07-02 10:01:00+08:00');
+"#;
