@@ -1,1 +1,48 @@
-//! json.
+//! JSON text that is read and edited in place: whatever a change does not name keeps its bytes.
+//!
+//! A tree that is parsed and written again changes key order, number spelling, escapes and white space, and with them
+//! what a model answers and what a prompt cache remembers. So a value is found by its position and its bytes are
+//! replaced. Nothing here recurses: a body may nest as deep as it likes.
+
+mod array;
+mod object;
+
+pub(crate) use array::{append, elements};
+pub(crate) use object::{edit, remove, top_level};
+
+/// The text that a JSON string stands for; `None` if this is not one string, or one with half a surrogate pair.
+pub(crate) fn string(value: &[u8]) -> Option<String> {
+    serde_json::from_slice(value).ok()
+}
+
+/// A text as a JSON string, quotes included.
+pub(crate) fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// Where `part` lies in `whole`. It must be a slice of it.
+fn position(whole: &[u8], part: &[u8]) -> std::ops::Range<usize> {
+    let start = part.as_ptr().addr() - whole.as_ptr().addr();
+    start..start + part.len()
+}
+
+fn is_white_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}
+
+/// The end of `text` once white space at its end is left out.
+fn trimmed_end(text: &[u8]) -> usize {
+    text.iter().rposition(|&byte| !is_white_space(byte)).map_or(0, |last| last + 1)
+}
+
+/// Puts `addition` before the closing bracket of an object or an array, behind a comma if there is something before it.
+fn insert_before_end(text: &mut Vec<u8>, addition: &str) {
+    let Some(closing_bracket) = trimmed_end(text).checked_sub(1) else { return };
+    let end = trimmed_end(&text[..closing_bracket]);
+    let is_empty = matches!(text[..end].last(), Some(b'{' | b'['));
+    let comma = if is_empty { "" } else { "," };
+    text.splice(end..end, comma.bytes().chain(addition.bytes()));
+}
+
+#[cfg(test)]
+mod tests;
