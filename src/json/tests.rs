@@ -28,7 +28,10 @@ fn names_are_compared_decoded_and_at_the_top_only() {
 #[test]
 fn every_repetition_is_replaced_and_the_last_is_read() {
     check_edit(r#"{"a":1,"b":2,"a":[3]}"#, &[("a", "9")], r#"{"a":9,"b":2,"a":9}"#);
-    assert_eq!(top_level(br#"{"a":1,"b":2,"a":[3]}"#, &["b", "a", "c"]).unwrap(), [Some(&b"2"[..]), Some(b"[3]"), None]);
+    assert_eq!(
+        top_level(br#"{"a":1,"b":2,"a":[3]}"#, &["b", "a", "c"]).unwrap(),
+        [Some(&b"2"[..]), Some(b"[3]"), None]
+    );
 }
 
 #[test]
@@ -46,7 +49,9 @@ fn of_two_changes_of_one_member_the_later_counts() {
 
 #[test]
 fn what_is_not_one_object_is_left_alone() {
-    for text in ["", "null", "[1]", "\"a\"", "{", "{}{}", "{\"a\":1,}", "\u{feff}{}", "{'a':1}", "{\"a\":01}", "{\"a\":\"\n\"}"] {
+    for text in
+        ["", "null", "[1]", "\"a\"", "{", "{}{}", "{\"a\":1,}", "\u{feff}{}", "{'a':1}", "{\"a\":01}", "{\"a\":\"\n\"}"]
+    {
         assert_eq!(edit(text.as_bytes(), &[("a", "1")]), None, "{text:?}");
         assert_eq!(top_level(text.as_bytes(), &["a"]), None, "{text:?}");
     }
