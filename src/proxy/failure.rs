@@ -1,0 +1,118 @@
+//! What we say when an answer is our own: a true status, words for the caller, and other words for the log.
+
+use std::{borrow::Cow, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+
+use super::relay::ResponseBody;
+use crate::{channel::Channel, upstream::SendError};
+
+/// A request that ends with an answer of ours. `outer` is for the caller and never names a key or an internal address;
+/// `inner` is for the log.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) status: StatusCode,
+    /// The original's error code, kept beside the shape that the channel's SDK expects.
+    pub(super) code: &'static str,
+    pub(super) outer: Cow<'static, str>,
+    pub(super) inner: String,
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl Failure {
+    pub(super) fn new(status: StatusCode, code: &'static str, outer: impl Into<Cow<'static, str>>) -> Self {
+        let outer = outer.into();
+        Self { status, code, inner: outer.clone().into_owned(), outer, retry_after: None }
+    }
+
+    pub(super) fn bad_request(outer: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", outer)
+    }
+
+    pub(super) fn unauthorized() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "Authentication failed: no valid proxy key was sent")
+    }
+
+    pub(super) fn unknown_group(name: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", format!("There is no group named '{name}'"))
+    }
+
+    pub(super) fn too_large(outer: String) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", outer)
+    }
+
+    pub(super) fn overloaded() -> Self {
+        Self {
+            retry_after: Some(Duration::from_secs(1)),
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "TOO_MANY_REQUESTS",
+                "Too many requests are in progress (MAX_CONCURRENT_REQUESTS): try again shortly",
+            )
+        }
+    }
+
+    pub(super) fn no_keys() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "NO_KEYS_AVAILABLE",
+            "No active API keys available for this group",
+        )
+    }
+
+    pub(super) fn no_members() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "NO_KEYS_AVAILABLE", "No available sub-groups")
+    }
+
+    pub(super) fn no_upstream(group: &str) -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "INTERNAL_SERVER_ERROR",
+            format!("The group '{group}' has no usable upstream: its configuration must be corrected"),
+        )
+    }
+
+    pub(super) fn deadline() -> Self {
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "UPSTREAM_ERROR", "The upstream did not answer in time")
+    }
+
+    /// The client's own body ended early or stalled: there is usually nobody left to hear this.
+    pub(super) fn client_body(inner: String) -> Self {
+        Self { inner, ..Self::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", "The request body could not be read") }
+    }
+
+    pub(super) fn from_send_error(error: &SendError) -> Self {
+        let inner = error.to_string();
+        match error {
+            SendError::ClientBody(_) => Self::client_body(inner),
+            SendError::Unsendable(_) => Self {
+                inner,
+                ..Self::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "INTERNAL_SERVER_ERROR",
+                    "The request cannot be sent with this group's configuration",
+                )
+            },
+            _ if error.is_timeout() => Self { inner, ..Self::deadline() },
+            _ => Self {
+                inner,
+                ..Self::new(StatusCode::BAD_GATEWAY, "UPSTREAM_ERROR", "The upstream could not be reached")
+            },
+        }
+    }
+
+    /// The answer in the shape that the channel's SDK raises its own exception from.
+    pub(super) fn answer(&self, channel: Channel, request_id: &str) -> Response<ResponseBody> {
+        let body = channel.error_body(self.status.as_u16(), self.code, &self.outer, request_id);
+        let mut response = Response::new(ResponseBody::whole(Bytes::from(body)));
+        *response.status_mut() = self.status;
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+        if let Some(retry_after) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
+        }
+        response
+    }
+}
