@@ -11,7 +11,7 @@ mod options;
 
 pub(crate) use address::Address;
 pub(crate) use balance::{Upstreams, WeightedChoice};
-pub(crate) use body::{RequestBody, StreamedBody};
+pub(crate) use body::{BoxError, RequestBody, StreamedBody};
 pub(crate) use clients::{Answer, AnswerBody, Clients, Limits};
 pub(crate) use connect::EnvironmentProxy;
 pub(crate) use error::SendError;

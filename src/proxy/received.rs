@@ -1,0 +1,294 @@
+//! The client's body: read into memory so that a retry can send it again, or, above a limit, streamed through once.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time::Sleep;
+
+use super::failure::Failure;
+use crate::upstream::{BoxError, RequestBody, StreamedBody};
+
+/// Bodies up to this size never count against the memory budget: they are what a server always has room for.
+const SMALL_BODY_BYTES: u64 = 64 * 1024;
+
+/// How much of clients' bodies may be where.
+pub(super) struct BodyLimits {
+    /// Of one body in memory; larger ones are streamed.
+    pub(super) buffer_bytes_max: u64,
+    /// Of one body at all; larger ones are refused.
+    pub(super) bytes_max: u64,
+    /// Longest silence of a client while its body is awaited.
+    pub(super) idle_timeout: Option<Duration>,
+    /// Of all bodies in memory together; beyond it they are streamed as well.
+    pub(super) memory: Arc<MemoryBudget>,
+}
+
+/// Bytes of request bodies that are held at this moment.
+pub(super) struct MemoryBudget {
+    used: AtomicU64,
+    bytes_max: u64,
+}
+
+/// Gives its bytes back when the request is over.
+pub(super) struct MemoryShare {
+    budget: Arc<MemoryBudget>,
+    bytes: u64,
+}
+
+pub(super) enum Received {
+    Empty,
+    Whole(Bytes, Option<MemoryShare>),
+    Streamed(Arc<OneWay>),
+}
+
+/// A body that can be sent once. It is shared, so that an attempt that failed before it touched the body leaves it for
+/// the next.
+pub(super) struct OneWay {
+    body: Mutex<Option<Pin<Box<Limited>>>>,
+    is_touched: AtomicBool,
+    size_hint: SizeHint,
+}
+
+impl MemoryBudget {
+    pub(super) fn new(bytes_max: u64) -> Self {
+        Self { used: AtomicU64::new(0), bytes_max }
+    }
+
+    fn take(self: &Arc<Self>, bytes: u64) -> Option<MemoryShare> {
+        let used = self.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let share = MemoryShare { budget: Arc::clone(self), bytes };
+        (used <= self.bytes_max).then_some(share)
+    }
+}
+
+impl Drop for MemoryShare {
+    fn drop(&mut self) {
+        self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+impl Received {
+    /// # Errors
+    /// 413 for a body that is announced as, or turns out, too large; 400 for one that ends early; 408 for one that
+    /// stalls.
+    pub(super) async fn read(body: Incoming, limits: &BodyLimits) -> Result<Self, Failure> {
+        if body.is_end_stream() {
+            return Ok(Self::Empty);
+        }
+        let size_hint = body.size_hint();
+        let announced = size_hint.exact();
+        if announced.is_some_and(|bytes| bytes > limits.bytes_max) {
+            return Err(too_large(limits.bytes_max));
+        }
+        let mut share = None;
+        let wanted = announced.unwrap_or(limits.buffer_bytes_max);
+        if wanted > SMALL_BODY_BYTES {
+            share = limits.memory.take(wanted);
+        }
+        let mut body = Limited::new(body, limits);
+        if announced.is_some_and(|bytes| bytes > limits.buffer_bytes_max)
+            || (share.is_none() && wanted > SMALL_BODY_BYTES)
+        {
+            return Ok(Self::Streamed(Arc::new(OneWay::new(body, size_hint))));
+        }
+        let mut whole = Gathered::default();
+        loop {
+            let Some(frame) = body.frame().await else { break };
+            let frame = frame.map_err(|error| refused(&error))?;
+            if let Ok(chunk) = frame.into_data() {
+                whole.push(chunk, announced);
+            }
+            if whole.len() > limits.buffer_bytes_max {
+                body.prefix = Some(whole.finish());
+                return Ok(Self::Streamed(Arc::new(OneWay::new(body, SizeHint::default()))));
+            }
+            if body.is_end_stream() {
+                break;
+            }
+        }
+        Ok(match whole.finish() {
+            bytes if bytes.is_empty() => Self::Empty,
+            bytes => Self::Whole(bytes, share),
+        })
+    }
+
+    pub(super) fn bytes(&self) -> Option<&Bytes> {
+        match self {
+            Self::Whole(bytes, _) => Some(bytes),
+            Self::Empty | Self::Streamed(_) => None,
+        }
+    }
+
+    /// Whether an attempt that comes now can send the whole body.
+    pub(super) fn is_complete(&self) -> bool {
+        match self {
+            Self::Empty | Self::Whole(..) => true,
+            Self::Streamed(body) => !body.is_touched.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The body for an attempt, where no rule changed it.
+    pub(super) fn request_body(&self) -> RequestBody {
+        match self {
+            Self::Empty => RequestBody::Empty,
+            Self::Whole(bytes, _) => RequestBody::Whole(bytes.clone()),
+            Self::Streamed(body) => RequestBody::Streamed(StreamedBody::new(Shared(Arc::clone(body)))),
+        }
+    }
+}
+
+/// Chunks put together; a body that came in one piece is not copied.
+#[derive(Default)]
+struct Gathered {
+    first: Option<Bytes>,
+    rest: BytesMut,
+}
+
+impl Gathered {
+    fn push(&mut self, chunk: Bytes, announced: Option<u64>) {
+        match self.first.take() {
+            None if self.rest.is_empty() => self.first = Some(chunk),
+            first => {
+                if self.rest.is_empty() {
+                    let announced = announced.and_then(|bytes| usize::try_from(bytes).ok());
+                    self.rest.reserve(announced.unwrap_or(2 * chunk.len()));
+                    self.rest.extend_from_slice(&first.unwrap_or_default());
+                }
+                self.rest.extend_from_slice(&chunk);
+            }
+        }
+    }
+
+    fn len(&self) -> u64 {
+        (self.first.as_ref().map_or(0, Bytes::len) + self.rest.len()) as u64
+    }
+
+    fn finish(&mut self) -> Bytes {
+        self.first.take().unwrap_or_else(|| std::mem::take(&mut self.rest).freeze())
+    }
+}
+
+fn too_large(bytes_max: u64) -> Failure {
+    Failure::too_large(format!("The request body is larger than the {bytes_max} bytes that are allowed"))
+}
+
+fn refused(error: &BoxError) -> Failure {
+    match error.downcast_ref::<Refused>() {
+        Some(Refused::TooLarge(bytes_max)) => too_large(*bytes_max),
+        Some(Refused::Stalled(timeout)) => Failure::new(
+            http::StatusCode::REQUEST_TIMEOUT,
+            "BAD_REQUEST",
+            format!("The request body stalled for {} seconds", timeout.as_secs()),
+        ),
+        None => Failure::client_body(error.to_string()),
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error("the request body is larger than {0} bytes")]
+    TooLarge(u64),
+    #[error("the client sent nothing for {0:?}")]
+    Stalled(Duration),
+}
+
+/// A client's body under its limits of size and silence.
+pub(super) struct Limited {
+    prefix: Option<Bytes>,
+    inner: Incoming,
+    left: u64,
+    bytes_max: u64,
+    idle_timeout: Option<Duration>,
+    idle: Option<Pin<Box<Sleep>>>,
+}
+
+impl Limited {
+    fn new(inner: Incoming, limits: &BodyLimits) -> Self {
+        Self {
+            prefix: None,
+            inner,
+            left: limits.bytes_max,
+            bytes_max: limits.bytes_max,
+            idle_timeout: limits.idle_timeout,
+            idle: None,
+        }
+    }
+}
+
+impl Body for Limited {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some(prefix) = self.prefix.take() {
+            return Poll::Ready(Some(Ok(Frame::data(prefix))));
+        }
+        let Poll::Ready(polled) = Pin::new(&mut self.inner).poll_frame(cx) else {
+            let Some(timeout) = self.idle_timeout else { return Poll::Pending };
+            let idle = self.idle.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+            ready!(idle.as_mut().poll(cx));
+            return Poll::Ready(Some(Err(Refused::Stalled(timeout).into())));
+        };
+        self.idle = None;
+        Poll::Ready(match polled {
+            Some(Ok(frame)) => {
+                let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+                match self.left.checked_sub(bytes) {
+                    Some(left) => {
+                        self.left = left;
+                        Some(Ok(frame))
+                    }
+                    None => Some(Err(Refused::TooLarge(self.bytes_max).into())),
+                }
+            }
+            Some(Err(error)) => Some(Err(error.into())),
+            None => None,
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.prefix.is_none() && self.inner.is_end_stream()
+    }
+}
+
+impl OneWay {
+    fn new(body: Limited, size_hint: SizeHint) -> Self {
+        Self { body: Mutex::new(Some(Box::pin(body))), is_touched: AtomicBool::new(false), size_hint }
+    }
+}
+
+struct Shared(Arc<OneWay>);
+
+impl Body for Shared {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.0.is_touched.store(true, Ordering::Relaxed);
+        let mut body = self.0.body.lock().unwrap_or_else(PoisonError::into_inner);
+        match body.as_mut() {
+            Some(body) => body.as_mut().poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let body = self.0.body.lock().unwrap_or_else(PoisonError::into_inner);
+        body.as_ref().is_none_or(|body| body.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint.clone()
+    }
+}
