@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use crate::{
     channel::Channel,
     settings::{GroupSettings, Settings},
-    upstream::Upstreams,
+    upstream::{ClientOptions, Upstreams, WeightedChoice},
 };
 
 mod key;
@@ -29,6 +29,8 @@ pub(crate) struct Group {
     pub(crate) channel: Channel,
     pub(crate) kind: Kind,
     pub(crate) settings: GroupSettings,
+    /// Of `settings`, what outbound connections are made with.
+    pub(crate) client: ClientOptions,
     pub(crate) upstreams: Arc<Upstreams>,
     pub(crate) test_model: String,
     /// The group's own, or its channel's default.
@@ -44,7 +46,13 @@ pub(crate) enum Kind {
     /// Has upstreams and keys.
     Standard,
     /// Has members instead, in the order in which they were added; those of weight 0 are left out.
-    Aggregate(Vec<Member>),
+    Aggregate(Members),
+}
+
+pub(crate) struct Members {
+    pub(crate) entries: Vec<Member>,
+    /// Over `entries`, by their weights; kept when the snapshot is made anew and the weights did not change.
+    pub(crate) choice: Arc<WeightedChoice>,
 }
 
 pub(crate) struct Member {
