@@ -1,6 +1,7 @@
-//! What tests and benchmarks share: a mock upstream that plays a script, and a client that sends exact bytes.
+//! What tests and benchmarks share: a mock upstream that plays a script, a client that sends exact bytes, a load generator.
 #![forbid(unsafe_code)]
 
+pub mod load;
 mod mock;
 mod raw;
 
