@@ -1,5 +1,13 @@
 //! Channels: the API formats that we speak. What differs between them is decided here, as pure rules.
 
+mod credentials;
+mod error_body;
+mod multipart;
+mod path;
+mod test_request;
+
+pub(crate) use test_request::TestRequest;
+
 /// An API format. A group speaks one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Channel {

@@ -4,10 +4,12 @@
 //! what a model answers and what a prompt cache remembers. So a value is found by its position and its bytes are
 //! replaced. Nothing here recurses: a body may nest as deep as it likes.
 
+use std::ops::Range;
+
 mod array;
 mod object;
 
-pub(crate) use array::{append, elements};
+pub(crate) use array::{append, edit_elements, elements};
 pub(crate) use object::{edit, remove, top_level};
 
 /// The text that a JSON string stands for; `None` if this is not one string, or one with half a surrogate pair.
@@ -20,8 +22,22 @@ pub(crate) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
+/// The text with each range replaced; the ranges are in order and do not overlap.
+pub(crate) fn splice<T: AsRef<[u8]>>(text: &[u8], changes: &[(Range<usize>, T)]) -> Vec<u8> {
+    let growth: usize = changes.iter().map(|(_, replacement)| replacement.as_ref().len()).sum();
+    let mut spliced = Vec::with_capacity(text.len() + growth);
+    let mut copied = 0;
+    for (range, replacement) in changes {
+        spliced.extend_from_slice(&text[copied..range.start]);
+        spliced.extend_from_slice(replacement.as_ref());
+        copied = range.end;
+    }
+    spliced.extend_from_slice(&text[copied..]);
+    spliced
+}
+
 /// Where `part` lies in `whole`. It must be a slice of it.
-fn position(whole: &[u8], part: &[u8]) -> std::ops::Range<usize> {
+fn position(whole: &[u8], part: &[u8]) -> Range<usize> {
     let start = part.as_ptr().addr() - whole.as_ptr().addr();
     start..start + part.len()
 }

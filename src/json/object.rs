@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{insert_before_end, position, quoted, trimmed_end};
+use super::{insert_before_end, position, quoted, splice, trimmed_end};
 
 /// The raw values of the wanted members, in the order of `wanted`. Of a repeated member the last counts.
 /// `None`: the text is not one JSON object.
@@ -22,16 +22,8 @@ pub(crate) fn top_level<'a>(text: &'a [u8], wanted: &[&str]) -> Option<Vec<Optio
 pub(crate) fn edit(text: &[u8], changes: &[(&str, &str)]) -> Option<Vec<u8>> {
     let names: Vec<&str> = changes.iter().map(|&(name, _)| name).collect();
     let found = occurrences(text, &names)?;
-    let growth: usize = changes.iter().map(|(name, value)| name.len() + value.len() + "\"\":,".len()).sum();
-    let mut edited = Vec::with_capacity(text.len() + growth);
-    let mut copied = 0;
-    for &(name, value) in &found {
-        let place = position(text, value);
-        edited.extend_from_slice(&text[copied..place.start]);
-        edited.extend_from_slice(changes[name].1.as_bytes());
-        copied = place.end;
-    }
-    edited.extend_from_slice(&text[copied..]);
+    let replacements: Vec<_> = found.iter().map(|&(name, value)| (position(text, value), changes[name].1)).collect();
+    let mut edited = splice(text, &replacements);
     for (index, (name, value)) in changes.iter().enumerate() {
         let is_set_again = names[index + 1..].contains(name);
         if !is_set_again && !found.iter().any(|&(name, _)| name == index) {
