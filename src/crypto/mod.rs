@@ -1,31 +1,23 @@
-//! Secrets: a type that does not print, and the encryption of stored keys.
+//! Secrets: a text that does not print, the encryption of stored keys, and the digests that credentials are compared by.
 
-/// A text that must never be printed: `Debug` shows a masked form, the memory is wiped when dropped.
-pub(crate) struct Secret(secrecy::SecretString);
+mod cipher;
+mod secret;
 
-impl Secret {
-    pub(crate) fn new(text: impl Into<Box<str>>) -> Self {
-        Self(secrecy::SecretString::from(text.into()))
-    }
-    /// The clear text. Every use is a place to review.
-    pub(crate) fn expose(&self) -> &str {
-        secrecy::ExposeSecret::expose_secret(&self.0)
-    }
-}
+pub(crate) use cipher::{Cipher, DecryptError};
+pub(crate) use secret::Secret;
 
-impl Clone for Secret {
-    fn clone(&self) -> Self {
-        Self::new(self.expose())
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("[secret]")
-    }
-}
-
-/// SHA-256, for comparing credentials without their length or text showing in the time it takes.
+/// SHA-256 of a credential. Comparing digests takes the same time wherever the texts differ.
 pub(crate) fn digest(text: &str) -> [u8; 32] {
-    <sha2::Sha256 as sha2::Digest>::digest(text).into()
+    use sha2::Digest as _;
+
+    sha2::Sha256::digest(text.as_bytes()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_digest_is_sha_256() {
+        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(hex::encode(super::digest("abc")), expected);
+    }
 }
