@@ -35,8 +35,8 @@ pub(crate) struct Group {
     pub(crate) test_model: String,
     /// The group's own, or its channel's default.
     pub(crate) validation_endpoint: String,
-    /// Top-level members of a JSON body to set, with the value's stored JSON text.
-    pub(crate) param_overrides: Vec<(String, Box<serde_json::value::RawValue>)>,
+    /// A JSON Merge Patch for JSON bodies; under a name that begins with a slash, one for the paths that end with it.
+    pub(crate) param_overrides: serde_json::Map<String, serde_json::Value>,
     pub(crate) header_rules: Vec<HeaderRule>,
     pub(crate) redirects: Redirects,
     pub(crate) proxy_keys: ProxyKeys,

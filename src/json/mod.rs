@@ -7,9 +7,11 @@
 use std::ops::Range;
 
 mod array;
+mod merge_patch;
 mod object;
 
 pub(crate) use array::{append, edit_elements, elements};
+pub(crate) use merge_patch::merge_patch;
 pub(crate) use object::{edit, remove, top_level};
 
 /// The text that a JSON string stands for; `None` if this is not one string, or one with half a surrogate pair.
