@@ -8,8 +8,10 @@ use crate::{
     upstream::{ClientOptions, Upstreams, WeightedChoice},
 };
 
+mod header_rules;
 mod key;
 
+pub(crate) use header_rules::{HeaderAction, HeaderRule, InvalidHeaderValue, Variables, apply_rules};
 pub(crate) use key::Key;
 
 pub(crate) type GroupId = i64;
@@ -69,18 +71,25 @@ pub(crate) struct Redirects {
     pub(crate) strict: bool,
 }
 
-/// A header of the outgoing request that a group sets or removes.
-#[derive(Debug)]
-pub(crate) struct HeaderRule {
-    pub(crate) name: http::HeaderName,
-    pub(crate) action: HeaderAction,
-}
+/// Strict mode does not serve this model.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ModelNotConfigured;
 
-#[derive(Debug)]
-pub(crate) enum HeaderAction {
-    Remove,
-    /// The value with its `${…}` variables still in it.
-    Set(String),
+impl Redirects {
+    /// The model that is asked for instead; `None`: the one that was named.
+    ///
+    /// # Errors
+    /// Where only configured models are served, and this is none of them.
+    pub(crate) fn target(&self, channel: Channel, model: &str) -> Result<Option<&str>, ModelNotConfigured> {
+        let bare = |name: &'_ str| name.strip_prefix("models/").unwrap_or(name).to_owned();
+        // Gemini's own listing calls a model `models/x`, its paths call it `x`.
+        let is_same = |source: &str| source == model || (channel == Channel::Gemini && bare(source) == bare(model));
+        match self.rules.iter().find(|(source, _)| is_same(source)) {
+            Some((_, target)) => Ok(Some(target)),
+            None if self.strict => Err(ModelNotConfigured),
+            None => Ok(None),
+        }
+    }
 }
 
 /// The set of credentials that open a group, held as digests.
