@@ -1,6 +1,20 @@
 //! The one table of settings that change without a restart, and their effective values.
 
+mod overrides;
+mod queries;
+mod status_codes;
+mod table;
+mod value;
+
 use std::time::Duration;
+
+pub(crate) use self::{
+    overrides::check_overrides,
+    queries::{load, load_from, save, seed, url_from_address},
+    status_codes::StatusCodes,
+    table::{Category, Setting, TABLE, overridable},
+    value::{Change, Value, validate},
+};
 
 /// Settings of the whole installation, as they are in effect now.
 #[derive(Debug, Clone)]
@@ -41,14 +55,45 @@ pub(crate) struct GroupSettings {
     pub(crate) enable_request_body_logging: bool,
 }
 
-/// A set of HTTP status codes, written like `400-403,405-999`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StatusCodes {
-    ranges: Vec<(u16, u16)>,
-}
-
-impl StatusCodes {
-    pub(crate) fn contains(&self, status: u16) -> bool {
-        self.ranges.iter().any(|&(from, to)| (from..=to).contains(&status))
+/// The defaults of the table.
+impl Default for Settings {
+    fn default() -> Self {
+        let mut settings = Self {
+            app_url: String::new(),
+            proxy_keys: String::new(),
+            request_log_retention_days: 0,
+            request_log_write_interval_minutes: 0,
+            group: GroupSettings {
+                request_timeout: Duration::ZERO,
+                connect_timeout: Duration::ZERO,
+                idle_conn_timeout: Duration::ZERO,
+                response_header_timeout: Duration::ZERO,
+                stream_idle_timeout: Duration::ZERO,
+                max_idle_conns: 0,
+                max_idle_conns_per_host: 0,
+                proxy_url: String::new(),
+                upstream_http2: false,
+                max_retries: 0,
+                blacklist_threshold: 0,
+                failover_status_codes: StatusCodes::none(),
+                key_validation_interval: Duration::ZERO,
+                key_validation_concurrency: 0,
+                key_validation_timeout: Duration::ZERO,
+                enable_request_body_logging: false,
+            },
+        };
+        for setting in TABLE {
+            setting.reset(&mut settings);
+        }
+        settings
     }
 }
+
+impl Default for GroupSettings {
+    fn default() -> Self {
+        Settings::default().group
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! What a group sets differently: checked when it is saved, read leniently when it is used.
+
+use serde_json::{Map, Value as Json};
+
+use super::{GroupSettings, Setting, table::Scope};
+
+/// The overrides as they are to be stored: without `null`s, whole numbers in plain form.
+///
+/// # Errors
+/// The text for the caller.
+pub(crate) fn check_overrides(wanted: &Map<String, Json>) -> Result<Map<String, Json>, String> {
+    let overridable = |key: &str| Setting::find(key).filter(|setting| setting.may_be_overridden());
+    if let Some(unknown) = wanted.keys().find(|key| overridable(key).is_none()) {
+        return Err(format!("unknown config field: '{unknown}'"));
+    }
+    wanted
+        .iter()
+        .filter(|(_, value)| !value.is_null())
+        .filter_map(|(key, value)| Some((key, value, overridable(key)?)))
+        .map(|(key, value, setting)| Ok((key.clone(), setting.parse_json(value)?.to_json())))
+        .collect()
+}
+
+impl GroupSettings {
+    /// The effective settings of a group, and what is wrong with its overrides. One that cannot be used is left out
+    /// alone, and the value of the installation stays in effect.
+    pub(crate) fn overridden_by(&self, overrides: &Map<String, Json>) -> (Self, Vec<String>) {
+        let mut effective = self.clone();
+        let mut problems = Vec::new();
+        for (key, value) in overrides.iter().filter(|(_, value)| !value.is_null()) {
+            // Of a later version, perhaps: not worth a word at each reload.
+            let Some(setting) = Setting::find(key) else { continue };
+            let Scope::GroupMayOverride(field) = &setting.scope else { continue };
+            let read = setting.parse_json(value).and_then(|value| field.write(&mut effective, &value));
+            problems.extend(read.err());
+        }
+        (effective, problems)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(value: Json) -> Map<String, Json> {
+        value.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn overrides_are_checked_and_stored_in_plain_form() {
+        let stored = check_overrides(&object(json!({
+            "max_retries": 2.0, "proxy_url": "", "upstream_http2": true, "connect_timeout": null, "request_timeout": 1e3,
+        })));
+        let expected = json!({"max_retries": 2, "proxy_url": "", "upstream_http2": true, "request_timeout": 1000});
+        assert_eq!(Json::Object(stored.unwrap()).to_string(), expected.to_string());
+    }
+
+    #[track_caller]
+    fn check_refusal(wanted: Json, expected: &str) {
+        assert_eq!(check_overrides(&object(wanted)).unwrap_err(), expected);
+    }
+
+    #[test]
+    fn wrong_overrides_are_refused() {
+        check_refusal(json!({"max_retries": "x", "colour": 1}), "unknown config field: 'colour'");
+        check_refusal(json!({"app_url": "http://x"}), "unknown config field: 'app_url'");
+        check_refusal(json!({"max_retries": 1.5}), "invalid value for max_retries: must be an integer");
+        check_refusal(json!({"request_timeout": 0}), "value for request_timeout (0) is below minimum value (1)");
+        check_refusal(
+            json!({"enable_request_body_logging": 1}),
+            "invalid type for enable_request_body_logging: expected a boolean, got float64",
+        );
+        check_refusal(
+            json!({"failover_status_codes": "abc"}),
+            r#"invalid value for failover_status_codes ("abc"): invalid status code: "abc""#,
+        );
+    }
+
+    #[test]
+    fn one_bad_override_does_not_take_the_others_along() {
+        let inherited = GroupSettings::default();
+        let overrides = json!({
+            "max_retries": 0, "request_timeout": "soon", "blacklist_threshold": null, "failover_status_codes": "5xx",
+            "proxy_url": "socks5://user:secret@proxy:1080", "of_a_later_version": [1],
+        });
+        let (effective, problems) = inherited.overridden_by(&object(overrides));
+        assert_eq!(effective.max_retries, 0);
+        assert_eq!(effective.request_timeout, inherited.request_timeout);
+        assert_eq!(effective.blacklist_threshold, inherited.blacklist_threshold);
+        assert_eq!(effective.failover_status_codes, inherited.failover_status_codes);
+        assert_eq!(effective.proxy_url, "socks5://user:secret@proxy:1080");
+        assert_eq!(problems.len(), 2, "{problems:?}");
+    }
+
+    #[test]
+    fn an_explicit_empty_text_is_an_override() {
+        let inherited = GroupSettings { proxy_url: "http://proxy:8080".into(), ..GroupSettings::default() };
+        let (effective, _) = inherited.overridden_by(&object(json!({"proxy_url": "", "failover_status_codes": ""})));
+        assert_eq!(effective.proxy_url, "");
+        assert!(!effective.failover_status_codes.contains(500));
+    }
+}

@@ -1,0 +1,135 @@
+//! Settings in the database: first values, reading, saving.
+
+use std::{collections::HashMap, net::Ipv6Addr};
+
+use rand::distr::{Alphanumeric, SampleString};
+use sea_query::{Expr, OnConflict, Query, SimpleExpr};
+use sqlx::{Sqlite, SqliteConnection, Transaction};
+
+use super::{Change, Setting, Settings, TABLE, Value};
+use crate::{
+    crypto::Secret,
+    db::{self, Database, SystemSettings, Timestamp},
+};
+
+const GENERATED_KEY_CHARACTERS: usize = 48;
+
+/// Writes a first value for each setting that the database does not have yet; what is there stays.
+pub(crate) async fn seed(
+    database: &Database,
+    host: &str,
+    port: u16,
+    initial_proxy_keys: Option<&Secret>,
+) -> Result<(), db::Error> {
+    let mut transaction = database.begin().await?;
+    let present = stored(&mut transaction).await?;
+    for setting in TABLE.iter().filter(|setting| !present.contains_key(setting.key)) {
+        let value = match setting.key {
+            "app_url" => Value::Text(url_from_address(host, port)),
+            // Never the management key: whoever may use the proxy would be an administrator.
+            "proxy_keys" => {
+                Value::Text(initial_proxy_keys.map_or_else(generate_proxy_key, |keys| keys.expose().to_owned()))
+            }
+            _ => setting.default(),
+        };
+        upsert(&mut transaction, setting, &value).await?;
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// The settings in effect: stored ones where they can be used, defaults elsewhere.
+pub(crate) async fn load(database: &Database) -> Result<Settings, db::Error> {
+    load_from(&mut *database.readers().acquire().await?).await
+}
+
+pub(crate) async fn load_from(connection: &mut SqliteConnection) -> Result<Settings, db::Error> {
+    let stored = stored(connection).await?;
+    let mut settings = Settings::default();
+    for setting in TABLE {
+        let Some(text) = stored.get(setting.key) else { continue };
+        let warning = match setting.parse_stored(text) {
+            Ok((value, warning)) => {
+                setting.write(&mut settings, &value).err().map(|reason| with_default(setting, &reason)).or(warning)
+            }
+            Err(reason) => Some(with_default(setting, &reason)),
+        };
+        if let Some(warning) = warning {
+            tracing::warn!(
+                setting.key = setting.key,
+                "The stored value of {} is not usable as it is: {warning}",
+                setting.key
+            );
+        }
+    }
+    Ok(settings)
+}
+
+fn with_default(setting: &Setting, reason: &str) -> String {
+    format!("{reason}; the default {:?} is in effect", setting.default().to_string())
+}
+
+/// Saves checked values, all or none.
+pub(crate) async fn save(database: &Database, changes: &[Change]) -> Result<(), db::Error> {
+    let mut transaction = database.begin().await?;
+    for (setting, value) in changes {
+        upsert(&mut transaction, setting, value).await?;
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// The address that clients can use where nothing else is configured.
+pub(crate) fn url_from_address(host: &str, port: u16) -> String {
+    let host = match host.trim_matches(['[', ']']) {
+        "" | "0.0.0.0" | "::" => "localhost".to_owned(),
+        host if host.parse::<Ipv6Addr>().is_ok() => format!("[{host}]"),
+        host => host.to_owned(),
+    };
+    format!("http://{host}:{port}")
+}
+
+fn generate_proxy_key() -> String {
+    format!("sk-{}", Alphanumeric.sample_string(&mut rand::rng(), GENERATED_KEY_CHARACTERS))
+}
+
+async fn stored(connection: &mut SqliteConnection) -> Result<HashMap<String, String>, db::Error> {
+    let (text, values) = db::build(
+        Query::select().columns([SystemSettings::SettingKey, SystemSettings::SettingValue]).from(SystemSettings::Table),
+    );
+    Ok(sqlx::query_as_with(text, values).fetch_all(connection).await?.into_iter().collect())
+}
+
+async fn upsert(
+    transaction: &mut Transaction<'static, Sqlite>,
+    setting: &Setting,
+    value: &Value,
+) -> Result<(), db::Error> {
+    let now = Timestamp::now();
+    let row: [SimpleExpr; 5] = [
+        Expr::value(setting.key),
+        Expr::value(value.to_string()),
+        Expr::value(setting.description_key()),
+        Expr::value(now),
+        Expr::value(now),
+    ];
+    let (text, values) = db::build(
+        Query::insert()
+            .into_table(SystemSettings::Table)
+            .columns([
+                SystemSettings::SettingKey,
+                SystemSettings::SettingValue,
+                SystemSettings::Description,
+                SystemSettings::CreatedAt,
+                SystemSettings::UpdatedAt,
+            ])
+            .values_panic(row)
+            .on_conflict(
+                OnConflict::column(SystemSettings::SettingKey)
+                    .update_columns([SystemSettings::SettingValue, SystemSettings::UpdatedAt])
+                    .to_owned(),
+            ),
+    );
+    sqlx::query_with(text, values).execute(&mut **transaction).await?;
+    Ok(())
+}
