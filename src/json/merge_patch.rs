@@ -12,6 +12,11 @@ pub(crate) fn merge_patch<'a>(
     text: &[u8],
     patch: impl IntoIterator<Item = (&'a str, &'a Value)>,
 ) -> Option<Vec<u8>> {
+    merge(text, &mut patch.into_iter())
+}
+
+/// One type of iterator at every depth, or the compiler would make a function for each.
+fn merge<'a>(text: &[u8], patch: &mut dyn Iterator<Item = (&'a str, &'a Value)>) -> Option<Vec<u8>> {
     let mut merged: Option<Vec<u8>> = None;
     for (name, change) in patch {
         let current = merged.as_deref().unwrap_or(text);
@@ -19,7 +24,7 @@ pub(crate) fn merge_patch<'a>(
             Value::Null => remove(current, name)?,
             Value::Object(members) => {
                 let present = top_level(current, &[name])?[0].filter(|value| value.starts_with(b"{"));
-                let inner = merge_patch(present.unwrap_or(b"{}"), members.iter().map(|(k, v)| (k.as_str(), v)))?;
+                let inner = merge(present.unwrap_or(b"{}"), &mut members.iter().map(|(k, v)| (k.as_str(), v)))?;
                 edit(current, &[(name, std::str::from_utf8(&inner).ok()?)])?
             }
             value => edit(current, &[(name, &value.to_string())])?,
