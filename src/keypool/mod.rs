@@ -1,5 +1,161 @@
 //! Which key serves the next request, and when a key is taken out of rotation or put back.
+//!
+//! The pools in memory decide; the database follows a moment later. Only what the operator does by hand (add, delete,
+//! restore) is stored first and takes effect in memory after the commit.
 
+mod import;
+mod load;
 mod pool;
+mod queries;
+mod stored;
 
-pub(crate) use pool::Pool;
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Mutex, MutexGuard};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use self::{
+    import::{Added, KEYS_PER_CALL_MAX, KeysTextError, parse_keys},
+    load::OpenError,
+    pool::Pool,
+    queries::delete_of_group,
+    stored::{KeyStatus, ListFilter, StoredKey},
+};
+use crate::{
+    crypto::Cipher,
+    db::{self, Database},
+    group::{GroupId, Key},
+};
+
+/// How long a key's new state may be known in memory only.
+const STORE_INTERVAL: Duration = Duration::from_millis(300);
+/// Keys that one statement or one transaction deals with, so that none holds the database for long.
+const KEYS_PER_LOT: usize = 1_000;
+/// Tries to store what is left when the program stops.
+const LAST_STORE_TRIES: u32 = 3;
+
+/// The pools of all groups. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct KeyPools {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    database: Database,
+    cipher: Cipher,
+    pools: ArcSwap<HashMap<GroupId, Arc<Pool>>>,
+    /// Held while the stored state of keys and their pool change together, so that the two never cross.
+    turn: Mutex<()>,
+}
+
+impl KeyPools {
+    /// Reads all active keys.
+    ///
+    /// # Errors
+    /// Besides those of the database: when no stored key can be read with this `ENCRYPTION_KEY`.
+    pub(crate) async fn open(database: Database, cipher: Cipher) -> Result<Self, OpenError> {
+        let pools = load::load(&database, &cipher).await?;
+        let shared = Shared { database, cipher, pools: ArcSwap::from_pointee(pools), turn: Mutex::new(()) };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The pool of a group; `None`: it never had a key.
+    pub(crate) fn of(&self, group_id: GroupId) -> Option<Arc<Pool>> {
+        self.shared.pools.load().get(&group_id).cloned()
+    }
+
+    /// The pool of a group, made if there is none.
+    pub(crate) fn ensure(&self, group_id: GroupId) -> Arc<Pool> {
+        if let Some(pool) = self.of(group_id) {
+            return pool;
+        }
+        self.shared.pools.rcu(|pools| {
+            let mut pools = HashMap::clone(pools);
+            pools.entry(group_id).or_insert_with(|| Arc::new(Pool::new()));
+            pools
+        });
+        self.of(group_id).unwrap_or_else(|| Arc::new(Pool::new()))
+    }
+
+    /// Drops the pool of a group that was deleted together with its keys.
+    pub(crate) fn forget(&self, group_id: GroupId) {
+        self.shared.pools.rcu(|pools| {
+            let mut pools = HashMap::clone(pools);
+            pools.remove(&group_id);
+            pools
+        });
+    }
+
+    /// Stores what happened to keys, a moment after it happened, and the rest of it when told to stop.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let mut is_failing = false;
+        while stop.run_until_cancelled(tokio::time::sleep(STORE_INTERVAL)).await.is_some() {
+            match self.store_changes().await {
+                Ok(()) => is_failing = false,
+                Err(error) => {
+                    // Said once: the changes are kept and tried again until it works.
+                    if !is_failing {
+                        tracing::error!(%error, "Cannot store the state of keys; it is kept in memory");
+                    }
+                    is_failing = true;
+                }
+            }
+        }
+        for tries_left in (0..LAST_STORE_TRIES).rev() {
+            match self.store_changes().await {
+                Ok(()) => return,
+                Err(error) if tries_left == 0 => tracing::error!(%error, "The last changes of keys are lost"),
+                Err(_) => tokio::time::sleep(STORE_INTERVAL).await,
+            }
+        }
+    }
+
+    /// A key passed a test: it is stored as active without failures, and is in rotation. False: it was deleted
+    /// meanwhile.
+    pub(crate) async fn revive(&self, key: Arc<Key>) -> Result<bool, db::Error> {
+        let _turn = self.turn().await;
+        let mut transaction = self.shared.database.begin().await?;
+        let is_stored = queries::revive(&mut transaction, &[key.id]).await? > 0;
+        transaction.commit().await?;
+        if is_stored {
+            self.ensure(key.group_id).revive(key);
+        }
+        Ok(is_stored)
+    }
+
+    async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.shared.turn.lock().await
+    }
+
+    async fn store_changes(&self) -> Result<(), db::Error> {
+        let turn = self.turn().await;
+        self.store_changes_in(&turn).await
+    }
+
+    /// So that a statement that looks at the stored state finds the present one.
+    async fn store_changes_in(&self, _turn: &MutexGuard<'_, ()>) -> Result<(), db::Error> {
+        for pool in self.shared.pools.load_full().values() {
+            let changes: Vec<_> = pool.take_changes().into_iter().collect();
+            for (index, lot) in changes.chunks(KEYS_PER_LOT).enumerate() {
+                if let Err(error) = self.store_lot(lot).await {
+                    pool.keep_changes(changes[index * KEYS_PER_LOT..].iter().copied());
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn store_lot(&self, lot: &[(i64, pool::Change)]) -> Result<(), db::Error> {
+        let mut transaction = self.shared.database.begin().await?;
+        for (id, change) in lot {
+            queries::store_change(&mut transaction, *id, *change).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -84,8 +84,7 @@ impl Upstreams {
         let mut weights = Vec::new();
         for (position, entry) in stored.into_iter().enumerate() {
             let Some(weight) = u32::try_from(entry.weight).ok().filter(|&weight| weight > 0) else { continue };
-            let address =
-                Address::parse(&entry.url).map_err(|error| format!("upstream {}: {error}", position + 1))?;
+            let address = Address::parse(&entry.url).map_err(|error| format!("upstream {}: {error}", position + 1))?;
             entries.push(Upstream { address, rests_until_ms: AtomicU64::new(0), outages_in_a_row: AtomicU32::new(0) });
             weights.push(weight);
         }
@@ -109,16 +108,13 @@ impl Upstreams {
         }
         let awake = |index: usize| self.entries[index].rests_until_ms.load(Ordering::Relaxed) <= self.ms(now);
         let untried = |index: usize| !tried.contains(&index);
-        self.choice
-            .pick(|index| awake(index) && untried(index))
-            .or_else(|| self.choice.pick(awake))
-            .or_else(|| {
-                let soonest = |&index: &usize| self.entries[index].rests_until_ms.load(Ordering::Relaxed);
-                (0..self.entries.len())
-                    .filter(|&index| untried(index))
-                    .min_by_key(soonest)
-                    .or_else(|| (0..self.entries.len()).min_by_key(soonest))
-            })
+        self.choice.pick(|index| awake(index) && untried(index)).or_else(|| self.choice.pick(awake)).or_else(|| {
+            let soonest = |&index: &usize| self.entries[index].rests_until_ms.load(Ordering::Relaxed);
+            (0..self.entries.len())
+                .filter(|&index| untried(index))
+                .min_by_key(soonest)
+                .or_else(|| (0..self.entries.len()).min_by_key(soonest))
+        })
     }
 
     pub(crate) fn address(&self, index: usize) -> &Address {
@@ -198,8 +194,7 @@ mod tests {
 
     #[test]
     fn an_upstream_that_is_down_rests_longer_each_time_and_others_serve() {
-        let upstreams =
-            Upstreams::parse(r#"[{"url":"http://a","weight":1},{"url":"http://b","weight":1}]"#).unwrap();
+        let upstreams = Upstreams::parse(r#"[{"url":"http://a","weight":1},{"url":"http://b","weight":1}]"#).unwrap();
         let start = Instant::now();
         upstreams.failed(0, start);
         assert!((0..4).all(|_| upstreams.pick(&[], start) == Some(1)));
@@ -213,8 +208,7 @@ mod tests {
 
     #[test]
     fn when_all_rest_the_soonest_serves() {
-        let upstreams =
-            Upstreams::parse(r#"[{"url":"http://a","weight":1},{"url":"http://b","weight":1}]"#).unwrap();
+        let upstreams = Upstreams::parse(r#"[{"url":"http://a","weight":1},{"url":"http://b","weight":1}]"#).unwrap();
         let start = Instant::now();
         upstreams.failed(1, start);
         upstreams.failed(0, start + Duration::from_millis(200));

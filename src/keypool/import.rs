@@ -1,0 +1,167 @@
+//! Keys come in: read out of a pasted text, told apart from those that are there, stored, put into rotation.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use serde_json::Value;
+
+use super::{KEYS_PER_LOT, KeyPools, queries};
+use crate::{
+    crypto::Secret,
+    db,
+    group::{GroupId, Key},
+};
+
+/// Keys in one call that is answered when all is done.
+pub(crate) const KEYS_PER_CALL_MAX: usize = 5_000;
+
+/// Why a text gives no list of keys.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum KeysTextError {
+    #[error("no valid keys found in the input text")]
+    Empty,
+    #[error("the JSON list holds something that is not a text, at position {position}")]
+    NotOnlyTexts { position: usize },
+    #[error("batch size exceeds the limit of {KEYS_PER_CALL_MAX} keys, got {count}")]
+    TooMany { count: usize },
+}
+
+/// How an import ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Added {
+    pub(crate) added: usize,
+    /// Known to the group already, or repeated in the input.
+    pub(crate) ignored: usize,
+}
+
+/// The keys in a text, repeated ones included: either a JSON list of texts, or anything with white space, commas or
+/// semicolons in between. `keys_max` is [`KEYS_PER_CALL_MAX`] where the caller waits for the end.
+pub(crate) fn parse_keys(text: &str, keys_max: Option<usize>) -> Result<Vec<Secret>, KeysTextError> {
+    // A file saved by an editor may begin with a byte-order mark, which belongs to no key.
+    let text = text.trim_start_matches('\u{feff}').trim();
+    let keys = match serde_json::from_str::<Vec<Value>>(text) {
+        Ok(elements) => keys_of_list(&elements)?,
+        Err(_) => text.split([' ', '\t', '\n', '\u{c}', '\r', ',', ';']).filter_map(key_of).collect(),
+    };
+    match keys.len() {
+        0 => Err(KeysTextError::Empty),
+        count if keys_max.is_some_and(|keys_max| count > keys_max) => Err(KeysTextError::TooMany { count }),
+        _ => Ok(keys),
+    }
+}
+
+fn keys_of_list(elements: &[Value]) -> Result<Vec<Secret>, KeysTextError> {
+    let mut keys = Vec::new();
+    for (index, element) in elements.iter().enumerate() {
+        match element {
+            Value::String(text) => keys.extend(key_of(text)),
+            Value::Null => {}
+            _ => return Err(KeysTextError::NotOnlyTexts { position: index + 1 }),
+        }
+    }
+    Ok(keys)
+}
+
+fn key_of(item: &str) -> Option<Secret> {
+    let item = item.trim();
+    (!item.is_empty()).then(|| Secret::new(item))
+}
+
+impl KeyPools {
+    /// Adds keys that the group does not have yet, in lots: those of a finished lot are stored and in rotation, even
+    /// if a later one fails. `progress` hears how many texts are dealt with.
+    pub(crate) async fn add(
+        &self,
+        group_id: GroupId,
+        texts: &[Secret],
+        mut progress: impl FnMut(usize) + Send,
+    ) -> Result<Added, db::Error> {
+        let mut seen = HashSet::with_capacity(texts.len());
+        let mut added = 0;
+        for (index, lot) in texts.chunks(KEYS_PER_LOT).enumerate() {
+            let fresh: Vec<(String, &Secret)> =
+                self.hashes(lot).into_iter().zip(lot).filter(|(hash, _)| seen.insert(hash.clone())).collect();
+            added += self.add_lot(group_id, fresh).await?;
+            progress(index * KEYS_PER_LOT + lot.len());
+        }
+        Ok(Added { added, ignored: texts.len() - added })
+    }
+
+    /// Looks and inserts within one turn, so that two imports at once do not store the same key twice.
+    async fn add_lot(&self, group_id: GroupId, mut lot: Vec<(String, &Secret)>) -> Result<usize, db::Error> {
+        let _turn = self.turn().await;
+        let mut transaction = self.shared.database.begin().await?;
+        let hashes: Vec<String> = lot.iter().map(|(hash, _)| hash.clone()).collect();
+        let known: HashSet<String> =
+            queries::known_hashes(&mut transaction, group_id, &hashes).await?.into_iter().collect();
+        lot.retain(|(hash, _)| !known.contains(hash));
+        if lot.is_empty() {
+            return Ok(0);
+        }
+        let rows = lot.iter().map(|(hash, secret)| (self.shared.cipher.encrypt(secret.expose()), hash.clone()));
+        let ids: HashMap<String, i64> =
+            queries::insert(&mut transaction, group_id, rows).await?.into_iter().map(|(id, hash)| (hash, id)).collect();
+        transaction.commit().await?;
+        // Only now, so that no key serves that is not stored.
+        let mut keys: Vec<_> = lot
+            .iter()
+            .filter_map(|(hash, secret)| Some((*ids.get(hash)?, *secret)))
+            .map(|(id, secret)| (Arc::new(Key { id, group_id, secret: secret.clone() }), 0))
+            .collect();
+        keys.sort_unstable_by_key(|(key, _)| key.id);
+        let count = keys.len();
+        self.ensure(group_id).insert(keys);
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Result<&[&str], KeysTextError>) {
+        let keys = parse_keys(text, None);
+        let keys = keys.as_ref().map(|keys| keys.iter().map(Secret::expose).collect::<Vec<_>>());
+        assert_eq!(keys, expected.as_ref().map(|keys| keys.to_vec()), "{text}");
+    }
+
+    #[test]
+    fn separators_split_a_text() {
+        check("sk-1\nsk-2\r\n sk-3,sk-4;;sk-5\tsk-1\u{c}", Ok(&["sk-1", "sk-2", "sk-3", "sk-4", "sk-5", "sk-1"]));
+        check("\u{a0}sk\u{a0}1\u{3000}\nsk-2", Ok(&["sk\u{a0}1", "sk-2"]));
+        check(" \n,; ", Err(KeysTextError::Empty));
+    }
+
+    #[test]
+    fn a_json_list_keeps_separators_inside_its_keys() {
+        check(r#"["sk 1", " sk,2 ", null, ""]"#, Ok(&["sk 1", "sk,2"]));
+        check("[sk-1]", Ok(&["[sk-1]"]));
+    }
+
+    #[test]
+    fn a_list_without_keys_or_with_other_things_is_refused() {
+        check("[]", Err(KeysTextError::Empty));
+        check("[null]", Err(KeysTextError::Empty));
+        check(r#"["sk-1", 5, "sk-2"]"#, Err(KeysTextError::NotOnlyTexts { position: 2 }));
+        check(r#"[{"key": "sk-1"}]"#, Err(KeysTextError::NotOnlyTexts { position: 1 }));
+    }
+
+    #[test]
+    fn a_byte_order_mark_belongs_to_no_key() {
+        check("\u{feff}sk-1", Ok(&["sk-1"]));
+        check("\u{feff}[\"sk-1\"]", Ok(&["sk-1"]));
+    }
+
+    #[test]
+    fn more_keys_than_allowed_are_refused_with_their_number() {
+        let text = "k ".repeat(KEYS_PER_CALL_MAX + 1);
+        assert_eq!(
+            parse_keys(&text, Some(KEYS_PER_CALL_MAX)).unwrap_err().to_string(),
+            "batch size exceeds the limit of 5000 keys, got 5001"
+        );
+        assert_eq!(parse_keys(&text, None).unwrap().len(), KEYS_PER_CALL_MAX + 1);
+    }
+}

@@ -1,0 +1,198 @@
+//! Keys as the operator sees and handles them: listed, deleted, restored, annotated.
+
+use std::sync::Arc;
+
+use super::{KEYS_PER_LOT, KeyPools, queries};
+use crate::{
+    crypto::Secret,
+    db::{self, Timestamp},
+    group::{GroupId, Key},
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyStatus {
+    Active,
+    Invalid,
+}
+
+impl KeyStatus {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Invalid => "invalid",
+        }
+    }
+
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        [Self::Active, Self::Invalid].into_iter().find(|status| status.name() == name)
+    }
+}
+
+/// A row of the list of keys.
+#[derive(Debug)]
+pub(crate) struct StoredKey {
+    pub(crate) id: i64,
+    /// `None`: it cannot be decrypted.
+    pub(crate) secret: Option<Secret>,
+    pub(crate) hash: String,
+    pub(crate) group_id: GroupId,
+    /// As stored: a later version may know more of them.
+    pub(crate) status: String,
+    pub(crate) notes: String,
+    pub(crate) request_count: i64,
+    pub(crate) failure_count: i64,
+    pub(crate) last_used_at: Option<Timestamp>,
+    pub(crate) created_at: Option<Timestamp>,
+    pub(crate) updated_at: Option<Timestamp>,
+}
+
+/// Which keys of a group to list.
+#[derive(Debug)]
+pub(crate) struct ListFilter {
+    pub(crate) group_id: GroupId,
+    pub(crate) status: Option<KeyStatus>,
+    /// The whole text of a key.
+    pub(crate) text: Option<Secret>,
+}
+
+impl KeyPools {
+    /// A page of keys, those used last first, and how many there are in all.
+    pub(crate) async fn list(
+        &self,
+        filter: &ListFilter,
+        offset: u64,
+        limit: u64,
+    ) -> Result<(Vec<StoredKey>, u64), db::Error> {
+        self.store_changes().await?;
+        let hash = filter.text.as_ref().map(|text| self.shared.cipher.hash(text.expose()));
+        let readers = self.shared.database.readers();
+        let condition = queries::matching(filter.group_id, filter.status, hash);
+        let total = queries::count(readers, condition.clone()).await?;
+        let rows = queries::page(readers, condition, offset, limit).await?;
+        let keys = rows.into_iter().map(|row| StoredKey {
+            id: row.id,
+            secret: self.shared.cipher.decrypt(&row.key_value).ok(),
+            hash: row.key_hash.unwrap_or_default(),
+            group_id: row.group_id,
+            status: row.status,
+            notes: row.notes.unwrap_or_default(),
+            request_count: row.request_count,
+            failure_count: row.failure_count,
+            last_used_at: row.last_used_at,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        });
+        Ok((keys.collect(), total))
+    }
+
+    /// How many keys a group has, invalid ones included.
+    pub(crate) async fn count(&self, group_id: GroupId) -> Result<u64, db::Error> {
+        queries::count(self.shared.database.readers(), queries::matching(group_id, None, None)).await
+    }
+
+    /// Deletes keys by their texts. Returns how many there were. `progress` hears how many texts are dealt with.
+    pub(crate) async fn delete(
+        &self,
+        group_id: GroupId,
+        texts: &[Secret],
+        mut progress: impl FnMut(usize) + Send,
+    ) -> Result<u64, db::Error> {
+        let mut deleted = 0;
+        for (index, lot) in texts.chunks(KEYS_PER_LOT).enumerate() {
+            let _turn = self.turn().await;
+            let mut transaction = self.shared.database.begin().await?;
+            let ids = queries::delete_by_hash(&mut transaction, group_id, &self.hashes(lot)).await?;
+            transaction.commit().await?;
+            self.ensure(group_id).remove(&ids);
+            deleted += ids.len() as u64;
+            progress(index * KEYS_PER_LOT + lot.len());
+        }
+        Ok(deleted)
+    }
+
+    /// Puts invalid keys back into rotation by their texts. Returns how many were invalid.
+    pub(crate) async fn restore(&self, group_id: GroupId, texts: &[Secret]) -> Result<u64, db::Error> {
+        let mut restored = 0;
+        for lot in texts.chunks(KEYS_PER_LOT) {
+            let turn = self.turn().await;
+            self.store_changes_in(&turn).await?;
+            let mut transaction = self.shared.database.begin().await?;
+            let found = queries::find_invalid(&mut transaction, group_id, &self.hashes(lot)).await?;
+            restored += self.revive_found(transaction, group_id, found).await?;
+        }
+        Ok(restored)
+    }
+
+    /// Puts all invalid keys of a group back into rotation. Returns how many there were.
+    pub(crate) async fn restore_all_invalid(&self, group_id: GroupId) -> Result<u64, db::Error> {
+        let (mut restored, mut last_id) = (0, 0);
+        loop {
+            let turn = self.turn().await;
+            self.store_changes_in(&turn).await?;
+            let mut transaction = self.shared.database.begin().await?;
+            let invalid = Some(KeyStatus::Invalid);
+            let found = queries::lot(&mut transaction, group_id, invalid, last_id, KEYS_PER_LOT).await?;
+            let Some((id, _)) = found.last() else { return Ok(restored) };
+            last_id = *id;
+            restored += self.revive_found(transaction, group_id, found).await?;
+        }
+    }
+
+    /// Deletes all invalid keys of a group. Returns how many there were.
+    pub(crate) async fn clear_invalid(&self, group_id: GroupId) -> Result<u64, db::Error> {
+        self.clear(group_id, Some(KeyStatus::Invalid)).await
+    }
+
+    /// Deletes all keys of a group. Returns how many there were.
+    pub(crate) async fn clear_all(&self, group_id: GroupId) -> Result<u64, db::Error> {
+        self.clear(group_id, None).await
+    }
+
+    /// False: there is no such key.
+    pub(crate) async fn set_notes(&self, id: i64, notes: &str) -> Result<bool, db::Error> {
+        let mut transaction = self.shared.database.begin().await?;
+        let is_found = queries::set_notes(&mut transaction, id, notes).await?;
+        transaction.commit().await?;
+        Ok(is_found)
+    }
+
+    async fn clear(&self, group_id: GroupId, status: Option<KeyStatus>) -> Result<u64, db::Error> {
+        let (mut deleted, mut last_id) = (0, 0);
+        loop {
+            let turn = self.turn().await;
+            self.store_changes_in(&turn).await?;
+            let mut transaction = self.shared.database.begin().await?;
+            let found = queries::lot(&mut transaction, group_id, status, last_id, KEYS_PER_LOT).await?;
+            let Some((id, _)) = found.last() else { return Ok(deleted) };
+            last_id = *id;
+            let ids: Vec<i64> = found.iter().map(|(id, _)| *id).collect();
+            deleted += queries::delete_by_id(&mut transaction, &ids).await?;
+            transaction.commit().await?;
+            self.ensure(group_id).remove(&ids);
+        }
+    }
+
+    /// Keys that cannot be decrypted are stored as active, like the operator wants it, but stay out of the rotation.
+    async fn revive_found(
+        &self,
+        mut transaction: sqlx::Transaction<'static, sqlx::Sqlite>,
+        group_id: GroupId,
+        found: Vec<(i64, String)>,
+    ) -> Result<u64, db::Error> {
+        let ids: Vec<i64> = found.iter().map(|(id, _)| *id).collect();
+        let count = queries::revive(&mut transaction, &ids).await?;
+        transaction.commit().await?;
+        let pool = self.ensure(group_id);
+        for (id, stored) in found {
+            match self.shared.cipher.decrypt(&stored) {
+                Ok(secret) => pool.revive(Arc::new(Key { id, group_id, secret })),
+                Err(error) => tracing::warn!(key.id = id, %error, "Key {id} cannot be used"),
+            }
+        }
+        Ok(count)
+    }
+
+    pub(super) fn hashes(&self, texts: &[Secret]) -> Vec<String> {
+        texts.iter().map(|text| self.shared.cipher.hash(text.expose())).collect()
+    }
+}

@@ -1,0 +1,320 @@
+//! Pools and their database together.
+
+use std::time::Instant;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::{crypto::Secret, db::testing};
+
+const GROUP: GroupId = 1;
+
+struct House {
+    _folder: TempDir,
+    database: Database,
+    pools: KeyPools,
+}
+
+async fn house(cipher: Cipher) -> House {
+    let (folder, database) = testing::fresh().await;
+    let pools = KeyPools::open(database.clone(), cipher).await.unwrap();
+    House { _folder: folder, database, pools }
+}
+
+async fn house_with(count: usize) -> House {
+    let house = house(Cipher::new(None)).await;
+    house.pools.add(GROUP, &secrets(count), |_| {}).await.unwrap();
+    house
+}
+
+fn secrets(count: usize) -> Vec<Secret> {
+    (1..=count).map(|number| Secret::new(format!("sk-{number}"))).collect()
+}
+
+fn cipher(passphrase: &str) -> Cipher {
+    Cipher::new(Some(&Secret::new(passphrase)))
+}
+
+/// The next keys in their turn.
+fn picks(pools: &KeyPools, count: usize) -> Vec<String> {
+    let pool = pools.ensure(GROUP);
+    (0..count).filter_map(|_| Some(pool.pick(&[], Instant::now())?.secret.expose().to_owned())).collect()
+}
+
+impl House {
+    async fn execute(&self, statement: &'static str) {
+        let mut transaction = self.database.begin().await.unwrap();
+        sqlx::query(statement).execute(&mut *transaction).await.unwrap();
+        transaction.commit().await.unwrap();
+    }
+
+    async fn rows(&self) -> Vec<(String, String, i64)> {
+        sqlx::query_as("SELECT key_value, status, failure_count FROM api_keys ORDER BY id")
+            .fetch_all(self.database.readers())
+            .await
+            .unwrap()
+    }
+
+    /// What a start after this moment finds.
+    async fn reopened(&self, cipher: Cipher) -> Result<KeyPools, OpenError> {
+        KeyPools::open(self.database.clone(), cipher).await
+    }
+
+    fn fail(&self, id: i64, threshold: u32) -> bool {
+        let key = Key { id, group_id: GROUP, secret: Secret::new(format!("sk-{id}")) };
+        self.pools.ensure(GROUP).failed(&key, threshold)
+    }
+}
+
+#[tokio::test]
+async fn the_order_is_ascending_and_the_same_after_a_restart() {
+    let house = house_with(3).await;
+    assert_eq!(picks(&house.pools, 4), ["sk-1", "sk-2", "sk-3", "sk-1"]);
+    let reopened = house.reopened(Cipher::new(None)).await.unwrap();
+    assert_eq!(picks(&reopened, 4), ["sk-1", "sk-2", "sk-3", "sk-1"]);
+}
+
+#[tokio::test]
+async fn more_keys_than_one_piece_are_loaded_in_order() {
+    let house = house(Cipher::new(None)).await;
+    let count = 20_003;
+    house
+        .execute(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20003)
+             INSERT INTO api_keys (key_value, group_id) SELECT 'sk-' || i, 1 FROM n",
+        )
+        .await;
+    let reopened = house.reopened(Cipher::new(None)).await.unwrap();
+    let expected: Vec<String> = (1..=count).map(|number| format!("sk-{number}")).collect();
+    assert_eq!(picks(&reopened, count), expected);
+}
+
+#[tokio::test]
+async fn what_happened_to_keys_is_stored_and_loaded() {
+    let house = house_with(3).await;
+    assert!(house.fail(1, 1));
+    assert!(!house.fail(2, 2));
+    house.pools.store_changes().await.unwrap();
+    let expected = [("sk-1", "invalid", 1), ("sk-2", "active", 1), ("sk-3", "active", 0)];
+    assert_eq!(house.rows().await, expected.map(|(text, status, count)| (text.to_owned(), status.to_owned(), count)));
+    let reopened = house.reopened(Cipher::new(None)).await.unwrap();
+    assert_eq!(picks(&reopened, 2), ["sk-2", "sk-3"]);
+    let second = reopened.ensure(GROUP).pick(&[], Instant::now()).unwrap();
+    assert!(reopened.ensure(GROUP).failed(&second, 2), "failures are counted on after a restart");
+}
+
+#[tokio::test]
+async fn a_change_that_cannot_be_stored_is_kept_and_stored_later() {
+    let house = house_with(2).await;
+    house.fail(1, 1);
+    house.execute("ALTER TABLE api_keys RENAME TO elsewhere").await;
+    assert!(house.pools.store_changes().await.is_err());
+    house.execute("ALTER TABLE elsewhere RENAME TO api_keys").await;
+    house.pools.store_changes().await.unwrap();
+    assert_eq!(house.rows().await[0].1, "invalid");
+}
+
+#[tokio::test]
+async fn the_last_changes_are_stored_at_stop() {
+    let house = house_with(2).await;
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(house.pools.clone().run(stop.clone()));
+    house.fail(1, 1);
+    stop.cancel();
+    task.await.unwrap();
+    assert_eq!(house.rows().await[0].1, "invalid");
+}
+
+#[tokio::test]
+async fn a_key_is_added_once() {
+    let house = house_with(2).await;
+    let texts = ["sk-2", "sk-3", "sk-3", "sk-4"].map(Secret::new);
+    let added = house.pools.add(GROUP, &texts, |_| {}).await.unwrap();
+    assert_eq!(added, Added { added: 2, ignored: 2 });
+    assert_eq!(picks(&house.pools, 4), ["sk-1", "sk-2", "sk-3", "sk-4"]);
+    assert_eq!(house.pools.count(GROUP).await.unwrap(), 4);
+    let elsewhere = house.pools.add(2, &texts[..1], |_| {}).await.unwrap();
+    assert_eq!(elsewhere.added, 1, "another group may have the same key");
+}
+
+#[tokio::test]
+async fn two_imports_at_once_do_not_store_a_key_twice() {
+    let house = house(Cipher::new(None)).await;
+    let texts = secrets(2_500);
+    let (first, second) = tokio::join!(house.pools.add(GROUP, &texts, |_| {}), house.pools.add(GROUP, &texts, |_| {}),);
+    assert_eq!(first.unwrap().added + second.unwrap().added, 2_500);
+    assert_eq!(house.rows().await.len(), 2_500);
+    assert_eq!(house.pools.of(GROUP).unwrap().active_count(), 2_500);
+}
+
+#[tokio::test]
+async fn a_key_that_was_not_stored_does_not_serve() {
+    let house = house_with(1).await;
+    house
+        .execute(
+            "CREATE TRIGGER refuse BEFORE INSERT ON api_keys WHEN NEW.key_value = 'sk-3'
+             BEGIN SELECT RAISE(ABORT, 'no'); END",
+        )
+        .await;
+    assert!(house.pools.add(GROUP, &["sk-2", "sk-3"].map(Secret::new), |_| {}).await.is_err());
+    assert_eq!(picks(&house.pools, 2), ["sk-1", "sk-1"]);
+    assert_eq!(house.rows().await.len(), 1);
+}
+
+#[tokio::test]
+async fn progress_counts_every_text() {
+    let house = house_with(1_000).await;
+    let mut heard = Vec::new();
+    house.pools.add(GROUP, &secrets(2_100), |done| heard.push(done)).await.unwrap();
+    assert_eq!(heard, [1_000, 2_000, 2_100]);
+    heard.clear();
+    house.pools.delete(GROUP, &secrets(2_100), |done| heard.push(done)).await.unwrap();
+    assert_eq!(heard, [1_000, 2_000, 2_100]);
+}
+
+#[tokio::test]
+async fn deleted_keys_leave_rotation_and_database() {
+    let house = house_with(3).await;
+    let deleted = house.pools.delete(GROUP, &["sk-1", "sk-3", "sk-3", "sk-9"].map(Secret::new), |_| {}).await.unwrap();
+    assert_eq!(deleted, 2);
+    assert_eq!(picks(&house.pools, 2), ["sk-2", "sk-2"]);
+    assert_eq!(house.rows().await.len(), 1);
+}
+
+#[tokio::test]
+async fn keys_are_restored_by_their_texts_even_if_they_failed_a_moment_ago() {
+    let house = house_with(3).await;
+    assert!(house.fail(1, 1));
+    assert!(house.fail(2, 1));
+    let restored = house.pools.restore(GROUP, &["sk-1", "sk-3", "sk-9"].map(Secret::new)).await.unwrap();
+    assert_eq!(restored, 1, "sk-2 is not asked for, sk-3 is not invalid");
+    let mut active = picks(&house.pools, 2);
+    active.sort();
+    assert_eq!(active, ["sk-1", "sk-3"]);
+    house.pools.store_changes().await.unwrap();
+    assert_eq!(house.rows().await[0], ("sk-1".to_owned(), "active".to_owned(), 0));
+    assert_eq!(house.rows().await[1].1, "invalid");
+}
+
+#[tokio::test]
+async fn all_invalid_keys_are_restored_or_cleared() {
+    let house = house_with(2_100).await;
+    for id in 1..=2_050 {
+        house.fail(id, 1);
+    }
+    assert_eq!(house.pools.of(GROUP).unwrap().active_count(), 50);
+    assert_eq!(house.pools.restore_all_invalid(GROUP).await.unwrap(), 2_050);
+    assert_eq!(house.pools.of(GROUP).unwrap().active_count(), 2_100);
+    for id in 1..=2_050 {
+        house.fail(id, 1);
+    }
+    assert_eq!(house.pools.clear_invalid(GROUP).await.unwrap(), 2_050);
+    assert_eq!(house.pools.count(GROUP).await.unwrap(), 50);
+    assert_eq!(house.pools.clear_all(GROUP).await.unwrap(), 50);
+    assert_eq!(house.pools.count(GROUP).await.unwrap(), 0);
+    assert!(house.pools.of(GROUP).unwrap().pick(&[], Instant::now()).is_none());
+}
+
+#[tokio::test]
+async fn a_key_that_was_deleted_while_it_was_tested_stays_away() {
+    let house = house_with(2).await;
+    let key = house.pools.ensure(GROUP).pick(&[], Instant::now()).unwrap();
+    house.pools.delete(GROUP, &[key.secret.clone()], |_| {}).await.unwrap();
+    assert!(!house.pools.revive(key).await.unwrap());
+    assert_eq!(picks(&house.pools, 2), ["sk-2", "sk-2"]);
+}
+
+#[tokio::test]
+async fn the_list_shows_those_used_last_first_and_finds_a_key_by_its_text() {
+    let house = house(cipher("a passphrase")).await;
+    house.pools.add(GROUP, &secrets(4), |_| {}).await.unwrap();
+    house.execute("UPDATE api_keys SET last_used_at = '2026-11-22 10:00:00+00:00' WHERE id = 1").await;
+    house.execute("UPDATE api_keys SET last_used_at = '2026-11-22 11:00:00+00:00' WHERE id = 3").await;
+    house.execute("UPDATE api_keys SET key_value = 'zz' WHERE id = 4").await;
+    house.execute("UPDATE api_keys SET status = 'invalid' WHERE id = 2").await;
+    let ids = |keys: &[StoredKey]| keys.iter().map(|key| key.id).collect::<Vec<_>>();
+    let mut filter = ListFilter { group_id: GROUP, status: None, text: None };
+
+    let (keys, total) = house.pools.list(&filter, 0, 3).await.unwrap();
+    assert_eq!((ids(&keys), total), (vec![3, 1, 4], 4));
+    assert_eq!(keys[0].secret.as_ref().unwrap().expose(), "sk-3");
+    assert!(keys[2].secret.is_none());
+    let (keys, _) = house.pools.list(&filter, 3, 3).await.unwrap();
+    assert_eq!(ids(&keys), [2]);
+
+    filter.status = Some(KeyStatus::Invalid);
+    let (keys, total) = house.pools.list(&filter, 0, 10).await.unwrap();
+    assert_eq!((ids(&keys), total), (vec![2], 1));
+    filter = ListFilter { group_id: GROUP, status: None, text: Some(Secret::new("sk-3")) };
+    assert_eq!(ids(&house.pools.list(&filter, 0, 10).await.unwrap().0), [3]);
+    let (none, total) = house.pools.list(&filter, u64::MAX, 10).await.unwrap();
+    assert_eq!((none.len(), total), (0, 1));
+}
+
+#[tokio::test]
+async fn notes_are_kept() {
+    let house = house_with(1).await;
+    assert!(house.pools.set_notes(1, "paid by the team").await.unwrap());
+    assert!(!house.pools.set_notes(2, "nobody").await.unwrap());
+    let filter = ListFilter { group_id: GROUP, status: None, text: None };
+    assert_eq!(house.pools.list(&filter, 0, 1).await.unwrap().0[0].notes, "paid by the team");
+}
+
+#[tokio::test]
+async fn encrypted_keys_are_used_in_clear_and_stored_encrypted() {
+    let house = house(cipher("a passphrase")).await;
+    house.pools.add(GROUP, &secrets(2), |_| {}).await.unwrap();
+    assert!(house.rows().await.iter().all(|(stored, _, _)| !stored.contains("sk-")));
+    let reopened = house.reopened(cipher("a passphrase")).await.unwrap();
+    assert_eq!(picks(&reopened, 2), ["sk-1", "sk-2"]);
+}
+
+#[tokio::test]
+async fn a_start_with_the_wrong_passphrase_is_refused() {
+    let encrypted = house(cipher("a passphrase")).await;
+    encrypted.pools.add(GROUP, &secrets(3), |_| {}).await.unwrap();
+    assert!(matches!(encrypted.reopened(cipher("another")).await, Err(OpenError::EncryptionKeyWrong)));
+    assert!(matches!(encrypted.reopened(Cipher::new(None)).await, Err(OpenError::EncryptionKeyMissing)));
+    let in_clear = house_with(3).await;
+    assert!(matches!(in_clear.reopened(cipher("a passphrase")).await, Err(OpenError::KeysInClear)));
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_decrypted_never_serves() {
+    let house = house(cipher("a passphrase")).await;
+    house.pools.add(GROUP, &secrets(3), |_| {}).await.unwrap();
+    house
+        .execute("UPDATE api_keys SET key_value = replace(key_value, substr(key_value, 30, 2), 'zz') WHERE id = 2")
+        .await;
+    let reopened = house.reopened(cipher("a passphrase")).await.unwrap();
+    assert_eq!(picks(&reopened, 3), ["sk-1", "sk-3", "sk-1"]);
+
+    // Encryption was switched off, and one key was added since.
+    let plain = KeyPools::open(house.database.clone(), Cipher::new(None)).await;
+    assert!(matches!(plain, Err(OpenError::EncryptionKeyMissing)));
+    house.execute("INSERT INTO api_keys (key_value, key_hash, group_id) VALUES ('sk-test-0001', '820b1c7a7f3b9722bca2bdf90fb63c8af91c71bf8e7b399efb0646163b5af643', 1)").await;
+    let plain = house.reopened(Cipher::new(None)).await.unwrap();
+    assert_eq!(picks(&plain, 2), ["sk-test-0001", "sk-test-0001"]);
+}
+
+#[tokio::test]
+async fn a_forgotten_group_has_no_pool() {
+    let house = house_with(1).await;
+    let mut transaction = house.database.begin().await.unwrap();
+    assert_eq!(delete_of_group(&mut transaction, GROUP).await.unwrap(), 1);
+    transaction.commit().await.unwrap();
+    house.pools.forget(GROUP);
+    assert!(house.pools.of(GROUP).is_none());
+}
+
+/// Without this, deleting by text from a group of a million keys reads all of them for each lot.
+#[tokio::test]
+async fn a_lot_of_hashes_is_found_by_the_hashes() {
+    let house = house_with(1).await;
+    let plan: Vec<(i64, i64, i64, String)> =
+        sqlx::query_as("EXPLAIN QUERY PLAN DELETE FROM api_keys WHERE +group_id = 1 AND key_hash IN ('a', 'b')")
+            .fetch_all(house.database.readers())
+            .await
+            .unwrap();
+    assert!(plan.iter().any(|(_, _, _, step)| step.contains("idx_api_keys_key_hash")), "{plan:?}");
+}
