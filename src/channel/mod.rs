@@ -1,12 +1,17 @@
 //! Channels: the API formats that we speak. What differs between them is decided here, as pure rules.
 
+mod blame;
 mod credentials;
 mod error_body;
 mod multipart;
 mod path;
+mod rest;
 mod test_request;
+mod told;
 
+pub(crate) use blame::{Blame, blame};
 pub(crate) use test_request::TestRequest;
+pub(crate) use told::parsed_message;
 
 /// An API format. A group speaks one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -18,6 +18,8 @@ use super::script::Ending;
 use super::{control, websocket};
 
 const HEAD_BYTES_MAX: usize = 1024 * 1024;
+/// Of a body that nobody will look at, the answer needs the beginning only.
+const UNRECORDED_BYTES_KEPT_MAX: usize = 16 * 1024;
 
 /// Serves the requests of one connection until either side has had enough.
 pub(crate) async fn serve(stream: TcpStream, number: usize, memory: &Arc<Memory>) {
@@ -341,18 +343,20 @@ fn append_frame(out: &mut BytesMut, frame: &[u8], chunked: bool) {
 /// Takes in a body: its beginning, its length and, when requests are recorded, its hash.
 pub(crate) struct Intake {
     kept: BytesMut,
+    kept_max: usize,
     bytes: u64,
     hash: Option<Sha256>,
 }
 
 impl Intake {
-    pub(crate) fn new(hashed: bool) -> Self {
-        Self { kept: BytesMut::new(), bytes: 0, hash: hashed.then(Sha256::new) }
+    pub(crate) fn new(recorded: bool) -> Self {
+        let kept_max = if recorded { BODY_BYTES_KEPT_MAX } else { UNRECORDED_BYTES_KEPT_MAX };
+        Self { kept: BytesMut::new(), kept_max, bytes: 0, hash: recorded.then(Sha256::new) }
     }
 
     pub(crate) fn take(&mut self, piece: &[u8]) {
         self.bytes += piece.len() as u64;
-        let room = BODY_BYTES_KEPT_MAX - self.kept.len();
+        let room = self.kept_max - self.kept.len();
         self.kept.extend_from_slice(&piece[..piece.len().min(room)]);
         if let Some(hash) = &mut self.hash {
             hash.update(piece);
