@@ -8,11 +8,28 @@ use crate::{
     upstream::{ClientOptions, Upstreams, WeightedChoice},
 };
 
+mod changes;
+mod directory;
 mod header_rules;
+mod invalid;
 mod key;
+pub(crate) mod members;
+mod proxy_keys;
+pub(crate) mod queries;
+mod record;
+mod validation;
 
-pub(crate) use header_rules::{HeaderAction, HeaderRule, InvalidHeaderValue, Variables, apply_rules};
-pub(crate) use key::Key;
+pub(crate) use self::{
+    changes::{GroupPatch, NewGroup, create, delete, reorder, update},
+    directory::Directory,
+    header_rules::{HeaderAction, HeaderRule, InvalidHeaderValue, Variables, apply_rules},
+    invalid::{Error, Fault, Invalid},
+    key::Key,
+    proxy_keys::ProxyKeys,
+    queries::Weighted,
+    record::{GroupType, Record},
+    validation::HeaderRuleText,
+};
 
 pub(crate) type GroupId = i64;
 
@@ -28,6 +45,8 @@ pub(crate) struct Group {
     pub(crate) id: GroupId,
     pub(crate) name: Arc<str>,
     pub(crate) display_name: String,
+    /// Position among the groups, as they are shown.
+    pub(crate) sort: i64,
     pub(crate) channel: Channel,
     pub(crate) kind: Kind,
     pub(crate) settings: GroupSettings,
@@ -90,9 +109,4 @@ impl Redirects {
             None => Ok(None),
         }
     }
-}
-
-/// The set of credentials that open a group, held as digests.
-pub(crate) struct ProxyKeys {
-    digests: std::collections::HashSet<[u8; 32]>,
 }

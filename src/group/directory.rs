@@ -1,0 +1,212 @@
+//! All groups in memory, ready to serve: made from the stored rows, swapped whole on a change.
+
+use std::{collections::HashMap, sync::Arc};
+
+use arc_swap::{ArcSwap, Guard};
+use serde::Deserialize;
+use serde_json::{Map, Value as Json, value::RawValue};
+use tokio::sync::Mutex;
+
+use super::{
+    Group, GroupId, HeaderAction, HeaderRule, Kind, Member, Members, ProxyKeys, Record, Redirects, Snapshot, queries,
+    validation,
+};
+use crate::{
+    channel::Channel,
+    db::{self, Database},
+    settings::{self, Settings},
+    upstream::{ClientOptions, Upstreams, WeightedChoice},
+};
+
+/// A cheap handle on the groups that are in effect.
+#[derive(Clone)]
+pub(crate) struct Directory(Arc<Inner>);
+
+struct Inner {
+    database: Database,
+    current: ArcSwap<Snapshot>,
+    /// What outlives a snapshot. The lock also lets only one reload run at a time, so that the newest one wins.
+    lasting: Mutex<Lasting>,
+}
+
+/// Counters and rests that go on where a change does not concern them.
+#[derive(Default)]
+struct Lasting {
+    upstreams: HashMap<GroupId, (Box<str>, Arc<Upstreams>)>,
+    choices: HashMap<GroupId, (Vec<(GroupId, u32)>, Arc<WeightedChoice>)>,
+}
+
+impl Directory {
+    pub(crate) async fn open(database: Database) -> Result<Self, db::Error> {
+        let mut lasting = Lasting::default();
+        let snapshot = read(&database, &mut lasting).await?;
+        let current = ArcSwap::from_pointee(snapshot);
+        Ok(Self(Arc::new(Inner { database, current, lasting: Mutex::new(lasting) })))
+    }
+
+    /// What is in effect now. A request that took it keeps it until it ends.
+    pub(crate) fn current(&self) -> Guard<Arc<Snapshot>> {
+        self.0.current.load()
+    }
+
+    /// Puts into effect what is stored now.
+    pub(crate) async fn reload(&self) -> Result<(), db::Error> {
+        let mut lasting = self.0.lasting.lock().await;
+        let snapshot = read(&self.0.database, &mut lasting).await?;
+        self.0.current.store(Arc::new(snapshot));
+        Ok(())
+    }
+}
+
+/// Settings, groups and members as they were at one moment.
+async fn read(database: &Database, lasting: &mut Lasting) -> Result<Snapshot, db::Error> {
+    let mut reader = database.readers().begin().await?;
+    let settings = settings::load_from(&mut reader).await?;
+    let records = queries::all(&mut *reader).await?;
+    let memberships = queries::memberships(&mut *reader).await?;
+    reader.rollback().await?;
+    Ok(assemble(settings, &records, &memberships, lasting))
+}
+
+fn assemble(
+    settings: Settings,
+    records: &[Record],
+    memberships: &[(GroupId, GroupId, i64)],
+    lasting: &mut Lasting,
+) -> Snapshot {
+    let mut before = std::mem::take(lasting);
+    let (aggregates, standard): (Vec<_>, Vec<_>) = records.iter().partition(|record| record.is_aggregate());
+
+    let mut by_id = HashMap::new();
+    for record in standard {
+        let upstreams = upstreams_of(record, &mut before);
+        lasting.upstreams.insert(record.id, (record.upstreams.get().into(), Arc::clone(&upstreams)));
+        if let Some(group) = group(record, &settings, Kind::Standard, upstreams) {
+            by_id.insert(record.id, Arc::new(group));
+        }
+    }
+
+    let nowhere = Arc::new(Upstreams::empty());
+    let mut by_name: HashMap<String, Arc<Group>> =
+        by_id.values().map(|group| (group.name.to_string(), Arc::clone(group))).collect();
+    for record in aggregates {
+        let members = members_of(record.id, memberships, &by_id, &mut before);
+        lasting.choices.insert(record.id, (shares(&members.entries), Arc::clone(&members.choice)));
+        if let Some(group) = group(record, &settings, Kind::Aggregate(members), Arc::clone(&nowhere)) {
+            by_name.insert(record.name.clone(), Arc::new(group));
+        }
+    }
+    Snapshot { global_proxy_keys: ProxyKeys::parse(&settings.proxy_keys), settings, by_name }
+}
+
+fn upstreams_of(record: &Record, before: &mut Lasting) -> Arc<Upstreams> {
+    match before.upstreams.remove(&record.id) {
+        Some((text, upstreams)) if *text == *record.upstreams.get() => upstreams,
+        _ => Arc::new(Upstreams::parse(record.upstreams.get()).unwrap_or_else(|problem| {
+            warn(record, &format!("it has no usable upstream: {problem}"));
+            Upstreams::empty()
+        })),
+    }
+}
+
+fn members_of(
+    id: GroupId,
+    memberships: &[(GroupId, GroupId, i64)],
+    groups: &HashMap<GroupId, Arc<Group>>,
+    before: &mut Lasting,
+) -> Members {
+    let entries: Vec<Member> = memberships
+        .iter()
+        .filter(|(aggregate, _, _)| *aggregate == id)
+        .filter_map(|(_, member, weight)| {
+            let weight = u32::try_from(*weight).ok().filter(|weight| *weight > 0)?;
+            Some(Member { group: Arc::clone(groups.get(member)?), weight })
+        })
+        .collect();
+    let choice = match before.choices.remove(&id) {
+        Some((known, choice)) if known == shares(&entries) => choice,
+        _ => Arc::new(WeightedChoice::new(entries.iter().map(|member| member.weight).collect())),
+    };
+    Members { entries, choice }
+}
+
+fn shares(members: &[Member]) -> Vec<(GroupId, u32)> {
+    members.iter().map(|member| (member.group.id, member.weight)).collect()
+}
+
+/// `None`: the row is of a kind that we do not speak.
+fn group(record: &Record, settings: &Settings, kind: Kind, upstreams: Arc<Upstreams>) -> Option<Group> {
+    let Some(channel) = Channel::parse(&record.channel_type) else {
+        warn(record, &format!("its channel type {:?} is unknown, so it cannot be used", record.channel_type));
+        return None;
+    };
+    let (settings, problems) = settings.group.overridden_by(&object(record, record.config.as_deref(), "config"));
+    for problem in problems {
+        warn(record, &format!("one of its settings is not used: {problem}"));
+    }
+    Some(Group {
+        id: record.id,
+        name: record.name.as_str().into(),
+        display_name: record.display_name.clone(),
+        sort: record.sort,
+        channel,
+        kind,
+        client: ClientOptions::new(&settings),
+        settings,
+        upstreams,
+        test_model: record.test_model.clone(),
+        validation_endpoint: record.effective_endpoint().to_owned(),
+        param_overrides: object(record, record.param_overrides.as_deref(), "param_overrides"),
+        header_rules: header_rules(record),
+        redirects: redirects(record),
+        proxy_keys: ProxyKeys::parse(&record.proxy_keys),
+    })
+}
+
+fn object(record: &Record, stored: Option<&RawValue>, column: &str) -> Map<String, Json> {
+    let Some(stored) = stored else { return Map::new() };
+    serde_json::from_str(stored.get()).unwrap_or_else(|problem| {
+        warn(record, &format!("its {column} cannot be read and is not used: {problem}"));
+        Map::new()
+    })
+}
+
+fn header_rules(record: &Record) -> Vec<HeaderRule> {
+    let Some(stored) = &record.header_rules else { return Vec::new() };
+    let rules: Vec<Box<RawValue>> = serde_json::from_str(stored.get()).unwrap_or_default();
+    rules
+        .iter()
+        .filter_map(|rule| {
+            let read = read_header_rule(rule);
+            read.map_err(|problem| warn(record, &format!("one of its header rules is not used: {problem}"))).ok()
+        })
+        .collect()
+}
+
+fn read_header_rule(stored: &RawValue) -> Result<HeaderRule, String> {
+    let rule = validation::HeaderRuleText::deserialize(stored).map_err(|problem| problem.to_string())?;
+    let name = validation::check_header(&rule.key, &rule.value, &rule.action)?;
+    let action = if rule.action == "remove" { HeaderAction::Remove } else { HeaderAction::Set(rule.value) };
+    Ok(HeaderRule { name, action })
+}
+
+fn redirects(record: &Record) -> Redirects {
+    let stored = object(record, record.model_redirect_rules.as_deref(), "model redirects");
+    let rules = stored.into_iter().filter_map(|(source, target)| match target {
+        Json::String(target) => Some((source, target)),
+        _ => {
+            warn(record, &format!("its redirect of model {source:?} is not used: the target is no text"));
+            None
+        }
+    });
+    Redirects { rules: rules.collect(), strict: record.model_redirect_strict }
+}
+
+/// What is wrong with a stored group, once at each reload, with the name that the operator knows it by.
+fn warn(record: &Record, problem: &str) {
+    tracing::warn!(group.name = %record.name, group.id = record.id, "Group {}: {problem}", record.name);
+}
+
+#[cfg(test)]
+#[path = "directory_tests.rs"]
+mod tests;
