@@ -1,1 +1,90 @@
-//! api.
+//! The control plane: what the operator asks for and changes, over HTTP. A folder per resource, a file per verb.
+
+use std::{convert::Infallible, ops::Deref, sync::Arc, time::Instant};
+
+use axum::{
+    Router,
+    extract::FromRequestParts,
+    middleware::{from_fn, from_fn_with_state},
+};
+use http::request::Parts;
+use tokio::sync::Semaphore;
+
+use crate::{config::Cors, crypto::Secret, db::Database, group::Directory, keypool::KeyPools};
+
+mod answer;
+mod around;
+mod authentication;
+mod body;
+mod channel_types;
+mod cors;
+mod groups;
+mod health;
+mod integration;
+mod keys;
+mod language;
+mod login;
+mod page;
+mod path;
+mod query;
+mod refusal;
+mod routes;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+/// Management requests in flight; the data plane has a budget of its own, so neither can lock the other out.
+const REQUESTS_MAX: usize = 256;
+
+/// What the control plane works with.
+pub(crate) struct State {
+    pub(crate) auth_key: Secret,
+    pub(crate) cors: Option<Cors>,
+    /// Where groups are reached as long as no `app_url` is set: `http://localhost:3001`.
+    pub(crate) own_url: String,
+    pub(crate) database: Database,
+    pub(crate) directory: Directory,
+    pub(crate) key_pools: KeyPools,
+    pub(crate) started_at: Instant,
+}
+
+/// What every handler holds.
+#[derive(Clone)]
+struct Api(Arc<Inner>);
+
+struct Inner {
+    state: State,
+    management_key: authentication::ManagementKey,
+    budget: Semaphore,
+}
+
+impl Deref for Api {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.0.state
+    }
+}
+
+impl FromRequestParts<Self> for Api {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(_: &mut Parts, api: &Self) -> Result<Self, Infallible> {
+        Ok(api.clone())
+    }
+}
+
+/// Serves everything that is not proxied, and `/proxy/{group}/api/integration/info`.
+pub(crate) fn router(state: State) -> Router {
+    let management_key = authentication::ManagementKey::new(&state.auth_key);
+    let api = Api(Arc::new(Inner { state, management_key, budget: Semaphore::new(REQUESTS_MAX) }));
+    routes::router(&api)
+        // From the inside out.
+        .layer(from_fn_with_state(api.clone(), around::within_budget))
+        .layer(from_fn(around::in_a_task))
+        .layer(from_fn(answer::put_in_words))
+        .layer(from_fn(around::with_protective_headers))
+        .layer(from_fn_with_state(api.clone(), around::with_cors))
+        .layer(from_fn(around::logged))
+        .with_state(api)
+}

@@ -86,6 +86,7 @@ fn check_new(wanted: &NewGroup) -> Result<Record, Invalid> {
             check_endpoint(&wanted.validation_endpoint)?,
         )
     };
+    check_sort(wanted.sort)?;
     let now = Some(Timestamp::now());
     Ok(Record {
         id: 0,
@@ -172,10 +173,18 @@ fn apply(mut group: Record, patch: &GroupPatch, parents: i64) -> Result<Record, 
     if let Some(text) = &patch.proxy_keys {
         group.proxy_keys = check_proxy_keys(text)?;
     }
-    group.sort = patch.sort.unwrap_or(group.sort);
+    // A position that an old version let through may stay: the console sends it along with every other change.
+    if let Some(sort) = patch.sort.filter(|sort| *sort != group.sort) {
+        check_sort(sort)?;
+        group.sort = sort;
+    }
     group.model_redirect_strict = patch.model_redirect_strict.unwrap_or(group.model_redirect_strict);
     group.updated_at = Some(Timestamp::now());
     Ok(group)
+}
+
+fn check_sort(sort: i64) -> Result<(), Invalid> {
+    if sort < 0 { Err(Invalid::value("validation.reorder_sort_negative")) } else { Ok(()) }
 }
 
 fn check_endpoint(text: &str) -> Result<String, Invalid> {
@@ -224,9 +233,7 @@ fn check_positions(positions: &[(GroupId, i64)]) -> Result<(), Invalid> {
         if id == 0 {
             return Err(Invalid::value("validation.reorder_group_id"));
         }
-        if sort < 0 {
-            return Err(Invalid::value("validation.reorder_sort_negative"));
-        }
+        check_sort(sort)?;
         if !seen.insert(id) {
             return Err(Invalid::value("validation.reorder_duplicate_group").with("id", id));
         }

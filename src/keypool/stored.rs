@@ -46,6 +46,12 @@ pub(crate) struct StoredKey {
     pub(crate) updated_at: Option<Timestamp>,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct KeyCounts {
+    pub(crate) total: u64,
+    pub(crate) active: u64,
+}
+
 /// Which keys of a group to list.
 #[derive(Debug)]
 pub(crate) struct ListFilter {
@@ -88,6 +94,21 @@ impl KeyPools {
     /// How many keys a group has, invalid ones included.
     pub(crate) async fn count(&self, group_id: GroupId) -> Result<u64, db::Error> {
         queries::count(self.shared.database.readers(), queries::matching(group_id, None, None)).await
+    }
+
+    /// How many keys a group has, and how many of them are active.
+    pub(crate) async fn counts(&self, group_id: GroupId) -> Result<KeyCounts, db::Error> {
+        self.store_changes().await?;
+        let readers = self.shared.database.readers();
+        let active = queries::count(readers, queries::matching(group_id, Some(KeyStatus::Active), None)).await?;
+        Ok(KeyCounts { total: self.count(group_id).await?, active })
+    }
+
+    /// Whether a group has this very key.
+    pub(crate) async fn contains(&self, group_id: GroupId, text: &Secret) -> Result<bool, db::Error> {
+        let hash = self.shared.cipher.hash(text.expose());
+        let condition = queries::matching(group_id, None, Some(hash));
+        Ok(queries::count(self.shared.database.readers(), condition).await? > 0)
     }
 
     /// Deletes keys by their texts. Returns how many there were. `progress` hears how many texts are dealt with.

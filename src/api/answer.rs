@@ -1,0 +1,156 @@
+//! The envelope of every answer. A handler says what it means; the words are chosen at the door, in the caller's language.
+
+use std::borrow::Cow;
+
+use axum::{
+    extract::Request,
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::{language::Language, refusal::Refusal};
+use crate::{db::Timestamp, group};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+
+/// The time of what never happened.
+pub(super) const NEVER: &str = "0001-01-01T00:00:00Z";
+
+/// A text for people.
+#[derive(Debug, Clone)]
+pub(crate) enum Message {
+    /// From the catalogue, with the values of its placeholders.
+    Text(&'static str, Vec<(&'static str, String)>),
+    /// The same in every language.
+    Verbatim(Cow<'static, str>),
+}
+
+impl Message {
+    pub(crate) const fn verbatim(text: &'static str) -> Self {
+        Self::Verbatim(Cow::Borrowed(text))
+    }
+
+    fn say(&self, language: Language) -> Cow<'static, str> {
+        match self {
+            Self::Text(key, values) => Cow::Owned(language.say(key, values)),
+            Self::Verbatim(text) => text.clone(),
+        }
+    }
+}
+
+/// A key of the catalogue whose text has no placeholder.
+impl From<&'static str> for Message {
+    fn from(key: &'static str) -> Self {
+        Self::Text(key, Vec::new())
+    }
+}
+
+impl From<group::Invalid> for Message {
+    fn from(invalid: group::Invalid) -> Self {
+        Self::Text(invalid.key, invalid.arguments)
+    }
+}
+
+impl<const N: usize> From<(&'static str, [(&'static str, String); N])> for Message {
+    fn from((key, values): (&'static str, [(&'static str, String); N])) -> Self {
+        Self::Text(key, values.into())
+    }
+}
+
+/// A success: always 200 and code 0.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    message: Message,
+    data: Option<Box<RawValue>>,
+}
+
+impl Answer {
+    pub(crate) fn with(data: &impl Serialize) -> Result<Self, Refusal> {
+        let data = serde_json::value::to_raw_value(data).map_err(Refusal::internal)?;
+        Ok(Self { message: "common.success".into(), data: Some(data) })
+    }
+
+    /// Nothing to show but a message.
+    pub(crate) fn saying(message: impl Into<Message>) -> Self {
+        Self { message: message.into(), data: None }
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let code = Code::Success(0);
+        Envelope { status: StatusCode::OK, code, message: self.message, data: self.data }.into_response()
+    }
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(untagged)]
+enum Code {
+    Success(u8),
+    Refusal(&'static str),
+}
+
+/// An answer that still has to be put in words.
+#[derive(Debug, Clone)]
+pub(super) struct Envelope {
+    status: StatusCode,
+    code: Code,
+    message: Message,
+    data: Option<Box<RawValue>>,
+}
+
+impl Envelope {
+    pub(super) fn refusal(status: StatusCode, code: &'static str, message: Message) -> Self {
+        Self { status, code: Code::Refusal(code), message, data: None }
+    }
+
+    fn written(&self, language: Language) -> Response {
+        #[derive(Serialize)]
+        struct Written<'a> {
+            code: Code,
+            message: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            data: Option<&'a RawValue>,
+        }
+        let message = self.message.say(language);
+        json(self.status, &Written { code: self.code, message: &message, data: self.data.as_deref() })
+    }
+}
+
+impl IntoResponse for Envelope {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Puts every envelope in words.
+pub(super) async fn put_in_words(language: Language, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let Some(envelope) = response.extensions_mut().remove::<Envelope>() else { return response };
+    let mut written = envelope.written(language);
+    for (name, value) in response.headers() {
+        written.headers_mut().entry(name).or_insert_with(|| value.clone());
+    }
+    written
+}
+
+/// A time that every row has; in rows of old versions it may be missing.
+pub(super) fn time(stored: Option<Timestamp>) -> String {
+    stored.map_or_else(|| NEVER.to_owned(), |time| time.to_string())
+}
+
+/// A JSON answer outside the envelope.
+pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(body) => (status, [(CONTENT_TYPE, JSON)], body).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "An answer could not be written: {error}");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}

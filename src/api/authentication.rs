@@ -1,0 +1,84 @@
+//! Who may manage: the holder of the one management key.
+
+use axum::{
+    extract::{Request, State as Shared},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, header::AUTHORIZATION};
+use subtle::ConstantTimeEq as _;
+
+use super::{Api, answer::Message, query::Query, refusal::Refusal};
+use crate::crypto::{self, Secret};
+
+/// The management key as a digest, so that comparing takes the same time for every guess of any length.
+pub(crate) struct ManagementKey([u8; 32]);
+
+impl ManagementKey {
+    pub(crate) fn new(key: &Secret) -> Self {
+        Self(crypto::digest(key.expose()))
+    }
+
+    pub(crate) fn is(&self, given: &str) -> bool {
+        crypto::digest(given).ct_eq(&self.0).into()
+    }
+}
+
+/// The first credential that is present decides; one in a later place is not even looked at.
+fn credential(uri: &http::Uri, headers: &HeaderMap) -> Option<String> {
+    let header = |name| headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
+    let bearer = || header(AUTHORIZATION.as_str())?.strip_prefix("Bearer ");
+    let plain = |name| header(name).filter(|text| !text.is_empty());
+    Query::of(uri)
+        .first("key")
+        .map(str::to_owned)
+        .or_else(|| bearer().or_else(|| plain("x-api-key")).or_else(|| plain("x-goog-api-key")).map(str::to_owned))
+}
+
+/// Stands before every route that is not open.
+pub(super) async fn required(Shared(api): Shared<Api>, request: Request, next: Next) -> Response {
+    match credential(request.uri(), request.headers()) {
+        Some(given) if api.0.management_key.is(&given) => next.run(request).await,
+        _ => Refusal::unauthorized(Message::verbatim("Authentication failed")).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(uri: &'static str, headers: &[(&'static str, &'static str)], expected: Option<&str>) {
+        let headers =
+            headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect::<HeaderMap>();
+        assert_eq!(credential(&http::Uri::from_static(uri), &headers).as_deref(), expected);
+    }
+
+    #[test]
+    fn the_first_place_with_a_credential_decides() {
+        let all = [("authorization", "Bearer b"), ("x-api-key", "c"), ("x-goog-api-key", "d")];
+        check("/api/groups?key=a", &all, Some("a"));
+        check("/api/groups?key=", &all, Some("b"));
+        check("/api/groups", &all[1..], Some("c"));
+        check("/api/groups", &all[2..], Some("d"));
+        check("/api/groups", &[], None);
+    }
+
+    #[test]
+    fn another_scheme_is_skipped_and_a_second_space_belongs_to_the_key() {
+        check("/", &[("authorization", "bearer b"), ("x-api-key", "c")], Some("c"));
+        check("/", &[("authorization", "Basic b")], None);
+        check("/", &[("authorization", "Bearer")], None);
+        check("/", &[("authorization", "Bearer  b")], Some(" b"));
+        check("/", &[("x-api-key", ""), ("x-goog-api-key", "d")], Some("d"));
+    }
+
+    #[test]
+    fn only_the_very_key_is_accepted() {
+        let key = ManagementKey::new(&Secret::new("sk-management"));
+        assert!(key.is("sk-management"));
+        for wrong in ["", "sk-management ", "SK-MANAGEMENT", "sk-managemen"] {
+            assert!(!key.is(wrong), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! POST /api/groups/{id}/sub-groups: makes standard groups members of an aggregate group.
+
+use super::Api;
+use crate::{
+    api::{
+        answer::Answer,
+        body::{Body, Fields, FromFields, Misread},
+        path::GroupInPath,
+        refusal::Refusal,
+    },
+    group::members::{self, NewMember},
+};
+
+pub(in crate::api) struct Wanted(Vec<NewMember>);
+
+impl FromFields for Wanted {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, Misread> {
+        Ok(Self(fields.list("sub_groups")?.unwrap_or_default()))
+    }
+}
+
+impl FromFields for NewMember {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, Misread> {
+        Ok(Self { group_id: fields.id("group_id")?, weight: fields.integer("weight")?.unwrap_or_default() })
+    }
+}
+
+pub(in crate::api) async fn add(
+    api: Api,
+    GroupInPath(id): GroupInPath,
+    Body(Wanted(wanted)): Body<Wanted>,
+) -> Result<Answer, Refusal> {
+    members::add(&api.database, id, &wanted).await?;
+    api.directory.reload().await?;
+    Ok(Answer::saying("success.sub_groups_added"))
+}

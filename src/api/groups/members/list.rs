@@ -1,0 +1,34 @@
+//! GET /api/groups/{id}/sub-groups: the members of an aggregate group, with their weights and keys.
+
+use serde::Serialize;
+
+use super::{super::shown::Raw, Api};
+use crate::{
+    api::{answer::Answer, path::GroupInPath, refusal::Refusal},
+    group::members,
+};
+
+#[derive(Serialize)]
+struct Member<'a> {
+    group: Raw<'a>,
+    weight: i64,
+    total_keys: u64,
+    active_keys: u64,
+    invalid_keys: u64,
+}
+
+pub(in crate::api) async fn list(api: Api, GroupInPath(id): GroupInPath) -> Result<Answer, Refusal> {
+    let members = members::list(&api.database, id).await?;
+    let mut shown = Vec::with_capacity(members.len());
+    for member in &members {
+        let keys = api.key_pools.counts(member.group.id).await?;
+        shown.push(Member {
+            group: Raw::of(&member.group),
+            weight: member.weight,
+            total_keys: keys.total,
+            active_keys: keys.active,
+            invalid_keys: keys.total.saturating_sub(keys.active),
+        });
+    }
+    Answer::with(&shown)
+}

@@ -1,0 +1,32 @@
+//! PUT /api/groups/{id}/sub-groups/{sub_group_id}/weight: how large a share of requests a member takes; 0 rests it.
+
+use super::Api;
+use crate::{
+    api::{
+        answer::Answer,
+        body::{Body, Fields, FromFields, Misread},
+        path::{GroupInPath, SubGroupInPath},
+        refusal::Refusal,
+    },
+    group::members,
+};
+
+pub(in crate::api) struct Weight(i64);
+
+impl FromFields for Weight {
+    /// A forgotten weight must not silence a member.
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, Misread> {
+        fields.integer("weight")?.map(Self).ok_or_else(|| Misread::of("weight", "is required"))
+    }
+}
+
+pub(in crate::api) async fn set_weight(
+    api: Api,
+    GroupInPath(id): GroupInPath,
+    SubGroupInPath(member_id): SubGroupInPath,
+    Body(Weight(weight)): Body<Weight>,
+) -> Result<Answer, Refusal> {
+    members::set_weight(&api.database, id, member_id, weight).await?;
+    api.directory.reload().await?;
+    Ok(Answer::saying("success.sub_group_weight_updated"))
+}

@@ -1,0 +1,27 @@
+//! Groups, and the members of those that are aggregates.
+
+mod body;
+mod config_options;
+mod create;
+mod delete;
+mod list;
+mod list_brief;
+pub(super) mod members;
+mod reorder;
+mod shown;
+mod update;
+
+use super::Api;
+
+pub(super) use self::{
+    config_options::config_options, create::create, delete::delete, list::list, list_brief::list_brief,
+    reorder::reorder, update::update,
+};
+
+/// Where clients reach the groups.
+fn app_url(api: &Api) -> String {
+    match api.directory.current().settings.app_url.trim() {
+        "" => api.own_url.clone(),
+        url => url.to_owned(),
+    }
+}

@@ -1,0 +1,37 @@
+//! PUT /api/groups/reorder: gives several groups their positions, all of them or none.
+
+use super::Api;
+use crate::{
+    api::{
+        answer::Answer,
+        body::{Body, Fields, FromFields, Misread},
+        refusal::Refusal,
+    },
+    group::{self, GroupId},
+};
+
+pub(in crate::api) struct Order(Vec<Position>);
+
+struct Position {
+    id: GroupId,
+    sort: i64,
+}
+
+impl FromFields for Order {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, Misread> {
+        Ok(Self(fields.list("items")?.unwrap_or_default()))
+    }
+}
+
+impl FromFields for Position {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, Misread> {
+        Ok(Self { id: fields.id("id")?, sort: fields.integer("sort")?.unwrap_or_default() })
+    }
+}
+
+pub(in crate::api) async fn reorder(api: Api, Body(Order(wanted)): Body<Order>) -> Result<Answer, Refusal> {
+    let positions: Vec<_> = wanted.into_iter().map(|Position { id, sort }| (id, sort)).collect();
+    group::reorder(&api.database, &positions).await?;
+    api.directory.reload().await?;
+    Ok(Answer::saying("success.groups_reordered"))
+}

@@ -1,0 +1,17 @@
+//! PUT /api/groups/{id}: changes what is given about a group and leaves the rest.
+
+use super::{Api, app_url, shown::Shown};
+use crate::{
+    api::{answer::Answer, body::Body, path::GroupInPath, refusal::Refusal},
+    group::{self, GroupPatch},
+};
+
+pub(in crate::api) async fn update(
+    api: Api,
+    GroupInPath(id): GroupInPath,
+    Body(wanted): Body<GroupPatch>,
+) -> Result<Answer, Refusal> {
+    let group = group::update(&api.database, id, wanted).await?;
+    api.directory.reload().await?;
+    Answer::with(&Shown::of(&group, &app_url(&api)))
+}

@@ -1,0 +1,26 @@
+//! POST /api/keys/add-multiple: puts keys into a group, those that it has already aside.
+
+use serde::Serialize;
+
+use super::{Api, KeyTexts};
+use crate::api::{answer::Answer, body::Body, refusal::Refusal};
+
+#[derive(Serialize)]
+struct Outcome {
+    added_count: usize,
+    ignored_count: usize,
+    total_in_group: u64,
+}
+
+pub(in crate::api) async fn add(api: Api, Body(wanted): Body<KeyTexts>) -> Result<Answer, Refusal> {
+    let group = wanted.group(&api).await?;
+    if group.is_aggregate() {
+        return Err(Refusal::invalid("validation.keys_of_aggregate"));
+    }
+    let outcome = api.key_pools.add(group.id, &wanted.parse()?, |_| ()).await?;
+    Answer::with(&Outcome {
+        added_count: outcome.added,
+        ignored_count: outcome.ignored,
+        total_in_group: api.key_pools.count(group.id).await?,
+    })
+}

@@ -1,0 +1,78 @@
+//! GET /api/keys: the keys of a group, page by page, those used last first.
+
+use serde::Serialize;
+
+use super::Api;
+use crate::{
+    api::{
+        answer::{self, Answer},
+        page::Page,
+        query::Query,
+        refusal::Refusal,
+    },
+    crypto::Secret,
+    db::Timestamp,
+    group::{self, GroupId},
+    keypool::{KeyStatus, ListFilter, StoredKey},
+};
+
+/// Shown in place of a key that cannot be decrypted with the present `ENCRYPTION_KEY`.
+const UNREADABLE: &str = "failed-to-decrypt";
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    id: i64,
+    key_value: &'a str,
+    key_hash: &'a str,
+    group_id: GroupId,
+    status: &'a str,
+    notes: &'a str,
+    request_count: i64,
+    failure_count: i64,
+    last_used_at: Option<Timestamp>,
+    created_at: String,
+    updated_at: String,
+}
+
+impl<'a> Shown<'a> {
+    fn of(key: &'a StoredKey) -> Self {
+        Self {
+            id: key.id,
+            // The one place that shows keys in clear: their owner manages them here.
+            key_value: key.secret.as_ref().map_or(UNREADABLE, Secret::expose),
+            key_hash: &key.hash,
+            group_id: key.group_id,
+            status: &key.status,
+            notes: &key.notes,
+            request_count: key.request_count,
+            failure_count: key.failure_count,
+            last_used_at: key.last_used_at,
+            created_at: answer::time(key.created_at),
+            updated_at: answer::time(key.updated_at),
+        }
+    }
+}
+
+pub(in crate::api) async fn list(api: Api, page: Page, query: Query) -> Result<Answer, Refusal> {
+    let group_id = group_id(&query)?;
+    group::queries::find(api.database.readers(), group_id).await?;
+    let filter = ListFilter { group_id, status: status(&query)?, text: query.first("key_value").map(Secret::new) };
+    let (keys, total) = api.key_pools.list(&filter, page.offset(), page.size).await?;
+    Answer::with(&page.of_items(keys.iter().map(Shown::of).collect(), total))
+}
+
+fn group_id(query: &Query) -> Result<GroupId, Refusal> {
+    let text = query.first("group_id").ok_or_else(|| Refusal::bad_request("validation.group_id_required"))?;
+    let id = text.parse().ok().filter(|&id| id > 0);
+    id.ok_or_else(|| Refusal::bad_request("validation.invalid_group_id_format"))
+}
+
+/// `all` is what the export calls no filter.
+fn status(query: &Query) -> Result<Option<KeyStatus>, Refusal> {
+    match query.first("status") {
+        None | Some("all") => Ok(None),
+        Some(name) => {
+            KeyStatus::parse(name).map(Some).ok_or_else(|| Refusal::invalid("validation.invalid_status_filter"))
+        }
+    }
+}

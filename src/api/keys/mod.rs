@@ -1,0 +1,97 @@
+//! Keys of a group: what is asked for in most calls, and how a key is shown.
+
+mod add;
+mod clear;
+mod delete;
+mod list;
+mod notes;
+mod restore;
+
+use super::{
+    Api,
+    body::{Fields, FromFields, Misread},
+    refusal::Refusal,
+};
+use crate::{
+    crypto::Secret,
+    group::{self, GroupId},
+    keypool::{KEYS_PER_CALL_MAX, KeysTextError, parse_keys},
+};
+
+pub(super) use self::{
+    add::add,
+    clear::{clear_all, clear_all_invalid},
+    delete::delete,
+    list::list,
+    notes::set_notes,
+    restore::{restore, restore_all_invalid},
+};
+
+/// `{"group_id": 1, "keys_text": "sk-1 sk-2"}`
+pub(super) struct KeyTexts {
+    group_id: GroupId,
+    keys_text: String,
+}
+
+impl FromFields for KeyTexts {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, Misread> {
+        Ok(Self { group_id: fields.needed_id("group_id")?, keys_text: fields.needed_text("keys_text")? })
+    }
+}
+
+impl KeyTexts {
+    /// The group must exist before its keys are looked at.
+    async fn group(&self, api: &Api) -> Result<group::Record, Refusal> {
+        let group = group::queries::find(api.database.readers(), self.group_id).await?;
+        if self.keys_text.trim().is_empty() {
+            return Err(Refusal::invalid("validation.keys_text_empty"));
+        }
+        Ok(group)
+    }
+
+    fn parse(&self) -> Result<Vec<Secret>, Refusal> {
+        Ok(parse_keys(&self.keys_text, Some(KEYS_PER_CALL_MAX))?)
+    }
+
+    /// The keys that are meant among those of the group. A stored key may contain a separator; shown as it is and sent
+    /// back, it is one key and not several.
+    async fn parse_stored(&self, api: &Api) -> Result<Vec<Secret>, Refusal> {
+        let whole = Secret::new(self.keys_text.trim());
+        if api.key_pools.contains(self.group_id, &whole).await? {
+            return Ok(vec![whole]);
+        }
+        self.parse()
+    }
+}
+
+/// `{"group_id": 1}`
+pub(super) struct AllOfGroup {
+    group_id: GroupId,
+}
+
+impl FromFields for AllOfGroup {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, Misread> {
+        Ok(Self { group_id: fields.needed_id("group_id")? })
+    }
+}
+
+impl AllOfGroup {
+    async fn existing(&self, api: &Api) -> Result<GroupId, Refusal> {
+        Ok(group::queries::find(api.database.readers(), self.group_id).await?.id)
+    }
+}
+
+impl From<KeysTextError> for Refusal {
+    fn from(error: KeysTextError) -> Self {
+        match error {
+            KeysTextError::Empty => Self::invalid("validation.no_keys_found"),
+            KeysTextError::NotOnlyTexts { position } => {
+                Self::invalid(("validation.key_not_text", [("position", position.to_string())]))
+            }
+            KeysTextError::TooMany { count } => Self::invalid((
+                "validation.too_many_keys",
+                [("limit", KEYS_PER_CALL_MAX.to_string()), ("count", count.to_string())],
+            )),
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! POST /api/keys/restore-multiple and /restore-all-invalid: puts invalid keys back into rotation.
+
+use serde::Serialize;
+
+use super::{AllOfGroup, Api, KeyTexts};
+use crate::api::{answer::Answer, body::Body, refusal::Refusal};
+
+#[derive(Serialize)]
+struct Outcome {
+    restored_count: u64,
+    ignored_count: u64,
+    total_in_group: u64,
+}
+
+pub(in crate::api) async fn restore(api: Api, Body(wanted): Body<KeyTexts>) -> Result<Answer, Refusal> {
+    let group = wanted.group(&api).await?;
+    let keys = wanted.parse_stored(&api).await?;
+    let restored_count = api.key_pools.restore(group.id, &keys).await?;
+    Answer::with(&Outcome {
+        restored_count,
+        ignored_count: keys.len() as u64 - restored_count,
+        total_in_group: api.key_pools.count(group.id).await?,
+    })
+}
+
+pub(in crate::api) async fn restore_all_invalid(api: Api, Body(of): Body<AllOfGroup>) -> Result<Answer, Refusal> {
+    let restored = api.key_pools.restore_all_invalid(of.existing(&api).await?).await?;
+    Ok(Answer::saying(("success.keys_restored", [("count", restored.to_string())])))
+}

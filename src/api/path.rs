@@ -1,0 +1,47 @@
+//! Ids in the path of a request.
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use http::request::Parts;
+
+use super::refusal::Refusal;
+
+/// `{id}` of a group. One that is negative parses, and no group has it.
+pub(crate) struct GroupInPath(pub(crate) i64);
+
+/// `{sub_group_id}`.
+pub(crate) struct SubGroupInPath(pub(crate) i64);
+
+/// `{id}` of a key.
+pub(crate) struct KeyInPath(pub(crate) i64);
+
+async fn id<S: Send + Sync>(parts: &mut Parts, state: &S, name: &str) -> Option<i64> {
+    let parameters = RawPathParams::from_request_parts(parts, state).await.ok()?;
+    parameters.iter().find(|(known, _)| *known == name).and_then(|(_, value)| value.parse().ok())
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for GroupInPath {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let id = id(parts, state, "id").await;
+        id.map(Self).ok_or_else(|| Refusal::bad_request("validation.invalid_group_id"))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for SubGroupInPath {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let id = id(parts, state, "sub_group_id").await;
+        id.map(Self).ok_or_else(|| Refusal::bad_request("validation.invalid_sub_group_id"))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for KeyInPath {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let id = id(parts, state, "id").await.filter(|&id| id > 0);
+        id.map(Self).ok_or_else(|| Refusal::bad_request("validation.invalid_key_id"))
+    }
+}

@@ -1,0 +1,62 @@
+//! The parameters of a URL, decoded.
+
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub(crate) fn of(uri: &http::Uri) -> Self {
+        let raw = uri.query().unwrap_or_default();
+        Self(url::form_urlencoded::parse(raw.as_bytes()).into_owned().collect())
+    }
+
+    /// The first value of that name, unless it is empty.
+    pub(crate) fn first(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.0.iter().find(|(known, _)| known == name)?;
+        Some(value.as_str()).filter(|value| !value.is_empty())
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Query {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.uri))
+    }
+}
+
+/// The query as it may be logged: credentials and keys are left out, however their names are encoded.
+pub(crate) fn without_secrets(query: &str) -> String {
+    const SECRET: [&str; 2] = ["key", "key_value"];
+    let shown = query.split('&').map(|pair| {
+        let raw_name = pair.split('=').next().unwrap_or_default();
+        let is_secret =
+            url::form_urlencoded::parse(raw_name.as_bytes()).next().is_some_and(|(name, _)| SECRET.contains(&&*name));
+        if is_secret { format!("{raw_name}=***") } else { pair.to_owned() }
+    });
+    shown.collect::<Vec<_>>().join("&")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_value_counts_and_an_empty_one_is_none() {
+        let query = Query::of(&"/x?a=1&a=2&b=&c=%E4%B8%AD+x".parse().unwrap());
+        assert_eq!(query.first("a"), Some("1"));
+        assert_eq!(query.first("b"), None);
+        assert_eq!(query.first("c"), Some("中 x"));
+        assert_eq!(query.first("d"), None);
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        assert_eq!(without_secrets("page=2&key=sk-1&x"), "page=2&key=***&x");
+        assert_eq!(without_secrets("%6bey=sk-1&key_value=sk-2"), "%6bey=***&key_value=***");
+        assert_eq!(without_secrets("keys=1"), "keys=1");
+    }
+}

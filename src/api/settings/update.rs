@@ -1,0 +1,36 @@
+//! PUT /api/settings: changes the settings that are given, all of them or none.
+
+use serde_json::{Map, Value};
+
+use super::Api;
+use crate::{
+    api::{
+        answer::{Answer, Message},
+        body::{Body, Fields, FromFields, Misread},
+        refusal::Refusal,
+    },
+    settings,
+};
+
+pub(in crate::api) struct Wanted(Map<String, Value>);
+
+impl FromFields for Wanted {
+    /// Settings are told apart by their exact keys.
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, Misread> {
+        let read = |(key, value): (&str, &serde_json::value::RawValue)| {
+            let value = serde_json::from_str(value.get()).map_err(|error| Misread::of(key, error))?;
+            Ok((key.to_owned(), value))
+        };
+        fields.members().map(read).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+pub(in crate::api) async fn update(api: Api, Body(Wanted(wanted)): Body<Wanted>) -> Result<Answer, Refusal> {
+    if wanted.is_empty() {
+        return Ok(Answer::saying("common.success"));
+    }
+    let changes = settings::validate(&wanted).map_err(|problem| Refusal::invalid(Message::Verbatim(problem.into())))?;
+    settings::save(&api.database, &changes).await?;
+    api.directory.reload().await?;
+    Ok(Answer::saying("settings.update_success"))
+}

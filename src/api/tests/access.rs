@@ -1,0 +1,86 @@
+//! Every route, without and with a wrong key; and what may be asked for without one.
+
+use axum::body::Body;
+use http::{Method, Request};
+use serde_json::json;
+
+use super::{House, MANAGEMENT_KEY};
+use crate::api::routes::{self, Access, Verb};
+
+fn method(verb: Verb) -> Method {
+    match verb {
+        Verb::Get | Verb::Any => Method::GET,
+        Verb::Post => Method::POST,
+        Verb::Put => Method::PUT,
+        Verb::Delete => Method::DELETE,
+    }
+}
+
+fn request(verb: Verb, target: &str) -> http::request::Builder {
+    Request::builder().method(method(verb)).uri(target)
+}
+
+fn target(path: &str) -> String {
+    path.replace("{id}", "1").replace("{sub_group_id}", "2").replace("{group}", "team")
+}
+
+#[tokio::test]
+async fn every_managed_route_refuses_without_and_with_a_wrong_key() {
+    let house = House::open().await;
+    let managed: Vec<_> = routes::table().into_iter().filter(|route| route.access == Access::Managed).collect();
+    assert!(managed.len() > 20);
+    for route in managed {
+        let target = target(route.path);
+        let requests = [
+            request(route.verb, &target).body(Body::empty()),
+            request(route.verb, &target).header("authorization", "Bearer wrong").body(Body::empty()),
+            request(route.verb, &target).header("x-api-key", "wrong").body(Body::empty()),
+            request(route.verb, &format!("{target}?key=wrong"))
+                .header("authorization", format!("Bearer {MANAGEMENT_KEY}"))
+                .body(Body::empty()),
+        ];
+        for request in requests {
+            let reply = house.send(request.unwrap()).await;
+            reply.refuses(401, "UNAUTHORIZED", "Authentication failed");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_managed_route_opens_with_the_key_in_each_place() {
+    let house = House::open().await;
+    let requests = [
+        request(Verb::Get, "/api/channel-types?key=sk-management"),
+        request(Verb::Get, "/api/channel-types").header("authorization", "Bearer sk-management"),
+        request(Verb::Get, "/api/channel-types").header("x-api-key", "sk-management"),
+        request(Verb::Get, "/api/channel-types").header("x-goog-api-key", "sk-management"),
+    ];
+    for request in requests {
+        let reply = house.send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(reply.data(), json!(["openai", "openai-response", "gemini", "anthropic"]));
+    }
+}
+
+#[tokio::test]
+async fn only_these_routes_are_open() {
+    let open: Vec<_> =
+        routes::table().into_iter().filter(|route| route.access == Access::Open).map(|route| route.path).collect();
+    assert_eq!(open, ["/health", "/api/auth/login", "/api/integration/info", "/proxy/{group}/api/integration/info"]);
+}
+
+#[tokio::test]
+async fn log_in_says_whether_the_key_is_right() {
+    let house = House::open().await;
+    let log_in = async |body: &'static str| {
+        let request = Request::post("/api/auth/login").header("accept-language", "en");
+        house.send(request.body(Body::from(body)).unwrap()).await
+    };
+    log_in(r#"{"auth_key": "sk-management"}"#).await.is(200, json!({"success": true, "message": "Signed in"}));
+    log_in(r#"{"auth_key": "sk-other"}"#)
+        .await
+        .is(401, json!({"success": false, "message": "The management key is wrong"}));
+    for body in ["", "{}", r#"{"auth_key": ""}"#, r#"{"auth_key": 5}"#, "{"] {
+        let message = "The request is not valid: a management key is expected";
+        log_in(body).await.is(400, json!({"success": false, "message": message}));
+    }
+}

@@ -1,0 +1,112 @@
+//! What holds for every request, whichever route it takes or misses.
+
+use axum::body::Body;
+use http::{Method, Request};
+use serde_json::json;
+
+use super::House;
+use crate::config::Cors;
+
+async fn send(house: &House, method: Method, target: &str) -> super::Reply {
+    house.send(Request::builder().method(method).uri(target).body(Body::empty()).unwrap()).await
+}
+
+#[tokio::test]
+async fn health_is_open_and_shows_the_uptime() {
+    let house = House::open().await;
+    let reply = send(&house, Method::GET, "/health").await;
+    let health = reply.json();
+    assert_eq!((reply.status, &health["status"]), (200, &json!("healthy")));
+    assert_eq!(reply.header("content-type"), Some("application/json; charset=utf-8"));
+    let timestamp = health["timestamp"].as_str().unwrap();
+    assert_eq!(timestamp.len(), "2024-05-01T02:20:30Z".len());
+    assert!(health["uptime"].as_str().unwrap().ends_with('s'));
+    let head = send(&house, Method::HEAD, "/health").await;
+    assert_eq!((head.status, head.text.as_str()), (200, ""));
+}
+
+#[tokio::test]
+async fn what_is_not_routed_is_not_found() {
+    let house = House::open().await;
+    for target in ["/api", "/api/", "/api/nothing", "/apifoo", "/proxy", "/proxy/team", "/api/groups/1/2/3"] {
+        send(&house, Method::GET, target).await.is(404, json!({"error": "Not Found"}));
+    }
+    for target in ["/", "/keys", "/index.html", "/health/x"] {
+        let reply = send(&house, Method::GET, target).await;
+        assert_eq!((reply.status, reply.header("content-type")), (404, Some("text/plain; charset=utf-8")), "{target}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_method_is_told_the_right_ones() {
+    let house = House::open().await;
+    let reply = send(&house, Method::PATCH, "/api/settings").await;
+    reply.is(405, json!({"error": "Method Not Allowed"}));
+    let mut allowed: Vec<_> = reply.header("allow").unwrap().split(',').collect();
+    allowed.sort_unstable();
+    assert_eq!(allowed, ["GET", "HEAD", "PUT"]);
+}
+
+#[tokio::test]
+async fn a_trailing_slash_is_redirected_away() {
+    let house = House::open().await;
+    let reply = send(&house, Method::GET, "/api/groups/?page=1").await;
+    assert_eq!((reply.status, reply.header("location")), (301, Some("/api/groups?page=1")));
+    let reply = send(&house, Method::DELETE, "/api/groups/7/").await;
+    assert_eq!((reply.status, reply.header("location")), (307, Some("/api/groups/7")));
+}
+
+#[tokio::test]
+async fn every_answer_has_the_protective_headers() {
+    let house = House::open().await;
+    for target in ["/health", "/api/groups", "/api/nothing", "/"] {
+        let reply = send(&house, Method::GET, target).await;
+        assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(reply.header("referrer-policy"), Some("strict-origin-when-cross-origin"));
+        assert_eq!(reply.header("x-frame-options"), Some("SAMEORIGIN"));
+        let denied = "camera=(), microphone=(), geolocation=(), payment=(), usb=()";
+        assert_eq!(reply.header("permissions-policy"), Some(denied));
+    }
+}
+
+#[tokio::test]
+async fn only_a_true_preflight_is_answered_without_the_route() {
+    let house = House::with_cors(Some(Cors {
+        origins: vec!["https://console.example".to_owned()],
+        methods: vec!["GET".to_owned()],
+        headers: vec!["*".to_owned()],
+        credentials: true,
+    }))
+    .await;
+    let options =
+        || Request::builder().method(Method::OPTIONS).uri("/api/groups").header("origin", "https://console.example");
+    let preflight = options().header("access-control-request-method", "GET").body(Body::empty()).unwrap();
+    let reply = house.send(preflight).await;
+    assert_eq!((reply.status, reply.text.as_str()), (204, ""));
+    assert_eq!(reply.header("access-control-allow-origin"), Some("https://console.example"));
+    assert_eq!(reply.header("access-control-allow-credentials"), Some("true"));
+    assert_eq!(reply.header("vary"), Some("Origin"));
+    let no_preflight = house.send(options().body(Body::empty()).unwrap()).await;
+    assert_eq!(no_preflight.status, 405);
+}
+
+#[tokio::test]
+async fn texts_follow_the_wanted_language() {
+    let house = House::open().await;
+    let message = async |language: &'static str| {
+        let request = Request::get("/api/channel-types").header("x-api-key", super::MANAGEMENT_KEY);
+        let request = request.header("accept-language", language).body(Body::empty()).unwrap();
+        house.send(request).await.json()["message"].clone()
+    };
+    assert_eq!(message("en-GB,en;q=0.5").await, "Success");
+    assert_eq!(message("ja").await, "成功");
+    assert_eq!(message("fr").await, "操作成功");
+}
+
+#[tokio::test]
+async fn broken_bodies_are_refused_before_anything_is_looked_up() {
+    let house = House::open().await;
+    house.ask(Method::PUT, "/api/groups/99", "").await.refuses(400, "INVALID_JSON", "The request body is empty");
+    house.ask(Method::PUT, "/api/groups/99", "{").await.refuses_naming(400, "INVALID_JSON", "not JSON");
+    house.ask(Method::PUT, "/api/groups/x", "{").await.refuses(400, "BAD_REQUEST", "The group id is not valid");
+}

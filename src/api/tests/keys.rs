@@ -1,0 +1,190 @@
+//! Keys: add, list, delete, restore, clear, annotate.
+
+use serde_json::{Value, json};
+
+use super::{House, without_time};
+
+async fn add(house: &House, group: i64, keys: &str) -> Value {
+    house.post("/api/keys/add-multiple", json!({"group_id": group, "keys_text": keys})).await.data()
+}
+
+async fn values(house: &House, filter: &str) -> Vec<String> {
+    let data = house.get(&format!("/api/keys?{filter}")).await.data();
+    data["items"].as_array().unwrap().iter().map(|key| key["key_value"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn keys_are_added_once_and_serve_at_once() {
+    let house = House::open().await;
+    let group = house.group("team", json!({})).await;
+    let reply = add(&house, group, "sk-1,sk-2\nsk-1").await;
+    assert_eq!(reply, json!({"added_count": 2, "ignored_count": 1, "total_in_group": 2}));
+    let reply = add(&house, group, "[\"sk-2\", \"sk 3\"]").await;
+    assert_eq!(reply, json!({"added_count": 1, "ignored_count": 1, "total_in_group": 3}));
+    assert_eq!(house.key_pools.of(group).unwrap().active_count(), 3);
+}
+
+#[tokio::test]
+async fn a_key_is_listed_with_every_member_in_its_order() {
+    let house = House::open().await;
+    let group = house.group("team", json!({})).await;
+    add(&house, group, "sk-1").await;
+    let mut data = house.get(&format!("/api/keys?group_id={group}")).await.data();
+    without_time(&mut data["items"][0]["created_at"]);
+    without_time(&mut data["items"][0]["updated_at"]);
+    let hash = data["items"][0]["key_hash"].take();
+    assert_eq!(hash.as_str().unwrap().len(), 64);
+    let expected = concat!(
+        r#"{"items":[{"id":1,"key_value":"sk-1","key_hash":null,"group_id":1,"status":"active","notes":"","#,
+        r#""request_count":0,"failure_count":0,"last_used_at":null,"created_at":"now","updated_at":"now"}],"#,
+        r#""pagination":{"page":1,"page_size":15,"total_items":1,"total_pages":1}}"#,
+    );
+    assert_eq!(data.to_string(), expected);
+}
+
+#[tokio::test]
+async fn keys_are_listed_page_by_page_and_by_filter() {
+    let house = House::open().await;
+    let group = house.group("team", json!({})).await;
+    add(&house, group, "sk-1 sk-2 sk-3").await;
+    house.invalidate(group, &["sk-2"]).await;
+    assert_eq!(values(&house, "group_id=1").await, ["sk-3", "sk-2", "sk-1"]);
+    assert_eq!(values(&house, "group_id=1&status=all").await.len(), 3);
+    assert_eq!(values(&house, "group_id=1&status=invalid").await, ["sk-2"]);
+    assert_eq!(values(&house, "group_id=1&status=active").await, ["sk-3", "sk-1"]);
+    assert_eq!(values(&house, "group_id=1&key_value=sk-1").await, ["sk-1"]);
+    assert_eq!(values(&house, "group_id=1&key_value=sk").await, [""; 0]);
+    assert_eq!(values(&house, "group_id=1&page_size=2&page=2").await, ["sk-1"]);
+    let past_the_end = house.get("/api/keys?group_id=1&page=9223372036854775807&page_size=1000").await.data();
+    assert_eq!(past_the_end["items"], json!([]));
+    assert_eq!(past_the_end["pagination"]["total_items"], 3);
+}
+
+#[tokio::test]
+async fn a_list_needs_its_group() {
+    let house = House::open().await;
+    for (query, status, code, message) in [
+        ("", 400, "BAD_REQUEST", "A group id is required"),
+        ("group_id=", 400, "BAD_REQUEST", "A group id is required"),
+        ("group_id=x", 400, "BAD_REQUEST", "The group id must be a positive integer"),
+        ("group_id=0", 400, "BAD_REQUEST", "The group id must be a positive integer"),
+        ("group_id=1&status=x", 404, "NOT_FOUND", "Resource not found"),
+    ] {
+        house.get(&format!("/api/keys?{query}")).await.refuses(status, code, message);
+    }
+    house.group("team", json!({})).await;
+    let reply = house.get("/api/keys?group_id=1&status=x").await;
+    reply.refuses(400, "VALIDATION_FAILED", "The status filter can be active or invalid");
+}
+
+#[tokio::test]
+async fn keys_are_deleted_by_their_text() {
+    let house = House::open().await;
+    let group = house.group("team", json!({})).await;
+    add(&house, group, "sk-1 sk-2").await;
+    let body = json!({"group_id": group, "keys_text": "sk-1 sk-1 sk-9"});
+    let reply = house.post("/api/keys/delete-multiple", body).await;
+    assert_eq!(reply.data(), json!({"deleted_count": 1, "ignored_count": 2, "total_in_group": 1}));
+    assert_eq!(values(&house, "group_id=1").await, ["sk-2"]);
+    assert_eq!(house.key_pools.of(group).unwrap().active_count(), 1);
+}
+
+#[tokio::test]
+async fn a_key_with_a_separator_inside_is_handled_by_its_text() {
+    let house = House::open().await;
+    let group = house.group("team", json!({})).await;
+    add(&house, group, r#"["sk a,b", "sk"]"#).await;
+    let body = json!({"group_id": group, "keys_text": "sk a,b"});
+    let reply = house.post("/api/keys/delete-multiple", body).await;
+    assert_eq!(reply.data(), json!({"deleted_count": 1, "ignored_count": 0, "total_in_group": 1}));
+    assert_eq!(values(&house, "group_id=1").await, ["sk"]);
+}
+
+#[tokio::test]
+async fn invalid_keys_are_restored() {
+    let house = House::open().await;
+    let group = house.group("team", json!({})).await;
+    add(&house, group, "sk-1 sk-2 sk-3 sk-4").await;
+    house.invalidate(group, &["sk-1", "sk-2", "sk-3"]).await;
+    assert_eq!(house.key_pools.of(group).unwrap().active_count(), 1);
+    let body = json!({"group_id": group, "keys_text": "sk-1 sk-4"});
+    let reply = house.post("/api/keys/restore-multiple", body).await;
+    assert_eq!(reply.data(), json!({"restored_count": 1, "ignored_count": 1, "total_in_group": 4}));
+    let reply = house.post("/api/keys/restore-all-invalid", json!({"group_id": group})).await;
+    reply.says("Keys restored: 2");
+    assert_eq!(house.key_pools.of(group).unwrap().active_count(), 4);
+    assert_eq!(values(&house, "group_id=1&status=invalid").await, [""; 0]);
+}
+
+#[tokio::test]
+async fn invalid_keys_or_all_keys_are_cleared() {
+    let house = House::open().await;
+    let group = house.group("team", json!({})).await;
+    add(&house, group, "sk-1 sk-2 sk-3").await;
+    house.invalidate(group, &["sk-2"]).await;
+    let body = json!({"group_id": group});
+    house.post("/api/keys/clear-all-invalid", body.clone()).await.says("Invalid keys deleted: 1");
+    assert_eq!(values(&house, "group_id=1").await, ["sk-3", "sk-1"]);
+    house.post("/api/keys/clear-all", body).await.says("Keys deleted: 2");
+    assert_eq!(house.key_pools.of(group).unwrap().active_count(), 0);
+}
+
+#[tokio::test]
+async fn calls_with_key_texts_are_checked_alike() {
+    let house = House::open().await;
+    let group = house.group("team", json!({})).await;
+    for verb in ["add", "delete", "restore"] {
+        let call = async |body: Value| house.post(&format!("/api/keys/{verb}-multiple"), body).await;
+        for (body, field) in [
+            (json!({"keys_text": "sk"}), "group_id"),
+            (json!({"group_id": 0, "keys_text": "sk"}), "group_id"),
+            (json!({"group_id": group}), "keys_text"),
+            (json!({"group_id": group, "keys_text": ""}), "keys_text"),
+            (json!({"group_id": group, "keys_text": 5}), "keys_text"),
+        ] {
+            call(body).await.refuses_naming(400, "INVALID_JSON", field);
+        }
+        call(json!({"group_id": 99, "keys_text": " "})).await.refuses(404, "NOT_FOUND", "Resource not found");
+        let given = async |text: &str| call(json!({"group_id": group, "keys_text": text})).await;
+        given(" \n").await.refuses(400, "VALIDATION_FAILED", "No keys were given");
+        given(",;").await.refuses(400, "VALIDATION_FAILED", "No key was found in the text");
+        let message = "At most 5000 keys can be handled at once, 5001 were given";
+        given(&"k ".repeat(5_001)).await.refuses(400, "VALIDATION_FAILED", message);
+    }
+    for verb in ["restore-all-invalid", "clear-all-invalid", "clear-all"] {
+        let path = format!("/api/keys/{verb}");
+        house.post(&path, json!({})).await.refuses_naming(400, "INVALID_JSON", "group_id");
+        house.post(&path, json!({"group_id": 99})).await.refuses(404, "NOT_FOUND", "Resource not found");
+    }
+}
+
+#[tokio::test]
+async fn an_aggregate_group_takes_no_keys() {
+    let house = House::open().await;
+    let group = house.group("all", json!({"group_type": "aggregate"})).await;
+    let reply = house.post("/api/keys/add-multiple", json!({"group_id": group, "keys_text": "sk"})).await;
+    let message = "An aggregate group has no keys of its own; add them to a member";
+    reply.refuses(400, "VALIDATION_FAILED", message);
+}
+
+#[tokio::test]
+async fn notes_are_kept_beside_a_key() {
+    let house = House::open().await;
+    let group = house.group("team", json!({})).await;
+    add(&house, group, "sk-1").await;
+    let notes = async || house.get("/api/keys?group_id=1").await.data()["items"][0]["notes"].clone();
+    house.put("/api/keys/1/notes", json!({"notes": " of Ann "})).await.says("Success");
+    assert_eq!(notes().await, "of Ann");
+    house.put("/api/keys/1/notes", json!({"notes": "é".repeat(255)})).await.says("Success");
+    let reply = house.put("/api/keys/1/notes", json!({"notes": "é".repeat(256)})).await;
+    reply.refuses(400, "VALIDATION_FAILED", "Notes can have 255 characters at most");
+    house.put("/api/keys/1/notes", json!({})).await.refuses_naming(400, "INVALID_JSON", "notes");
+    assert_eq!(notes().await, "é".repeat(255));
+    house.put("/api/keys/1/notes", json!({"notes": null})).await.says("Success");
+    assert_eq!(notes().await, "");
+    house.put("/api/keys/9/notes", json!({"notes": ""})).await.refuses(404, "NOT_FOUND", "Resource not found");
+    for id in ["x", "0", "-1"] {
+        let reply = house.put(&format!("/api/keys/{id}/notes"), json!({"notes": ""})).await;
+        reply.refuses(400, "BAD_REQUEST", "The key id is not valid");
+    }
+}

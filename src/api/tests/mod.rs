@@ -1,0 +1,181 @@
+//! The management API from outside: requests go in, whole answers are compared.
+
+mod access;
+mod frame;
+mod groups;
+mod integration;
+mod keys;
+mod members;
+mod settings;
+
+use std::time::Instant;
+
+use axum::{Router, body::Body};
+use http::{HeaderMap, Method, Request, header::AUTHORIZATION};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tower::ServiceExt as _;
+
+use super::{State, router};
+use crate::{
+    config::Cors,
+    crypto::{Cipher, Secret},
+    db::{self, Database},
+    group::Directory,
+    keypool::KeyPools,
+};
+
+pub(super) const MANAGEMENT_KEY: &str = "sk-management";
+
+/// A server of its own, over an empty database that goes away with it.
+pub(super) struct House {
+    router: Router,
+    pub(super) database: Database,
+    pub(super) directory: Directory,
+    pub(super) key_pools: KeyPools,
+    _folder: TempDir,
+}
+
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) text: String,
+}
+
+impl House {
+    pub(super) async fn open() -> Self {
+        Self::with_cors(None).await
+    }
+
+    pub(super) async fn with_cors(cors: Option<Cors>) -> Self {
+        let (folder, database) = db::testing::fresh().await;
+        let directory = Directory::open(database.clone()).await.unwrap();
+        let key_pools = KeyPools::open(database.clone(), Cipher::new(None)).await.unwrap();
+        let router = router(State {
+            auth_key: Secret::new(MANAGEMENT_KEY),
+            cors,
+            own_url: "http://localhost:3001".to_owned(),
+            database: database.clone(),
+            directory: directory.clone(),
+            key_pools: key_pools.clone(),
+            started_at: Instant::now(),
+        });
+        Self { router, database, directory, key_pools, _folder: folder }
+    }
+
+    pub(super) async fn send(&self, request: Request<Body>) -> Reply {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        Reply { status: head.status.as_u16(), headers: head.headers, text: String::from_utf8(bytes.into()).unwrap() }
+    }
+
+    /// As the operator, in English.
+    pub(super) async fn ask(&self, method: Method, target: &str, body: impl Into<Body>) -> Reply {
+        let request = Request::builder()
+            .method(method)
+            .uri(target)
+            .header(AUTHORIZATION, format!("Bearer {MANAGEMENT_KEY}"))
+            .header("accept-language", "en-US");
+        self.send(request.body(body.into()).unwrap()).await
+    }
+
+    pub(super) async fn get(&self, target: &str) -> Reply {
+        self.ask(Method::GET, target, Body::empty()).await
+    }
+
+    pub(super) async fn post(&self, target: &str, body: Value) -> Reply {
+        self.ask(Method::POST, target, body.to_string()).await
+    }
+
+    pub(super) async fn put(&self, target: &str, body: Value) -> Reply {
+        self.ask(Method::PUT, target, body.to_string()).await
+    }
+
+    pub(super) async fn delete(&self, target: &str) -> Reply {
+        self.ask(Method::DELETE, target, Body::empty()).await
+    }
+
+    pub(super) async fn stored_keys(&self) -> i64 {
+        sqlx::query_scalar("SELECT count(*) FROM api_keys").fetch_one(self.database.readers()).await.unwrap()
+    }
+
+    /// Takes keys out of rotation, as their upstream's refusals would.
+    pub(super) async fn invalidate(&self, group: i64, texts: &[&str]) {
+        let pool = self.key_pools.of(group).unwrap();
+        let mut tried = Vec::new();
+        while let Some(key) = pool.pick(&tried, Instant::now()).filter(|key| !tried.contains(&key.id)) {
+            tried.push(key.id);
+            if texts.contains(&key.secret.expose()) {
+                assert!(pool.failed(&key, 1));
+            }
+        }
+    }
+
+    /// A standard group with what it needs at least, and what `more` adds or replaces; its id.
+    pub(super) async fn group(&self, name: &str, more: Value) -> i64 {
+        let mut body = json!({
+            "name": name,
+            "channel_type": "openai",
+            "test_model": "gpt-4.1-nano",
+            "upstreams": [{"url": "https://api.openai.com", "weight": 1}],
+        });
+        for (key, value) in more.as_object().unwrap() {
+            body[key] = value.clone();
+        }
+        let reply = self.post("/api/groups", body).await;
+        reply.data()["id"].as_i64().unwrap_or_else(|| panic!("not created: {}", reply.text))
+    }
+}
+
+impl Reply {
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {:?}", self.text))
+    }
+
+    #[track_caller]
+    pub(super) fn data(&self) -> Value {
+        assert_eq!(self.status, 200, "{}", self.text);
+        self.json()["data"].clone()
+    }
+
+    #[track_caller]
+    pub(super) fn is(&self, status: u16, body: Value) {
+        assert_eq!((self.status, self.json()), (status, body));
+    }
+
+    /// A success with nothing but a message.
+    #[track_caller]
+    pub(super) fn says(&self, message: &str) {
+        self.is(200, json!({"code": 0, "message": message}));
+    }
+
+    #[track_caller]
+    pub(super) fn refuses(&self, status: u16, code: &str, message: &str) {
+        self.is(status, json!({"code": code, "message": message}));
+    }
+
+    /// A refusal whose message is free text, of which only a part matters.
+    #[track_caller]
+    pub(super) fn refuses_naming(&self, status: u16, code: &str, part: &str) {
+        let body = self.json();
+        assert_eq!((self.status, body["code"].as_str()), (status, Some(code)), "{}", self.text);
+        let message = body["message"].as_str().unwrap();
+        assert!(message.contains(part), "{message:?} does not name {part:?}");
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+}
+
+/// Replaces a time by a word, after a look at its form.
+#[track_caller]
+pub(super) fn without_time(value: &mut Value) {
+    let text = value.as_str().unwrap();
+    let time = chrono::DateTime::parse_from_rfc3339(text).unwrap();
+    assert!(text.ends_with('Z'), "{text}");
+    assert!((chrono::Utc::now() - time.to_utc()).num_seconds() < 60, "{text}");
+    *value = "now".into();
+}
