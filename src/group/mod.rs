@@ -110,3 +110,6 @@ impl Redirects {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -165,8 +165,11 @@ pub(super) fn check_header(key: &str, value: &str, action: &str) -> Result<Heade
     }
 }
 
-/// Each part between dashes begins with a capital letter.
+/// Each part between dashes begins with a capital letter. What is no header name stays as it is.
 fn canonical_header(key: &str) -> String {
+    if key.parse::<HeaderName>().is_err() {
+        return key.to_owned();
+    }
     let part = |part: &str| match part.split_at_checked(1) {
         Some((first, rest)) => first.to_ascii_uppercase() + &rest.to_ascii_lowercase(),
         None => part.to_owned(),
