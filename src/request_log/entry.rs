@@ -82,35 +82,31 @@ impl Entry {
 
 /// The start of a request's body as the log keeps it.
 pub(crate) fn body_text(body: &[u8]) -> String {
-    // One character more than fits, so that a cut within it shows as a cut and not as a broken character.
+    // Some bytes more than fit, so that the last character is cut as a whole and does not look broken.
     let start = &body[..body.len().min(REQUEST_BODY_BYTES_MAX + 3)];
-    let mut text = storable(String::from_utf8_lossy(start).into_owned());
-    cut_bytes(&mut text, REQUEST_BODY_BYTES_MAX);
-    text
+    let text = String::from_utf8_lossy(start);
+    cut_bytes(&storable(&text), REQUEST_BODY_BYTES_MAX).to_owned()
 }
 
 /// Without NUL, which PostgreSQL refuses and which ends a text for many a reader.
-pub(super) fn storable(mut text: String) -> String {
-    if memchr::memchr(0, text.as_bytes()).is_some() {
-        text.retain(|character| character != '\0');
-    }
-    text
-}
-
-pub(super) fn cut_bytes(text: &mut String, bytes_max: usize) {
-    if text.len() > bytes_max {
-        let end = (0..=bytes_max).rev().find(|index| text.is_char_boundary(*index)).unwrap_or(0);
-        text.truncate(end);
+pub(super) fn storable(text: &str) -> Cow<'_, str> {
+    match memchr::memchr(0, text.as_bytes()) {
+        None => Cow::Borrowed(text),
+        Some(_) => Cow::Owned(text.replace('\0', "")),
     }
 }
 
-pub(super) fn cut_characters(text: &mut String, characters_max: usize) {
+/// The longest start that fits, and ends between two characters.
+pub(super) fn cut_bytes(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
+}
+
+pub(super) fn cut_characters(text: &str, characters_max: usize) -> &str {
     // There are never more characters than bytes, so most texts are not looked at.
-    if text.len() > characters_max
-        && let Some((end, _)) = text.char_indices().nth(characters_max)
-    {
-        text.truncate(end);
+    if text.len() <= characters_max {
+        return text;
     }
+    text.char_indices().nth(characters_max).map_or(text, |(end, _)| &text[..end])
 }
 
 #[cfg(test)]
@@ -131,9 +127,7 @@ mod tests {
     fn a_short_column_is_cut_by_characters() {
         #[track_caller]
         fn check(text: &str, characters_max: usize, expected: &str) {
-            let mut text = text.to_owned();
-            cut_characters(&mut text, characters_max);
-            assert_eq!(text, expected);
+            assert_eq!(cut_characters(text, characters_max), expected);
         }
         check("é€😀x", 3, "é€😀");
         check("é€😀", 3, "é€😀");

@@ -2,12 +2,21 @@
 
 mod buffer;
 mod entry;
+mod queries;
+mod retention;
+mod row;
 #[cfg(test)]
 mod testing;
+mod usage;
+mod writer;
 
 use std::sync::Arc;
 
-pub(crate) use entry::{Entry, GroupName, Kind, body_text};
+pub(crate) use self::{
+    entry::{Entry, GroupName, Kind, body_text},
+    retention::Retention,
+    writer::Writer,
+};
 
 use buffer::Buffer;
 

@@ -1,0 +1,242 @@
+//! The one task that writes the log: everything that waits, twice a second, in a few statements.
+//!
+//! The setting `request_log_write_interval_minutes` belongs to the original, which holds entries in a cache for that
+//! long. It is kept for it, and has no effect here: entries are written within half a second, since that is as cheap
+//! as writing them later, and a crash loses less.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use chrono::{DateTime, Utc};
+use sqlx::{Arguments, sqlite::SqliteArguments};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Entry, Kind, RequestLog,
+    queries::{self, Tally},
+    row::Rows,
+    usage::{KeyUsage, store_progress},
+};
+use crate::{
+    crypto::Cipher,
+    db::{self, Database, Timestamp},
+    group::GroupId,
+};
+
+const WRITE_INTERVAL: Duration = Duration::from_millis(500);
+/// Rows of one transaction: others who write get their turn after each.
+const ROWS_PER_TRANSACTION: usize = 2_560;
+/// Entries that wait for a database that is away; beyond it the newest are dropped and counted.
+const BACKLOG_MAX: usize = 100_000;
+/// Tries to write what is left when the program stops.
+const LAST_TRIES: u32 = 3;
+
+pub(crate) struct Writer {
+    log: RequestLog,
+    database: Database,
+    rows: Rows,
+    /// Opened with the first write, since after a crash that takes a while.
+    usage: Option<KeyUsage>,
+    backlog: Vec<Entry>,
+    is_failing: bool,
+}
+
+/// Why some entries were not written.
+#[derive(Debug)]
+enum Refusal {
+    /// One of them is to blame.
+    Entries(sqlx::Error),
+    /// The database is, or whatever is between it and us: it may work later.
+    Away(db::Error),
+}
+
+impl Writer {
+    pub(crate) fn new(log: RequestLog, database: Database, cipher: Cipher) -> Self {
+        Self { log, database, rows: Rows::new(cipher), usage: None, backlog: Vec::new(), is_failing: false }
+    }
+
+    /// Writes until told to stop, and then what is left.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(WRITE_INTERVAL)).await.is_some() {
+            let outcome = self.write(false).await;
+            self.report(outcome);
+        }
+        for tries_left in (0..LAST_TRIES).rev() {
+            match self.write(true).await {
+                Ok(()) => return,
+                Err(error) if tries_left == 0 => {
+                    self.log.buffer.count_dropped(self.backlog.len());
+                    tracing::error!(%error, "The last {} entries of the request log are lost", self.backlog.len());
+                }
+                Err(_) => tokio::time::sleep(WRITE_INTERVAL).await,
+            }
+        }
+    }
+
+    /// Writes all that waits, and what is known about keys where its time has come.
+    async fn write(&mut self, with_all_usage: bool) -> Result<(), db::Error> {
+        self.collect();
+        let mut usage = match self.usage.take() {
+            Some(usage) => usage,
+            None => KeyUsage::open(&self.database).await?,
+        };
+        let outcome = self.write_backlog(&mut usage).await;
+        let outcome = match outcome {
+            Ok(()) if with_all_usage => usage.store_all(&self.database).await,
+            Ok(()) if usage.is_due() => usage.store(&self.database).await,
+            other => other,
+        };
+        self.usage = Some(usage);
+        outcome
+    }
+
+    async fn write_backlog(&mut self, usage: &mut KeyUsage) -> Result<(), db::Error> {
+        let mut written = 0;
+        let mut outcome = Ok(());
+        let backlog = std::mem::take(&mut self.backlog);
+        while outcome.is_ok() && written < backlog.len() {
+            let lot = &backlog[written..backlog.len().min(written + ROWS_PER_TRANSACTION)];
+            let (done, result) = self.write_lot(lot, usage).await;
+            written += done;
+            outcome = result;
+        }
+        if written < backlog.len() {
+            self.backlog = backlog;
+            self.backlog.drain(..written);
+        }
+        outcome
+    }
+
+    fn collect(&mut self) {
+        for entries in self.log.buffer.take() {
+            if self.backlog.is_empty() {
+                self.backlog = entries;
+            } else {
+                self.backlog.extend(entries);
+            }
+        }
+        if self.backlog.len() > BACKLOG_MAX {
+            self.log.buffer.count_dropped(self.backlog.len() - BACKLOG_MAX);
+            self.backlog.truncate(BACKLOG_MAX);
+        }
+    }
+
+    /// Writes entries, leaving out those that the database refuses. Returns how many are dealt with.
+    async fn write_lot(&mut self, entries: &[Entry], usage: &mut KeyUsage) -> (usize, Result<(), db::Error>) {
+        // Halves are tried in their order, so all before the one that fails are dealt with.
+        let mut parts = vec![entries];
+        let mut done = 0;
+        while let Some(part) = parts.pop() {
+            match self.try_write(part, usage).await {
+                Ok(last_row_id) => {
+                    usage.count(part, last_row_id);
+                    done += part.len();
+                }
+                Err(Refusal::Away(error)) => return (done, Err(error)),
+                Err(Refusal::Entries(error)) if part.len() == 1 => {
+                    tracing::warn!(%error, "The database refuses an entry of the request log: it is left out");
+                    self.log.buffer.count_dropped(1);
+                    done += 1;
+                }
+                Err(Refusal::Entries(_)) => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
+                }
+            }
+        }
+        (done, Ok(()))
+    }
+
+    /// All of these, or none. Returns the row id of the last.
+    async fn try_write(&mut self, entries: &[Entry], usage: &mut KeyUsage) -> Result<i64, Refusal> {
+        let mut transaction = self.database.begin().await.map_err(Refusal::Away)?;
+        let mut left = entries;
+        let mut last_row_id = 0;
+        let mut restarted = None;
+        while !left.is_empty() {
+            let (now, later) = left.split_at(queries::insert_size(left.len()));
+            let mut arguments = SqliteArguments::default();
+            arguments.reserve(now.len() * super::row::COLUMNS.len(), 0);
+            for entry in now {
+                self.rows.add(entry, &mut arguments).map_err(sqlx::Error::Encode)?;
+            }
+            let is_first = left.len() == entries.len();
+            last_row_id = queries::insert(&mut transaction, now.len(), arguments).await?;
+            if is_first && let Some(progress) = usage.restart(last_row_id - now.len() as i64 + 1) {
+                store_progress(&mut transaction, progress).await?;
+                restarted = Some(progress);
+            }
+            left = later;
+        }
+        for tally in tallies(entries) {
+            queries::add_tally(&mut transaction, tally).await?;
+        }
+        transaction.commit().await?;
+        if let Some(progress) = restarted {
+            usage.adopt(progress);
+        }
+        Ok(last_row_id)
+    }
+
+    fn report(&mut self, outcome: Result<(), db::Error>) {
+        // Said once when it begins and once when it ends.
+        match outcome {
+            Ok(()) if self.is_failing => tracing::info!("The request log is written again"),
+            Err(error) if !self.is_failing => {
+                tracing::error!(%error, "Cannot write the request log; entries wait in memory");
+                self.is_failing = true;
+                return;
+            }
+            Err(_) => return,
+            Ok(()) => {}
+        }
+        self.is_failing = false;
+    }
+}
+
+impl From<sqlx::Error> for Refusal {
+    fn from(error: sqlx::Error) -> Self {
+        // The low byte of SQLite's code is its kind: too big, constraint, mismatch.
+        const KINDS_OF_BAD_ROWS: [i32; 3] = [18, 19, 20];
+        let is_bad_row = match &error {
+            sqlx::Error::Encode(_) => true,
+            sqlx::Error::Database(error) => error
+                .code()
+                .and_then(|code| code.parse::<i32>().ok())
+                .is_some_and(|code| KINDS_OF_BAD_ROWS.contains(&(code & 0xff))),
+            _ => false,
+        };
+        if is_bad_row { Self::Entries(error) } else { Self::Away(error.into()) }
+    }
+}
+
+/// Each group's successes and failures by hour, in the order of the table's index. What another attempt followed does
+/// not count, and neither does a request whose client left.
+fn tallies(entries: &[Entry]) -> impl Iterator<Item = Tally> {
+    let mut counts: BTreeMap<(Timestamp, GroupId), (i64, i64)> = BTreeMap::new();
+    let mut last_hour: Option<(i64, Timestamp)> = None;
+    for entry in entries.iter().filter(|entry| entry.kind == Kind::Final && !entry.is_aborted()) {
+        let hour = hour_of(entry.ended_at, &mut last_hour);
+        for group in entry.group.iter().chain(&entry.parent) {
+            let (successes, failures) = counts.entry((hour, group.id)).or_default();
+            if entry.is_success() {
+                *successes += 1;
+            } else {
+                *failures += 1;
+            }
+        }
+    }
+    counts.into_iter().map(|((hour, group_id), (successes, failures))| Tally { hour, group_id, successes, failures })
+}
+
+fn hour_of(at: DateTime<Utc>, last: &mut Option<(i64, Timestamp)>) -> Timestamp {
+    const SECONDS: i64 = 3_600;
+    let number = at.timestamp().div_euclid(SECONDS);
+    match last {
+        Some((known, hour)) if *known == number => *hour,
+        _ => last.insert((number, Timestamp(at).hour())).1,
+    }
+}
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;
