@@ -80,3 +80,27 @@ pub(super) async fn logged(request: Request, next: Next) -> Response {
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, body::Body, middleware::from_fn, routing::get};
+    use http_body_util::BodyExt as _;
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::api::answer;
+
+    #[tokio::test]
+    async fn a_panic_ends_one_request_with_an_envelope() {
+        async fn broken() -> StatusCode {
+            panic!("of a test")
+        }
+        let router =
+            Router::new().route("/", get(broken)).layer(from_fn(in_a_task)).layer(from_fn(answer::put_in_words));
+        let response = router.oneshot(Request::new(Body::empty())).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let expected = r#"{"code":"INTERNAL_SERVER_ERROR","message":"An unexpected error occurred"}"#;
+        assert_eq!(body, expected);
+    }
+}

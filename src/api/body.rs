@@ -3,6 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use axum::extract::{FromRequest, Request};
+use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::{
     Deserialize,
@@ -13,7 +14,7 @@ use serde_json::value::RawValue;
 use super::refusal::Refusal;
 
 /// Pasted lists of keys are the largest bodies; a hundred thousand keys fit easily.
-const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
+pub(super) const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// A body that has been read into what the handler needs.
 pub(crate) struct Body<T>(pub(crate) T);
@@ -52,6 +53,10 @@ impl<T: FromFields, S: Send + Sync> FromRequest<S> for Body<T> {
 }
 
 async fn read(body: axum::body::Body) -> Result<bytes::Bytes, Refusal> {
+    // A length that is told beforehand spares the caller the upload.
+    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
+        return Err(Refusal::too_large(BODY_BYTES_MAX));
+    }
     match Limited::new(body, BODY_BYTES_MAX).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Refusal::too_large(BODY_BYTES_MAX)),

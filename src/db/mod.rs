@@ -4,7 +4,6 @@ mod error;
 mod schema;
 mod tables;
 mod timestamp;
-mod zones;
 
 use std::{fs, io, path::Path, time::Duration};
 

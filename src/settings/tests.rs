@@ -79,6 +79,10 @@ fn wrong_values_are_refused() {
     check_refusal(json!({"app_url": [1]}), "invalid type for app_url: expected a string, got []interface {}");
     check_refusal(json!({"app_url": {}}), "invalid type for app_url: expected a string, got map[string]interface {}");
     check_refusal(json!({"app_url": ""}), "value for app_url is required");
+    for no_address in ["localhost:3001", "10.0.0.7", "ftp://x", "http://"] {
+        let message = "invalid value for app_url: it must begin with http:// or https:// and name a host";
+        check_refusal(json!({"app_url": no_address}), message);
+    }
     check_refusal(json!({"proxy_keys": " , ,"}), "value for proxy_keys is required");
     check_refusal(
         json!({"failover_status_codes": "abc"}),

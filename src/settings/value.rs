@@ -69,6 +69,12 @@ impl Setting {
                 if self.is_required() && text.trim().is_empty() {
                     return Err(format!("value for {key} is required"));
                 }
+                // Only when it is saved: a stored one that is no URL is still shown to the operator.
+                if key == "app_url" && !is_web_address(&text) {
+                    return Err(format!(
+                        "invalid value for {key}: it must begin with http:// or https:// and name a host"
+                    ));
+                }
                 Value::Text(text)
             }
         };
@@ -119,6 +125,10 @@ fn whole(number: &Number) -> Option<i64> {
     let value = number.as_f64()?;
     #[expect(clippy::cast_possible_truncation, reason = "a cast from float saturates, which is what is wanted")]
     (value.fract() == 0.0).then_some(value as i64)
+}
+
+fn is_web_address(text: &str) -> bool {
+    url::Url::parse(text.trim()).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
 /// Splits a comma-separated list, drops blanks, and joins it again.

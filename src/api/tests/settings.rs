@@ -97,6 +97,7 @@ async fn nothing_is_saved_when_one_value_is_wrong() {
         (json!({"proxy_url": 1}), "invalid type for proxy_url: expected a string"),
         (json!({"app_url": ""}), "app_url"),
         (json!({"app_url": "  "}), "app_url"),
+        (json!({"app_url": "localhost:3001"}), "invalid value for app_url"),
         (json!({"proxy_keys": " , "}), "value for proxy_keys is required"),
         (json!({"failover_status_codes": "4x"}), "invalid value for failover_status_codes"),
         (json!({"max_retries": null}), "max_retries"),
