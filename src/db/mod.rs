@@ -4,6 +4,7 @@ mod error;
 mod schema;
 mod tables;
 mod timestamp;
+mod zones;
 
 use std::{fs, io, path::Path, time::Duration};
 

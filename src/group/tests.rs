@@ -65,7 +65,7 @@ async fn a_new_group_is_stored_in_normal_form() {
             r#" [ {"weight": 0, "url": " https://b.example/base/ ", "note": 1}, {"url":"http://a","weight":3}]"#,
         )),
         validation_endpoint: " /v1/x?y=1 ".into(),
-        sort: -5,
+        sort: 5,
         param_overrides: Some(raw(r#"{"seed": 12345678901234567890123, "t": 1.0}"#)),
         config: Some(raw(r#"{"max_retries": 2.0, "proxy_url": null}"#)),
         header_rules: vec![rule(" x-fOO ", " v ", "set"), rule("  ", "", ""), rule("user-agent", "", "remove")],
@@ -76,7 +76,7 @@ async fn a_new_group_is_stored_in_normal_form() {
     let id = create(&database, wanted).await.unwrap().id;
     let stored = queries::find(database.readers(), id).await.unwrap();
     assert_eq!((&*stored.name, &*stored.display_name, &*stored.proxy_keys), ("team-a", "Team A", "sk-a, sk-b"));
-    assert_eq!((stored.group_type, &*stored.channel_type, stored.sort), (GroupType::Standard, "openai", -5));
+    assert_eq!((stored.group_type, &*stored.channel_type, stored.sort), (GroupType::Standard, "openai", 5));
     assert_eq!(
         stored.upstreams.get(),
         r#"[{"url":"https://b.example/base/","weight":0},{"url":"http://a","weight":3}]"#
@@ -130,6 +130,7 @@ async fn types_models_and_places_are_checked() {
             "{place}"
         );
     }
+    assert_eq!(refused_new(|new| new.sort = -1).await, "validation.reorder_sort_negative");
     let long = "x".repeat(513);
     let refusal = refused_new(|new| new.description = long).await;
     assert_eq!(refusal, "validation.text_too_long field=description max=512");
