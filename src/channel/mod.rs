@@ -2,8 +2,10 @@
 
 mod blame;
 mod credentials;
+mod demand;
 mod error_body;
-mod multipart;
+mod model_list;
+pub(crate) mod multipart;
 mod path;
 mod rest;
 mod test_request;
@@ -49,3 +51,6 @@ impl Channel {
         }
     }
 }
+
+#[cfg(test)]
+mod golden;

@@ -4,6 +4,8 @@ use std::{borrow::Cow, ops::Range};
 
 use memchr::memmem;
 
+use crate::json;
+
 /// Longest head of one part, in bytes; a body with a longer one is not understood.
 const PART_HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Most parts that are looked at; a body with more is not understood.
@@ -50,6 +52,12 @@ pub(crate) fn text_fields(body: &[u8], boundary: &str, name: &str) -> Fields {
         }
     }
     fields
+}
+
+/// The body with the value at each of these places, in order, replaced.
+pub(crate) fn replace(body: &[u8], values: &[Range<usize>], replacement: &[u8]) -> Vec<u8> {
+    let changes: Vec<_> = values.iter().map(|place| (place.clone(), replacement)).collect();
+    json::splice(body, &changes)
 }
 
 /// The lines between parts, one after another.
@@ -166,7 +174,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::json;
 
     fn part(name: &str, content: &str) -> String {
         format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{content}\r\n")
@@ -247,8 +254,7 @@ mod tests {
             let body = form(None);
             let fields = text_fields(body.as_bytes(), "x", "model");
             prop_assert!(fields.is_complete);
-            let changes: Vec<_> = fields.values.into_iter().map(|range| (range, value.as_bytes())).collect();
-            let replaced = json::splice(body.as_bytes(), &changes);
+            let replaced = replace(body.as_bytes(), &fields.values, value.as_bytes());
             prop_assert_eq!(String::from_utf8(replaced).unwrap(), form(Some(&value)));
         }
 

@@ -1,9 +1,11 @@
 //! Secrets: a text that does not print, the encryption of stored keys, and the digests that credentials are compared by.
 
 mod cipher;
+mod redact;
 mod secret;
 
 pub(crate) use cipher::{Cipher, DecryptError};
+pub(crate) use redact::redact;
 pub(crate) use secret::Secret;
 
 /// SHA-256 of a credential. Comparing digests takes the same time wherever the texts differ.

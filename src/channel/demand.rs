@@ -1,0 +1,86 @@
+//! What a request asks for, as far as its address tells: the model, a stream, the list of models.
+
+use std::ops::Range;
+
+use http::Method;
+
+use super::{Channel, path};
+use crate::json;
+
+impl Channel {
+    /// Whether the path is one that names the model itself, so that the body's `model` decides nothing.
+    pub(crate) fn takes_model_in_path(self, path: &str) -> bool {
+        self == Self::Gemini && !path::is_openai_dialect_of_gemini(path)
+    }
+
+    /// Where the model stands in a raw path.
+    pub(crate) fn model_in_path(self, path: &str) -> Option<Range<usize>> {
+        if self.takes_model_in_path(path) { path::model(path) } else { None }
+    }
+
+    /// Whether the answer is to come in pieces. `body` is that which the upstream gets.
+    pub(crate) fn wants_stream(self, path: &str, query: Option<&str>, body: Option<&[u8]>) -> bool {
+        let is_asked_by_path =
+            self.takes_model_in_path(path) && path::last_segment(path).ends_with(":streamGenerateContent");
+        let is_asked_by_query = || query.is_some_and(|query| query.split('&').any(|pair| pair == "stream=true"));
+        let is_asked_by_body = || {
+            let members = json::top_level(body?, &["stream"])?;
+            Some(members == [Some(&b"true"[..])])
+        };
+        is_asked_by_path || is_asked_by_query() || is_asked_by_body().unwrap_or_default()
+    }
+
+    /// Whether this asks which models there are.
+    pub(crate) fn is_model_list(self, method: &Method, path: &str) -> bool {
+        method == Method::GET && path::last_segment(path) == "models"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_asked_for_in_three_places() {
+        let check = |channel: Channel, path: &str, query: Option<&str>, body: &str, expected: bool| {
+            assert_eq!(channel.wants_stream(path, query, Some(body.as_bytes())), expected, "{path} {query:?} {body}");
+        };
+        check(Channel::Gemini, "/v1beta/models/a:streamGenerateContent", None, "", true);
+        check(Channel::Gemini, "/v1beta/models/a%3AstreamGenerateContent", None, "", true);
+        check(Channel::Gemini, "/v1beta/models/a:generateContent", None, "{}", false);
+        check(Channel::OpenAi, "/v1/models/a:streamGenerateContent", None, "", false);
+        check(Channel::OpenAi, "/v1/x", Some("a=1&stream=true"), "", true);
+        check(Channel::OpenAi, "/v1/x", Some("upstream=true&stream=1"), "", false);
+        check(Channel::OpenAi, "/v1/x", None, r#"{"stream":false,"stream": true}"#, true);
+        check(Channel::Anthropic, "/v1/messages", None, r#"{"stream":"true"}"#, false);
+        check(Channel::Anthropic, "/v1/messages", None, r#"{"x":{"stream":true}}"#, false);
+        assert!(!Channel::OpenAi.wants_stream("/v1/x", None, None));
+    }
+
+    #[test]
+    fn only_native_gemini_paths_name_the_model() {
+        assert!(Channel::Gemini.model_in_path("/v1beta/models/a:generateContent").is_some());
+        assert!(Channel::Gemini.model_in_path("/v1beta/openai/models/a").is_none());
+        assert!(Channel::OpenAi.model_in_path("/v1/models/a").is_none());
+        assert!(Channel::Gemini.takes_model_in_path("/v1beta/models"));
+        assert!(!Channel::Anthropic.takes_model_in_path("/v1/models/a"));
+    }
+
+    #[test]
+    fn model_lists_are_known_by_the_end_of_the_path() {
+        for path in [
+            "/v1/models",
+            "/models",
+            "/v1beta/models/",
+            "/v1beta/openai/models",
+            "/v1beta/openai/v1/models",
+            "/v1/%6dodels",
+        ] {
+            assert!(Channel::Gemini.is_model_list(&Method::GET, path), "{path}");
+        }
+        for path in ["/v1/models/a", "/v1/supermodels", "/", ""] {
+            assert!(!Channel::OpenAi.is_model_list(&Method::GET, path), "{path}");
+        }
+        assert!(!Channel::OpenAi.is_model_list(&Method::POST, "/v1/models"));
+    }
+}
