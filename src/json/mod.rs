@@ -10,7 +10,7 @@ mod array;
 mod merge_patch;
 mod object;
 
-pub(crate) use array::{append, edit_elements, elements};
+pub(crate) use array::{append, elements};
 pub(crate) use merge_patch::merge_patch;
 pub(crate) use object::{edit, remove, top_level};
 
