@@ -44,8 +44,7 @@ pub(crate) fn blame(status: u16, headers: &HeaderMap, body: &[u8], now: DateTime
         401..=403 => Blame::Key,
         // 407 comes from a proxy on the way, 498 is Groq's lack of capacity.
         407 | 408 | 421 | 425 | 498 => Blame::Upstream,
-        501 | 505 => Blame::Client,
-        400..=499 => Blame::Client,
+        400..=499 | 501 | 505 => Blame::Client,
         _ => Blame::Upstream,
     }
 }

@@ -43,13 +43,11 @@ pub(crate) fn text_fields(body: &[u8], boundary: &str, name: &str) -> Fields {
                 fields.values.push(start + content..delimiter.before);
             }
         }
-        match delimiter.after {
-            Some(after) => part_start = Some(after),
-            None => {
-                fields.is_complete = true;
-                return fields;
-            }
+        fields.is_complete = delimiter.after.is_none();
+        if fields.is_complete {
+            return fields;
         }
+        part_start = delimiter.after;
     }
     fields
 }
@@ -139,12 +137,11 @@ fn parameter(parameters: &str, wanted: &str) -> Option<String> {
     let mut rest = parameters;
     while let Some((name, after)) = rest.split_once('=') {
         let after = after.trim_start();
-        let (value, behind) = match after.strip_prefix('"') {
-            Some(quoted) => quoted_text(quoted)?,
-            None => {
-                let end = after.find(';').unwrap_or(after.len());
-                (after[..end].trim().to_owned(), &after[end..])
-            }
+        let (value, behind) = if let Some(quoted) = after.strip_prefix('"') {
+            quoted_text(quoted)?
+        } else {
+            let end = after.find(';').unwrap_or(after.len());
+            (after[..end].trim().to_owned(), &after[end..])
         };
         // Parameters without a value may stand before this one.
         if name.rsplit(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case(wanted)) {

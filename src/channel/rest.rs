@@ -8,7 +8,7 @@ use http::HeaderMap;
 use super::told::Told;
 
 /// Longest rest: what is wrong for longer than this is asked again meanwhile.
-const REST_MAX: Duration = Duration::from_secs(60 * 60);
+const REST_MAX: Duration = Duration::from_hours(1);
 
 /// The rest that the answer asks for; `None` if it does not say.
 pub(super) fn asked_for(headers: &HeaderMap, told: &Told, now: DateTime<Utc>) -> Option<Duration> {
