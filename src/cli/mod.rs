@@ -1,1 +1,90 @@
-//! cli.
+//! What one can ask the binary to do.
+
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use crate::config::VARIABLES;
+
+/// A transparent proxy for AI APIs: key pools, failover, request log.
+#[derive(Debug, Parser)]
+#[command(name = "gpt-load", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server (this is what happens without a command)
+    Serve,
+}
+
+/// Runs what the command line asks for. The exit code is 0 after an orderly end, 1 when the server cannot run, and 2 for
+/// a command line that was not understood.
+pub fn run() -> ExitCode {
+    match parse(std::env::args_os()) {
+        Ok(Command::Serve) => serve::serve(),
+        Err(refusal) => {
+            // Help and version arrive here too; nothing can be done about a closed terminal.
+            let _ = refusal.print();
+            u8::try_from(refusal.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+        }
+    }
+}
+
+fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Command, clap::Error> {
+    let matches = Arguments::command().after_help(environment_help()).try_get_matches_from(arguments)?;
+    let arguments = Arguments::from_arg_matches(&matches)?;
+    Ok(arguments.command.unwrap_or(Command::Serve))
+}
+
+fn environment_help() -> String {
+    let width = VARIABLES.iter().map(|(name, ..)| name.len()).max().unwrap_or_default();
+    let mut help = "Settings come from environment variables, and from a file .env in the working directory:\n".to_owned();
+    for (name, default, meaning) in VARIABLES {
+        let default = if default.is_empty() { String::new() } else { format!(" [default: {default}]") };
+        help.push_str(&format!("  {name:width$}  {meaning}{default}\n"));
+    }
+    help.push_str("\nEverything else is set while it runs, through the management API, with AUTH_KEY as its key.");
+    help
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> Result<Command, clap::Error> {
+        parse(std::iter::once("gpt-load").chain(arguments.iter().copied()).map(Into::into))
+    }
+
+    #[test]
+    fn serving_is_the_default() {
+        assert!(matches!(parsed(&[]), Ok(Command::Serve)));
+        assert!(matches!(parsed(&["serve"]), Ok(Command::Serve)));
+    }
+
+    #[test]
+    fn an_unknown_command_is_refused_with_a_hint() {
+        for arguments in [&["sevre"][..], &["--port", "3002"]] {
+            let refusal = parsed(arguments).unwrap_err();
+            assert_eq!(refusal.exit_code(), 2);
+            assert!(refusal.to_string().contains("--help"), "{refusal}");
+        }
+        assert!(parsed(&["sevre"]).unwrap_err().to_string().contains("'serve'"));
+    }
+
+    #[test]
+    fn help_and_version_are_answers_not_errors() {
+        let help = parsed(&["--help"]).unwrap_err();
+        assert_eq!(help.exit_code(), 0);
+        for (name, ..) in VARIABLES {
+            assert!(help.to_string().contains(name), "{name}");
+        }
+        let version = parsed(&["--version"]).unwrap_err();
+        assert_eq!(version.exit_code(), 0);
+        assert_eq!(version.to_string().trim(), concat!("gpt-load ", env!("CARGO_PKG_VERSION")));
+    }
+}

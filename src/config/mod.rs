@@ -1,8 +1,25 @@
 //! What the operator set from outside, read once at start: environment variables and the `.env` file.
 
+mod auth_key;
+pub(crate) mod database_dsn;
+pub(crate) mod dotenv;
+mod environment;
+mod ip_block;
+mod load;
+mod mysql_dsn;
+mod postgresql_dsn;
+mod query;
+pub(crate) mod redis_dsn;
+mod sqlite_dsn;
+
 use std::{path::PathBuf, time::Duration};
 
 use crate::crypto::Secret;
+
+pub(crate) use database_dsn::DatabaseDsn;
+pub(crate) use ip_block::IpBlock;
+pub(crate) use load::VARIABLES;
+pub(crate) use sqlite_dsn::SqliteDsn;
 
 /// Everything that needs a restart to change. Built once, then shared.
 #[derive(Debug)]
@@ -16,15 +33,24 @@ pub(crate) struct Config {
     /// Passphrase for stored keys; absent: they are stored in clear.
     pub(crate) encryption_key: Option<Secret>,
     pub(crate) database: DatabaseDsn,
-    /// Refused at start until shared state over Redis exists.
-    pub(crate) redis: Option<RedisDsn>,
     pub(crate) is_slave: bool,
     pub(crate) cors: Option<Cors>,
     pub(crate) log: Log,
+    /// For groups that name no proxy of their own.
+    pub(crate) outbound_proxy: OutboundProxy,
+}
+
+/// `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`, or their lower-case twins; empty where they are not set.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OutboundProxy {
+    pub(crate) http: String,
+    pub(crate) https: String,
+    pub(crate) exceptions: String,
 }
 
 #[derive(Debug)]
 pub(crate) struct Server {
+    /// Ready to be joined to the port with a colon: an IPv6 address has its brackets.
     pub(crate) host: String,
     pub(crate) port: u16,
     /// Longest silence while a request is being received; `None`: no limit.
@@ -46,29 +72,6 @@ pub(crate) struct Server {
     /// Larger bodies are refused with 413 (`REQUEST_BODY_BYTES_MAX`).
     pub(crate) body_bytes_max: u64,
 }
-
-/// An address or a block of addresses, such as `10.0.0.0/8`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct IpBlock {
-    pub(crate) network: std::net::IpAddr,
-    pub(crate) prefix_bits: u8,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) enum DatabaseDsn {
-    Sqlite(SqliteDsn),
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct SqliteDsn {
-    pub(crate) path: PathBuf,
-    /// `_pragma=name(value)` options of the DSN, in their order.
-    pub(crate) pragmas: Vec<(String, String)>,
-}
-
-/// Parsed and checked, so that a misspelt value is named at start.
-#[derive(Debug, Clone)]
-pub(crate) struct RedisDsn {}
 
 #[derive(Debug, Clone)]
 pub(crate) struct Cors {

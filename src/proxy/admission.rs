@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn forwarding_headers_are_believed_from_named_proxies_only() {
         let address = |text: &str| text.parse::<IpAddr>().unwrap();
-        let trusted = [IpBlock { network: address("10.0.0.0"), prefix_bits: 8 }];
+        let trusted = [IpBlock::parse("10.0.0.0/8").unwrap()];
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-for", "6.6.6.6, 203.0.113.9, 10.0.0.7".parse().unwrap());
         assert_eq!(client_address(address("10.0.0.1"), &headers, &trusted), address("203.0.113.9"));

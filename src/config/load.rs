@@ -1,0 +1,304 @@
+//! From the environment to a [`Config`]: every problem is found before any is reported.
+
+use std::{
+    collections::HashMap,
+    ffi::OsString,
+    fs, io,
+    num::NonZero,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tracing::level_filters::LevelFilter;
+
+use super::{
+    Config, Cors, DatabaseDsn, IpBlock, Log, OutboundProxy, Server, auth_key,
+    database_dsn::{self, Dsn},
+    dotenv,
+    environment::{Environment, limit},
+    redis_dsn::RedisDsn,
+};
+use crate::crypto::Secret;
+
+const BODY_BUFFER_BYTES_MAX: u64 = 16 * 1024 * 1024;
+const BODY_BYTES_MAX: u64 = 512 * 1024 * 1024;
+const SHUTDOWN_SECONDS_MIN: i64 = 10;
+const WORKER_THREADS_MAX: i64 = 1024;
+/// Shorter secrets can be guessed.
+const SECRET_BYTES_MIN: usize = 16;
+const GUESSED_FIRST: [&str; 5] = ["password", "sk-123456", "123456", "admin", "secret"];
+
+/// Every variable that [`Config::load`] reads, with its default and meaning, for the help text.
+pub(crate) const VARIABLES: &[(&str, &str, &str)] = &[
+    ("PORT", "3001", "TCP port"),
+    ("HOST", "0.0.0.0", "address to listen on"),
+    ("AUTH_KEY", "", "management key; empty: generated into auth.key beside the SQLite file"),
+    ("PROXY_KEYS", "", "proxy keys that a fresh database starts with, comma separated"),
+    ("ENCRYPTION_KEY", "", "passphrase for stored keys; empty: they are stored in clear"),
+    ("DATABASE_DSN", "./data/gpt-load.db", "path of the SQLite file"),
+    ("REDIS_DSN", "", "not supported yet; leave it empty"),
+    ("IS_SLAVE", "false", "this node does no work that must be done once"),
+    ("SERVER_READ_TIMEOUT", "60", "seconds of silence while a request arrives; 0: no limit"),
+    ("SERVER_WRITE_TIMEOUT", "600", "seconds that a client may leave an answer untaken; 0: no limit"),
+    ("SERVER_IDLE_TIMEOUT", "120", "seconds that a connection may idle; 0: as SERVER_READ_TIMEOUT, below 0: no limit"),
+    ("SERVER_GRACEFUL_SHUTDOWN_TIMEOUT", "10", "seconds that a stop waits for running requests"),
+    ("MAX_CONCURRENT_REQUESTS", "100", "proxied requests in flight at most"),
+    ("WORKER_THREADS", "one a core", "threads that serve proxied requests"),
+    ("REQUEST_BODY_BUFFER_BYTES", "16777216", "larger request bodies are streamed, and not retried"),
+    ("REQUEST_BODY_BYTES_MAX", "536870912", "larger request bodies are refused"),
+    ("TRUSTED_PROXIES", "", "addresses or blocks (10.0.0.0/8) whose X-Forwarded-For is believed, comma separated"),
+    ("ENABLE_CORS", "false", "answer browsers of other origins"),
+    ("ALLOWED_ORIGINS", "", "origins, comma separated, or *"),
+    ("ALLOWED_METHODS", "GET,POST,PUT,DELETE,OPTIONS", "methods, comma separated"),
+    ("ALLOWED_HEADERS", "*", "request headers, comma separated"),
+    ("ALLOW_CREDENTIALS", "false", "let browsers send credentials"),
+    ("LOG_LEVEL", "info", "trace, debug, info, warn or error"),
+    ("LOG_FORMAT", "text", "text or json"),
+    ("LOG_ENABLE_FILE", "false", "write the log to a file too"),
+    ("LOG_FILE_PATH", "./data/logs/app.log", "that file; it is rotated by size"),
+    ("HTTP_PROXY", "", "outbound proxy for http:// upstreams; http, https or socks5"),
+    ("HTTPS_PROXY", "", "outbound proxy for https:// upstreams"),
+    ("NO_PROXY", "", "hosts that are reached without a proxy, comma separated"),
+];
+
+impl Config {
+    /// Reads the `.env` file of the directory and the process environment, which has precedence even with empty values.
+    /// Returns the warnings beside the configuration, or else all problems.
+    pub(crate) fn load(
+        working_directory: &Path,
+        process_environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<(Self, Vec<String>), Vec<String>> {
+        let mut environment = merge(working_directory, process_environment);
+        let server = server(&mut environment);
+        let cors = cors(&mut environment);
+        let log = log(&mut environment);
+        let is_slave = environment.flag("IS_SLAVE", false);
+        refuse_redis(&mut environment);
+        let database = database(&mut environment);
+        for name in ["AUTH_KEY", "ENCRYPTION_KEY"] {
+            warn_if_weak(&mut environment, name);
+        }
+        if is_slave && environment.text("AUTH_KEY").is_none() {
+            environment.problems.push(
+                "AUTH_KEY is empty; a node of a cluster needs the same AUTH_KEY as all others, at least 16 characters"
+                    .to_owned(),
+            );
+        }
+        let Some(database) = database.filter(|_| environment.problems.is_empty()) else {
+            return Err(environment.problems);
+        };
+        let auth_key = match environment.secret("AUTH_KEY") {
+            Some(key) => key,
+            None => generated_auth_key(&database, &mut environment)?,
+        };
+        let config = Self {
+            server,
+            auth_key,
+            initial_proxy_keys: environment.secret("PROXY_KEYS"),
+            encryption_key: environment.secret("ENCRYPTION_KEY"),
+            database,
+            is_slave,
+            cors,
+            log,
+            outbound_proxy: outbound_proxy(&environment),
+        };
+        Ok((config, environment.warnings))
+    }
+}
+
+fn merge(directory: &Path, process: impl IntoIterator<Item = (OsString, OsString)>) -> Environment {
+    let (mut problems, mut warnings) = (Vec::new(), Vec::new());
+    let mut values = HashMap::new();
+    match fs::read_to_string(directory.join(".env")).map(|text| dotenv::parse(&text)) {
+        Ok(Ok(file)) => {
+            values = file.values;
+            warnings = file.warnings;
+        }
+        Ok(Err(problem)) => problems.push(format!("the file .env is not used: {problem}")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => problems.push(format!("the file .env cannot be read: {error}")),
+    }
+    for (name, value) in process {
+        // A name that is not even text is none of ours.
+        let Ok(name) = name.into_string() else { continue };
+        match value.into_string() {
+            Ok(value) => drop(values.insert(name, value)),
+            Err(_) if VARIABLES.iter().any(|&(known, ..)| known == name) => {
+                problems.push(format!("{name} is not UTF-8 text"));
+            }
+            Err(_) => {}
+        }
+    }
+    let mut environment = Environment::new(values);
+    environment.problems = problems;
+    environment.warnings = warnings;
+    environment
+}
+
+fn server(environment: &mut Environment) -> Server {
+    let read_seconds = environment.seconds("SERVER_READ_TIMEOUT", 60);
+    let idle_seconds = match environment.seconds("SERVER_IDLE_TIMEOUT", 120) {
+        0 => read_seconds,
+        seconds => seconds,
+    };
+    let mut shutdown_seconds = environment.seconds("SERVER_GRACEFUL_SHUTDOWN_TIMEOUT", SHUTDOWN_SECONDS_MIN);
+    if shutdown_seconds < SHUTDOWN_SECONDS_MIN {
+        environment.warnings.push(format!(
+            "SERVER_GRACEFUL_SHUTDOWN_TIMEOUT is {shutdown_seconds}, which is too short to end requests in order; {SHUTDOWN_SECONDS_MIN} is used"
+        ));
+        shutdown_seconds = SHUTDOWN_SECONDS_MIN;
+    }
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let body_buffer_bytes_max = environment.size("REQUEST_BODY_BUFFER_BYTES", BODY_BUFFER_BYTES_MAX);
+    Server {
+        host: host(environment.text("HOST").unwrap_or("0.0.0.0")),
+        // Both were checked to fit.
+        port: u16::try_from(environment.number("PORT", 3001, 1..=65535, "")).unwrap_or(u16::MAX),
+        requests_max: whole(environment.number("MAX_CONCURRENT_REQUESTS", 100, 1..=i64::from(u32::MAX), "")),
+        worker_threads: whole(environment.number("WORKER_THREADS", whole_back(cores), 1..=WORKER_THREADS_MAX, "")),
+        read_timeout: limit(read_seconds),
+        write_timeout: limit(environment.seconds("SERVER_WRITE_TIMEOUT", 600)),
+        idle_timeout: limit(idle_seconds),
+        graceful_shutdown_timeout: Duration::from_secs(shutdown_seconds.unsigned_abs()),
+        trusted_proxies: trusted_proxies(environment),
+        body_buffer_bytes_max,
+        body_bytes_max: environment.size("REQUEST_BODY_BYTES_MAX", BODY_BYTES_MAX),
+    }
+}
+
+fn whole(number: i64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn whole_back(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// The original needed brackets around an IPv6 address; here they may be left out.
+fn host(text: &str) -> String {
+    if text.parse::<std::net::Ipv6Addr>().is_ok() { format!("[{text}]") } else { text.to_owned() }
+}
+
+fn trusted_proxies(environment: &mut Environment) -> Vec<IpBlock> {
+    let parsed = environment.list("TRUSTED_PROXIES", &[]).into_iter().map(|text| IpBlock::parse(&text));
+    let (blocks, problems): (Vec<_>, Vec<_>) = parsed.partition(Result::is_ok);
+    environment
+        .problems
+        .extend(problems.into_iter().filter_map(Result::err).map(|problem| format!("TRUSTED_PROXIES: {problem}")));
+    blocks.into_iter().filter_map(Result::ok).collect()
+}
+
+fn cors(environment: &mut Environment) -> Option<Cors> {
+    let credentials = environment.flag("ALLOW_CREDENTIALS", false);
+    if !environment.flag("ENABLE_CORS", false) {
+        return None;
+    }
+    let origins = environment.list("ALLOWED_ORIGINS", &[]);
+    if origins.is_empty() {
+        environment.problems.push(
+            "ENABLE_CORS is on, but ALLOWED_ORIGINS is empty; name the origins, for example ALLOWED_ORIGINS=https://chat.example.com"
+                .to_owned(),
+        );
+    }
+    if origins.iter().any(|origin| origin == "*") {
+        environment
+            .warnings
+            .push("ALLOWED_ORIGINS is *: every web site may call this server from its visitors' browsers".to_owned());
+    }
+    Some(Cors {
+        origins,
+        methods: environment.list("ALLOWED_METHODS", &["GET", "POST", "PUT", "DELETE", "OPTIONS"]),
+        headers: environment.list("ALLOWED_HEADERS", &["*"]),
+        credentials,
+    })
+}
+
+fn log(environment: &mut Environment) -> Log {
+    let level = environment.word(
+        "LOG_LEVEL",
+        LevelFilter::INFO,
+        &[
+            ("trace", LevelFilter::TRACE),
+            ("debug", LevelFilter::DEBUG),
+            ("info", LevelFilter::INFO),
+            ("warn", LevelFilter::WARN),
+            ("warning", LevelFilter::WARN),
+            ("error", LevelFilter::ERROR),
+            ("fatal", LevelFilter::ERROR),
+            ("panic", LevelFilter::ERROR),
+        ],
+    );
+    let json = environment.word("LOG_FORMAT", false, &[("text", false), ("json", true)]);
+    let path = environment.text("LOG_FILE_PATH").unwrap_or("./data/logs/app.log").to_owned();
+    let file = environment.flag("LOG_ENABLE_FILE", false).then(|| PathBuf::from(path));
+    Log { level, json, file }
+}
+
+fn outbound_proxy(environment: &Environment) -> OutboundProxy {
+    let either = |name: &str| {
+        environment.text(name).or_else(|| environment.text(&name.to_ascii_lowercase())).unwrap_or_default().to_owned()
+    };
+    OutboundProxy { http: either("HTTP_PROXY"), https: either("HTTPS_PROXY"), exceptions: either("NO_PROXY") }
+}
+
+/// The connection string is read all the same, so that a slip in it is told now.
+fn refuse_redis(environment: &mut Environment) {
+    if let Some(text) = environment.text("REDIS_DSN") {
+        let problem = match RedisDsn::parse(text) {
+            Ok(dsn) => format!(
+                "REDIS_DSN names {dsn}, but this release has no cluster yet; leave REDIS_DSN empty for a single node"
+            ),
+            Err(problem) => format!("REDIS_DSN {problem}"),
+        };
+        environment.problems.push(problem);
+    }
+}
+
+fn database(environment: &mut Environment) -> Option<DatabaseDsn> {
+    let parsed = database_dsn::parse(environment.text("DATABASE_DSN").unwrap_or("./data/gpt-load.db"));
+    let (dsn, warnings) = match parsed {
+        Ok(parsed) => parsed,
+        Err(problem) => {
+            environment.problems.push(format!("DATABASE_DSN {problem}"));
+            return None;
+        }
+    };
+    environment.warnings.extend(warnings);
+    let other = match dsn {
+        Dsn::Sqlite(sqlite) => return Some(DatabaseDsn::Sqlite(sqlite)),
+        Dsn::MySql(dsn) => format!("MySQL at {dsn}"),
+        Dsn::PostgreSql(dsn) => format!("PostgreSQL at {dsn}"),
+    };
+    environment.problems.push(format!(
+        "DATABASE_DSN names {other}, but this release works with SQLite only; write the path of a file, such as ./data/gpt-load.db"
+    ));
+    None
+}
+
+fn generated_auth_key(database: &DatabaseDsn, environment: &mut Environment) -> Result<Secret, Vec<String>> {
+    let DatabaseDsn::Sqlite(sqlite) = database;
+    let (key, notes) = auth_key::read_or_generate(sqlite.directory()).map_err(|problem| vec![problem])?;
+    environment.warnings.extend(notes);
+    Ok(key)
+}
+
+fn warn_if_weak(environment: &mut Environment, name: &str) {
+    let Some(secret) = environment.text(name) else {
+        return;
+    };
+    let lower = secret.to_lowercase();
+    let mut reasons = Vec::new();
+    if secret.len() < SECRET_BYTES_MIN {
+        reasons.push(format!(
+            "{name} is shorter than {SECRET_BYTES_MIN} characters and can be guessed; use a long random one"
+        ));
+    }
+    if GUESSED_FIRST.iter().any(|word| lower.contains(word)) {
+        reasons.push(format!("{name} contains a word that is guessed first; use a long random one"));
+    }
+    environment.warnings.extend(reasons);
+}
+
+#[cfg(test)]
+#[path = "load_tests.rs"]
+mod tests;

@@ -1,0 +1,244 @@
+//! What a whole environment is read as.
+
+use super::*;
+
+const STRONG: &str = "b7Q-ten-thousand-horses-9x";
+
+struct Given {
+    directory: tempfile::TempDir,
+    variables: Vec<(OsString, OsString)>,
+}
+
+fn given(variables: &[(&str, &str)]) -> Given {
+    let directory = tempfile::tempdir().unwrap();
+    let mut variables: Vec<_> = variables.iter().map(|&(name, value)| (name.into(), value.into())).collect();
+    // Relative paths would lead into the working directory of the tests.
+    if !variables.iter().any(|(name, _): &(OsString, OsString)| name == "DATABASE_DSN") {
+        variables.push(("DATABASE_DSN".into(), directory.path().join("data/test.db").into()));
+    }
+    Given { directory, variables }
+}
+
+impl Given {
+    fn file(self, text: &str) -> Self {
+        fs::write(self.directory.path().join(".env"), text).unwrap();
+        self
+    }
+
+    fn load(&self) -> Result<(Config, Vec<String>), Vec<String>> {
+        Config::load(self.directory.path(), self.variables.clone())
+    }
+
+    #[track_caller]
+    fn config(&self) -> Config {
+        self.load().unwrap().0
+    }
+
+    #[track_caller]
+    fn problems(&self) -> Vec<String> {
+        self.load().unwrap_err()
+    }
+
+    #[track_caller]
+    fn warnings(&self) -> String {
+        self.load().unwrap().1.join("\n")
+    }
+}
+
+#[test]
+fn defaults() {
+    let config = given(&[("AUTH_KEY", STRONG)]).config();
+    assert_eq!((config.server.host.as_str(), config.server.port), ("0.0.0.0", 3001));
+    assert_eq!(config.server.read_timeout, Some(Duration::from_secs(60)));
+    assert_eq!(config.server.write_timeout, Some(Duration::from_secs(600)));
+    assert_eq!(config.server.idle_timeout, Some(Duration::from_secs(120)));
+    assert_eq!(config.server.graceful_shutdown_timeout, Duration::from_secs(10));
+    assert_eq!(config.server.requests_max, 100);
+    assert!(config.server.worker_threads >= 1);
+    assert_eq!(config.server.body_buffer_bytes_max, 16 << 20);
+    assert_eq!(config.server.body_bytes_max, 512 << 20);
+    assert_eq!(config.auth_key.expose(), STRONG);
+    assert!(config.encryption_key.is_none() && config.initial_proxy_keys.is_none() && config.cors.is_none());
+    assert!(!config.is_slave && !config.log.json && config.log.file.is_none());
+    assert_eq!(config.log.level, LevelFilter::INFO);
+}
+
+#[test]
+fn the_process_wins_over_the_file_even_with_an_empty_value() {
+    let given = given(&[("AUTH_KEY", STRONG), ("PORT", ""), ("HOST", "127.0.0.1")])
+        .file("PORT=4000\nHOST=10.0.0.1\nENCRYPTION_KEY='from the file $x'\nAUTH_KEY=ignored");
+    let config = given.config();
+    assert_eq!((config.server.host.as_str(), config.server.port), ("127.0.0.1", 3001));
+    assert_eq!(config.encryption_key.unwrap().expose(), "from the file $x");
+    assert_eq!(config.auth_key.expose(), STRONG);
+}
+
+#[test]
+fn all_problems_are_reported_together() {
+    let problems = given(&[
+        ("AUTH_KEY", STRONG),
+        ("PORT", "30o1"),
+        ("IS_SLAVE", "ture"),
+        ("MAX_CONCURRENT_REQUESTS", "0"),
+        ("ENABLE_CORS", "yes"),
+        ("LOG_LEVEL", "loud"),
+        ("LOG_FORMAT", "xml"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8, proxy"),
+        ("DATABASE_DSN", "mysql://root:hunter2@db/app"),
+        ("REDIS_DSN", "redis:6379"),
+        ("WORKER_THREADS", "many"),
+    ])
+    .file("A-B=1")
+    .problems();
+    for name in [
+        "PORT is \"30o1\"",
+        "IS_SLAVE is \"ture\"",
+        "MAX_CONCURRENT_REQUESTS is \"0\"",
+        "ALLOWED_ORIGINS is empty",
+        "LOG_LEVEL is \"loud\"",
+        "LOG_FORMAT is \"xml\"",
+        "TRUSTED_PROXIES: \"proxy\"",
+        "DATABASE_DSN is a MySQL URL",
+        "REDIS_DSN names no scheme",
+        "WORKER_THREADS is \"many\"",
+        ".env is not used: line 1",
+    ] {
+        assert_eq!(problems.iter().filter(|problem| problem.contains(name)).count(), 1, "{name}: {problems:?}");
+    }
+    assert_eq!(problems.len(), 11);
+    assert!(!problems.concat().contains("hunter2"));
+}
+
+#[test]
+fn engines_that_do_not_work_yet_are_refused_by_name_and_without_password() {
+    for (name, dsn, expected) in [
+        ("DATABASE_DSN", "u:hunter2@tcp(db)/app", "MySQL at u:****@tcp(db:3306)/app"),
+        ("DATABASE_DSN", "postgres://u:hunter2@db/app", "PostgreSQL at postgres://u:****@db:5432/app"),
+        ("REDIS_DSN", "redis://u:hunter2@db", "no cluster yet"),
+    ] {
+        let problems = given(&[("AUTH_KEY", STRONG), (name, dsn)]).problems().concat();
+        assert!(problems.contains(expected), "{problems}");
+        assert!(!problems.contains("hunter2"));
+    }
+}
+
+#[test]
+fn timeouts() {
+    let config = given(&[
+        ("AUTH_KEY", STRONG),
+        ("SERVER_READ_TIMEOUT", "30"),
+        ("SERVER_WRITE_TIMEOUT", "0"),
+        ("SERVER_IDLE_TIMEOUT", "0"),
+        ("SERVER_GRACEFUL_SHUTDOWN_TIMEOUT", "45"),
+    ])
+    .config();
+    assert_eq!(config.server.idle_timeout, Some(Duration::from_secs(30)));
+    assert_eq!(config.server.write_timeout, None);
+    assert_eq!(config.server.graceful_shutdown_timeout, Duration::from_secs(45));
+    let idle_off = given(&[("AUTH_KEY", STRONG), ("SERVER_IDLE_TIMEOUT", "-1")]).config();
+    assert_eq!(idle_off.server.idle_timeout, None);
+
+    let short = given(&[("AUTH_KEY", STRONG), ("SERVER_GRACEFUL_SHUTDOWN_TIMEOUT", "3")]);
+    assert_eq!(short.config().server.graceful_shutdown_timeout, Duration::from_secs(10));
+    assert!(short.warnings().contains("SERVER_GRACEFUL_SHUTDOWN_TIMEOUT is 3"));
+}
+
+#[test]
+fn weak_secrets_are_warned_about_without_being_shown() {
+    let warnings = given(&[("AUTH_KEY", "zq-short"), ("ENCRYPTION_KEY", "a-long-PassWord-for-all")]).warnings();
+    assert!(warnings.contains("AUTH_KEY is shorter than 16"));
+    assert!(warnings.contains("ENCRYPTION_KEY contains a word"));
+    assert!(!warnings.contains("zq-short") && !warnings.contains("PassWord"));
+    assert_eq!(given(&[("AUTH_KEY", STRONG)]).warnings(), "");
+}
+
+#[test]
+fn a_lone_node_without_a_key_gets_one_and_keeps_it() {
+    let given = given(&[]);
+    let (first, second) = (given.config().auth_key, given.config().auth_key);
+    assert_eq!(first.expose(), second.expose());
+    assert!(given.warnings().contains("data/auth.key"));
+    assert!(!given.warnings().contains(first.expose()));
+}
+
+#[test]
+fn a_slave_needs_a_key_and_nothing_is_generated_beside_a_problem() {
+    for variables in [&[("IS_SLAVE", "true")][..], &[("PORT", "x")]] {
+        let given = given(variables);
+        given.problems();
+        assert!(!given.directory.path().join("data").exists());
+    }
+    assert!(given(&[("IS_SLAVE", "true")]).problems()[0].starts_with("AUTH_KEY is empty"));
+    assert!(given(&[("IS_SLAVE", "on"), ("AUTH_KEY", STRONG)]).config().is_slave);
+}
+
+#[test]
+fn lists_hosts_and_files() {
+    let given = given(&[
+        ("AUTH_KEY", STRONG),
+        ("HOST", "::"),
+        ("ENABLE_CORS", "1"),
+        ("ALLOWED_ORIGINS", "https://a.example, *"),
+        ("ALLOW_CREDENTIALS", "on"),
+        ("TRUSTED_PROXIES", "127.0.0.1,10.0.0.0/8"),
+        ("LOG_ENABLE_FILE", "true"),
+        ("LOG_FORMAT", "json"),
+        ("LOG_LEVEL", "WARNING"),
+        ("PROXY_KEYS", "sk-a,sk-b"),
+        ("REQUEST_BODY_BUFFER_BYTES", "1000"),
+    ]);
+    let config = given.config();
+    assert_eq!(config.server.host, "[::]");
+    let cors = config.cors.unwrap();
+    assert_eq!(cors.origins, ["https://a.example", "*"]);
+    assert_eq!(cors.methods, ["GET", "POST", "PUT", "DELETE", "OPTIONS"]);
+    assert_eq!(cors.headers, ["*"]);
+    assert!(cors.credentials);
+    assert_eq!(config.server.trusted_proxies.len(), 2);
+    assert_eq!(config.log.file, Some(PathBuf::from("./data/logs/app.log")));
+    assert!(config.log.json);
+    assert_eq!(config.log.level, LevelFilter::WARN);
+    assert_eq!(config.initial_proxy_keys.unwrap().expose(), "sk-a,sk-b");
+    assert_eq!(config.server.body_buffer_bytes_max, 1000);
+    assert!(given.warnings().contains("ALLOWED_ORIGINS is *"));
+}
+
+#[test]
+fn the_outbound_proxy_may_be_spelt_in_lower_case() {
+    let proxy = given(&[
+        ("AUTH_KEY", STRONG),
+        ("HTTP_PROXY", ""),
+        ("http_proxy", "http://p:1"),
+        ("HTTPS_PROXY", "socks5://q:2"),
+        ("https_proxy", "http://ignored"),
+    ])
+    .file("NO_PROXY=.internal")
+    .config()
+    .outbound_proxy;
+    assert_eq!((proxy.http.as_str(), proxy.https.as_str()), ("http://p:1", "socks5://q:2"));
+    assert_eq!(proxy.exceptions, ".internal");
+}
+
+#[test]
+fn values_that_are_no_text_are_refused_for_our_own_variables_only() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let invalid = || OsString::from_vec(vec![0xff]);
+    let mut given = given(&[("AUTH_KEY", STRONG)]);
+    given.variables.push(("LESSOPEN".into(), invalid()));
+    given.variables.push((invalid(), "x".into()));
+    given.config();
+    given.variables.push(("ENCRYPTION_KEY".into(), invalid()));
+    assert_eq!(given.problems(), ["ENCRYPTION_KEY is not UTF-8 text"]);
+}
+
+#[test]
+fn the_help_lists_every_variable_that_is_read() {
+    let (_, code) = include_str!("load.rs").split_once("impl Config").unwrap();
+    let read: std::collections::BTreeSet<&str> = code
+        .split('"')
+        .filter(|text| text.contains('_') || ["HOST", "PORT"].contains(text))
+        .filter(|text| text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'))
+        .collect();
+    let listed: std::collections::BTreeSet<&str> = VARIABLES.iter().map(|&(name, ..)| name).collect();
+    assert_eq!(read, listed);
+}
