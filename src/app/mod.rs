@@ -1,1 +1,4 @@
 //! app.
+pub(crate) fn run(config: crate::config::Config) -> anyhow::Result<()> {
+    anyhow::bail!("the server is not wired yet: {config:?}")
+}

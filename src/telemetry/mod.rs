@@ -178,7 +178,7 @@ mod tests {
         fs::write(&path, "an earlier run\n").unwrap();
         let mut file = rotating_file(&path, 40).unwrap();
         for number in 0..40 {
-            writeln!(file, "line {number:02}").unwrap();
+            file.write_all(format!("line {number:02}\n").as_bytes()).unwrap();
         }
         drop(file);
         let oldest_kept = fs::read_to_string(path.with_extension(format!("log.{OLD_FILES_MAX}"))).unwrap();
@@ -196,7 +196,7 @@ mod tests {
     fn a_file_that_cannot_be_written_is_an_error() {
         let home = tempfile::tempdir().unwrap();
         fs::write(home.path().join("file"), "").unwrap();
-        rotating_file(&home.path().join("file/app.log"), 1000).unwrap_err();
-        rotating_file(home.path(), 1000).unwrap_err();
+        assert!(rotating_file(&home.path().join("file/app.log"), 1000).is_err());
+        assert!(rotating_file(home.path(), 1000).is_err());
     }
 }
