@@ -27,3 +27,7 @@ mod crypto;
 mod db;
 mod json;
 mod telemetry;
+
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;

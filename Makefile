@@ -1,0 +1,23 @@
+# What one can do in this repository; `make` alone lists it.
+
+.PHONY: help run test bench lint
+
+help:
+	@echo 'make run    build, write a .env with random secrets if there is none, and serve on port 3001'
+	@echo 'make test   every check and test; ends with "N passed, N failed"'
+	@echo 'make bench  measure against nginx and write docs/benchmarks.md'
+	@echo 'make lint   format, lints, and the licences and advisories of all dependencies'
+
+run:
+	cargo build --release --locked
+	scripts/first-environment .env
+	exec target/release/gpt-load serve
+
+test:
+	scripts/test
+
+bench:
+	scripts/bench
+
+lint:
+	scripts/lint
