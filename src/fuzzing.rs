@@ -2,6 +2,8 @@
 //!
 //! Built for tests, which try random texts on stable Rust, and for the targets in `fuzz/`, which libFuzzer drives.
 
+#![expect(clippy::panic, reason = "a property that does not hold ends the run")]
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
@@ -110,6 +112,7 @@ mod tests {
     use proptest::{prelude::*, test_runner::TestRunner};
 
     /// Some hundred cases, or as many as fit into `FUZZ_SECONDS`.
+    #[expect(clippy::disallowed_methods, reason = "how long to search is no setting of the program")]
     fn holds_for(texts: impl Strategy<Value = String>, property: fn(&[u8])) {
         let seconds = std::env::var("FUZZ_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
         let end = Instant::now() + Duration::from_secs(seconds);
@@ -136,8 +139,8 @@ mod tests {
     #[test]
     fn dotenv() {
         let pieces = &[
-            "A", "B", "export ", "=", ":", "\n", "\r\n", "'", "\"", "\\", "$", "$A", "${A}", "#", " #", " ", "\t", "x", "{",
-            "}", "n", "A=", "\nB=$A", "=\"",
+            "A", "B", "export ", "=", ":", "\n", "\r\n", "'", "\"", "\\", "$", "$A", "${A}", "#", " #", " ", "\t", "x",
+            "{", "}", "n", "A=", "\nB=$A", "=\"",
         ];
         holds_for(made_of(pieces), super::dotenv);
     }
@@ -145,36 +148,84 @@ mod tests {
     #[test]
     fn dsn() {
         let pieces = &[
-            "postgres://", "postgresql://", "redis://", "rediss://", "unix://", "mysql://", "file:", "@tcp(", "@unix(", ")",
-            "(", ":", "/", "@", "?", "&", "=", "~", "~", "db", "3306", "_pragma=", "_txlock=", "mode=", "sslmode=", "tls=",
-            "loc=", "timeout=", "%2", "%41", "[", "]", "::1", ",", " ", "host=", ":memory:", "x(y)", "5s",
+            "postgres://",
+            "postgresql://",
+            "redis://",
+            "rediss://",
+            "unix://",
+            "mysql://",
+            "file:",
+            "@tcp(",
+            "@unix(",
+            ")",
+            "(",
+            ":",
+            "/",
+            "@",
+            "?",
+            "&",
+            "=",
+            "~",
+            "~",
+            "db",
+            "3306",
+            "_pragma=",
+            "_txlock=",
+            "mode=",
+            "sslmode=",
+            "tls=",
+            "loc=",
+            "timeout=",
+            "%2",
+            "%41",
+            "[",
+            "]",
+            "::1",
+            ",",
+            " ",
+            "host=",
+            ":memory:",
+            "x(y)",
+            "5s",
         ];
         holds_for(made_of(pieces), super::dsn);
     }
 
     #[test]
     fn status_codes() {
-        let pieces = &["400", "403", "405-999", "99", "1000", "-", ",", "\n", " ", "500-", "+200", "0429", "100-599", "x", "5"];
+        let pieces =
+            &["400", "403", "405-999", "99", "1000", "-", ",", "\n", " ", "500-", "+200", "0429", "100-599", "x", "5"];
         holds_for(made_of(pieces), super::status_codes);
     }
 
     #[test]
     fn json_edit() {
         let value = prop_oneof![
-            Just("null".to_owned()), Just("1.0".to_owned()), Just("-1e400".to_owned()), Just("12345678901234567890123".to_owned()),
-            Just("\"\\u0061\\n\"".to_owned()), Just("\"[\\\"new\\\"]\"".to_owned()), "\"[a-z{}:,]{0,4}\"",
+            Just("null".to_owned()),
+            Just("1.0".to_owned()),
+            Just("-1e400".to_owned()),
+            Just("12345678901234567890123".to_owned()),
+            Just("\"\\u0061\\n\"".to_owned()),
+            Just("\"[\\\"new\\\"]\"".to_owned()),
+            "\"[a-z{}:,]{0,4}\"",
         ]
         .prop_recursive(4, 24, 4, |inner| {
             let name = "\"(a|b|\\\\u0061|a new name|é)\"";
             prop_oneof![
                 proptest::collection::vec(inner.clone(), 0..4).prop_map(|all| format!("[ {} ]", all.join(" ,"))),
                 proptest::collection::vec((name, inner), 0..4).prop_map(|all| {
-                    format!("{{{}}}", all.iter().map(|(name, value)| format!("{name} :{value}")).collect::<Vec<_>>().join(", "))
+                    format!(
+                        "{{{}}}",
+                        all.iter().map(|(name, value)| format!("{name} :{value}")).collect::<Vec<_>>().join(", ")
+                    )
                 }),
             ]
         });
         let object = proptest::collection::vec(("\"(a|b|\\\\u0061|a new name)\"", value), 0..5).prop_map(|all| {
-            format!(" {{ {} }}\n", all.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join(",\t"))
+            format!(
+                " {{ {} }}\n",
+                all.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join(",\t")
+            )
         });
         let documents = (0_u8..6, object).prop_map(|(choice, object)| format!("{}{object}", char::from(choice)));
         holds_for(documents, super::json_edit);

@@ -1,5 +1,7 @@
 //! The walls of the house: which room may use which, and which libraries stay out of which room.
 
+#![expect(clippy::unwrap_used, reason = "a source that cannot be read fails the test")]
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -122,7 +124,12 @@ fn a_room_uses_only_rooms_below_it() {
 fn strangers_stay_out() {
     let mut wrong = Vec::new();
     for file in sources() {
-        let strangers = STRANGERS.iter().find(|(room, _)| *room == file.room).map_or(&[][..], |(_, strangers)| strangers);
+        // Tests look behind the scenes.
+        if file.path.components().any(|part| part.as_os_str() == "tests") {
+            continue;
+        }
+        let strangers =
+            STRANGERS.iter().find(|(room, _)| *room == file.room).map_or(&[][..], |(_, strangers)| strangers);
         for stranger in strangers {
             if uses_library(&file.text, stranger) {
                 wrong.push(format!("{}: {} must not know {stranger}", file.path.display(), file.room));
@@ -134,9 +141,9 @@ fn strangers_stay_out() {
 
 fn uses_library(text: &str, library: &str) -> bool {
     let path = format!("{library}::");
-    let named = text.match_indices(&path).any(|(at, _)| {
-        !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':')
-    });
+    let named = text
+        .match_indices(&path)
+        .any(|(at, _)| !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':'));
     named || text.contains(&format!("use {library};"))
 }
 

@@ -43,7 +43,8 @@ fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Comm
 
 fn environment_help() -> String {
     let width = VARIABLES.iter().map(|(name, ..)| name.len()).max().unwrap_or_default();
-    let mut help = "Settings come from environment variables, and from a file .env in the working directory:\n".to_owned();
+    let mut help =
+        "Settings come from environment variables, and from a file .env in the working directory:\n".to_owned();
     for (name, default, meaning) in VARIABLES {
         let default = if default.is_empty() { String::new() } else { format!(" [default: {default}]") };
         help.push_str(&format!("  {name:width$}  {meaning}{default}\n"));

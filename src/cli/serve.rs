@@ -13,7 +13,7 @@ pub(super) fn serve() -> ExitCode {
         Ok(loaded) => loaded,
         Err(problems) => return refuse(&problems),
     };
-    let _flush_at_the_end = telemetry::start(&config.log);
+    let _flush_at_the_end = telemetry::start(config.log.level, config.log.json, config.log.file.as_deref());
     for warning in warnings {
         tracing::warn!("{warning}");
     }

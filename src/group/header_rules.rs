@@ -43,7 +43,8 @@ pub(crate) fn apply_rules(
                 headers.remove(&rule.name);
             }
             HeaderAction::Set(template) => {
-                let value = HeaderValue::try_from(variables.expand(template)).map_err(|_| InvalidHeaderValue(rule.name.clone()))?;
+                let value = HeaderValue::try_from(variables.expand(template))
+                    .map_err(|_| InvalidHeaderValue(rule.name.clone()))?;
                 headers.insert(&rule.name, value);
             }
         }

@@ -8,10 +8,7 @@ use super::{edit, remove, top_level};
 /// it. All that the patch does not name keeps its bytes. `None`: the text is not one JSON object.
 ///
 /// Recursion follows the patch, which is an operator's and was parsed under serde's depth limit; never the text.
-pub(crate) fn merge_patch<'a>(
-    text: &[u8],
-    patch: impl IntoIterator<Item = (&'a str, &'a Value)>,
-) -> Option<Vec<u8>> {
+pub(crate) fn merge_patch<'a>(text: &[u8], patch: impl IntoIterator<Item = (&'a str, &'a Value)>) -> Option<Vec<u8>> {
     merge(text, &mut patch.into_iter())
 }
 

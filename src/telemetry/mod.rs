@@ -19,8 +19,6 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use crate::config::Log;
-
 /// A log file is renamed when it has grown beyond this size.
 const FILE_BYTES_MAX: usize = 100 * 1024 * 1024;
 /// Renamed files that are kept beside the current one.
@@ -38,10 +36,10 @@ pub(crate) struct Flush {
 }
 
 /// Starts the log. A file that cannot be written is told in the log itself, and does not stop the service.
-pub(crate) fn start(log: &Log) -> Flush {
+pub(crate) fn start(level: LevelFilter, json: bool, path: Option<&Path>) -> Flush {
     let colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let (output, output_guard) = non_blocking(io::stdout());
-    let (file, trouble) = match log.file.as_deref().map(|path| rotating_file(path, FILE_BYTES_MAX)) {
+    let (file, trouble) = match path.map(|path| rotating_file(path, FILE_BYTES_MAX)) {
         None => (None, None),
         Some(Ok(file)) => (Some(non_blocking(file)), None),
         Some(Err(error)) => (None, Some(error)),
@@ -49,15 +47,15 @@ pub(crate) fn start(log: &Log) -> Flush {
     let (file, file_guard) = file.unzip();
     let counters = std::iter::once(&output).chain(&file).map(NonBlocking::error_counter).collect();
     let started = tracing_subscriber::registry()
-        .with(levels(log.level))
-        .with(lines(output, log.json, colours))
-        .with(file.map(|file| lines(file, log.json, false)))
+        .with(levels(level))
+        .with(lines(output, json, colours))
+        .with(file.map(|file| lines(file, json, false)))
         .try_init();
     // Somebody else's subscriber is there already in tests of several servers in one process; it stays.
     if started.is_ok() {
         DROPPED.get_or_init(|| counters);
     }
-    if let (Some(error), Some(path)) = (trouble, &log.file) {
+    if let (Some(error), Some(path)) = (trouble, path) {
         tracing::warn!(path = %path.display(), %error, "The log file cannot be written; the log goes to standard output only");
     }
     Flush { _writers: std::iter::once(output_guard).chain(file_guard).collect() }
