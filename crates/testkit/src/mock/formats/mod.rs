@@ -64,8 +64,11 @@ enum Api {
 impl Api {
     fn of(request: &Request) -> Self {
         let path = request.head.path();
-        let native = path.contains("/v1beta/") || path.contains("/v1alpha/") || path.contains("/models/");
-        if native && !path.contains("/openai/") && (path.contains("/v1beta/") || path.contains(':')) {
+        // Newer Google SDKs say `/v1/` like everybody else; their key header gives them away.
+        let native = ["/v1beta/", "/v1alpha/", "/upload/"].iter().any(|mark| path.contains(mark))
+            || request.head.header("x-goog-api-key").is_some()
+            || path.contains("/models/") && path.contains(':');
+        if native && !path.contains("/openai/") {
             Self::Gemini
         } else if request.head.header("anthropic-version").is_some() || path.contains("/messages") {
             Self::Anthropic

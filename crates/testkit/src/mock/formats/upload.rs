@@ -50,12 +50,19 @@ pub(super) fn gemini_file(request: &Request, memory: &Memory) -> Answer {
     let command = head.header("x-goog-upload-command").unwrap_or_default();
     if command.contains("start") {
         let described: Value = serde_json::from_slice(&request.body).unwrap_or_default();
-        let text = |name: &str| described["file"][name].as_str().unwrap_or_default().to_owned();
-        let mime_type =
-            head.header("x-goog-upload-header-content-type").map_or_else(|| text("mimeType"), str::to_owned);
+        // Google takes both spellings, and its SDKs use both.
+        let text = |name: &str, other: &str| {
+            let file = &described["file"];
+            file[name].as_str().or_else(|| file[other].as_str()).unwrap_or_default().to_owned()
+        };
+        let mime_type = head.header("x-goog-upload-header-content-type").map(str::to_owned);
+        let mime_type = mime_type.unwrap_or_else(|| text("mimeType", "mime_type"));
         let mut uploads = memory.uploads();
         let id = format!("mock-{}", uploads.len());
-        uploads.insert(id.clone(), Upload { display_name: text("displayName"), mime_type, ..Upload::default() });
+        uploads.insert(
+            id.clone(),
+            Upload { display_name: text("displayName", "display_name"), mime_type, ..Upload::default() },
+        );
         let address = head.header("host").unwrap_or_default();
         let url = format!("http://{address}{}?upload_id={id}&upload_protocol=resumable", head.path());
         return Answer::json(200, &json!({})).with("X-Goog-Upload-Status", "active").with("X-Goog-Upload-URL", &url);
