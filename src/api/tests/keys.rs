@@ -47,7 +47,7 @@ async fn keys_are_listed_page_by_page_and_by_filter() {
     let house = House::open().await;
     let group = house.group("team", json!({})).await;
     add(&house, group, "sk-1 sk-2 sk-3").await;
-    house.invalidate(group, &["sk-2"]).await;
+    house.invalidate(group, &["sk-2"]);
     assert_eq!(values(&house, "group_id=1").await, ["sk-3", "sk-2", "sk-1"]);
     assert_eq!(values(&house, "group_id=1&status=all").await.len(), 3);
     assert_eq!(values(&house, "group_id=1&status=invalid").await, ["sk-2"]);
@@ -105,7 +105,7 @@ async fn invalid_keys_are_restored() {
     let house = House::open().await;
     let group = house.group("team", json!({})).await;
     add(&house, group, "sk-1 sk-2 sk-3 sk-4").await;
-    house.invalidate(group, &["sk-1", "sk-2", "sk-3"]).await;
+    house.invalidate(group, &["sk-1", "sk-2", "sk-3"]);
     assert_eq!(house.key_pools.of(group).unwrap().active_count(), 1);
     let body = json!({"group_id": group, "keys_text": "sk-1 sk-4"});
     let reply = house.post("/api/keys/restore-multiple", body).await;
@@ -121,7 +121,7 @@ async fn invalid_keys_or_all_keys_are_cleared() {
     let house = House::open().await;
     let group = house.group("team", json!({})).await;
     add(&house, group, "sk-1 sk-2 sk-3").await;
-    house.invalidate(group, &["sk-2"]).await;
+    house.invalidate(group, &["sk-2"]);
     let body = json!({"group_id": group});
     house.post("/api/keys/clear-all-invalid", body.clone()).await.says("Invalid keys deleted: 1");
     assert_eq!(values(&house, "group_id=1").await, ["sk-3", "sk-1"]);

@@ -102,7 +102,7 @@ impl House {
     }
 
     /// Takes keys out of rotation, as their upstream's refusals would.
-    pub(super) async fn invalidate(&self, group: i64, texts: &[&str]) {
+    pub(super) fn invalidate(&self, group: i64, texts: &[&str]) {
         let pool = self.key_pools.of(group).unwrap();
         let mut tried = Vec::new();
         while let Some(key) = pool.pick(&tried, Instant::now()).filter(|key| !tried.contains(&key.id)) {
