@@ -17,7 +17,7 @@ mod around;
 mod authentication;
 mod body;
 mod channel_types;
-mod cors;
+pub(crate) mod cors;
 mod groups;
 mod health;
 mod integration;
