@@ -1,11 +1,12 @@
 # What one can do in this repository; `make` alone lists it.
 
-.PHONY: help run test bench lint
+.PHONY: help run test bench lint fuzz
 
 help:
 	@echo 'make run    build, write a .env with random secrets if there is none, and serve on port 3001'
 	@echo 'make test   every check and test; ends with "N passed, N failed"'
 	@echo 'make bench  measure against nginx and write docs/benchmarks.md'
+	@echo 'make fuzz   feed the parsers with libFuzzer for FUZZ_SECONDS each (installs cargo-fuzz and a nightly Rust)'
 	@echo 'make lint   format, lints, and the licences and advisories of all dependencies'
 
 run:
@@ -21,3 +22,6 @@ bench:
 
 lint:
 	scripts/lint
+
+fuzz:
+	scripts/fuzz libfuzzer
