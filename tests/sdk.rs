@@ -2,6 +2,8 @@
 //!
 //! The tests themselves are in `tests/sdk`. They need python3 with its `venv` module; the SDKs are installed once.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what the tests cannot prepare fails them")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

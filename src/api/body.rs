@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(fields.flag("a"), Ok(None));
         assert!(fields.object("a").unwrap().is_none());
         assert!(fields.raw("a").is_some());
-        assert!(super::Fields::first_in(b"null").unwrap().raw("a").is_none());
+        assert!(Fields::first_in(b"null").unwrap().raw("a").is_none());
     }
 
     #[test]

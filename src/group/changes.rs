@@ -141,7 +141,7 @@ fn apply(mut group: Record, patch: &GroupPatch, parents: i64) -> Result<Record, 
         }
     }
     if let Some(channel) = patch.channel_type.as_ref().filter(|_| !group.is_aggregate()) {
-        group.channel_type = validation::channel(channel)?.name().to_owned();
+        validation::channel(channel)?.name().clone_into(&mut group.channel_type);
     }
     if let Some(model) = patch.test_model.as_ref().filter(|model| !model.is_empty()) {
         if model.trim().is_empty() {

@@ -183,7 +183,7 @@ async fn overrides_headers_and_redirects_are_checked() {
     assert!(refusal.starts_with("validation.invalid_param_overrides error="), "{refusal}");
     let (_folder, database) = testing::fresh().await;
     let wanted = NewGroup { model_redirect_rules: redirects(&[("a", "b")]), ..aggregate("all") };
-    assert_eq!(super::tests::refusal(create(&database, wanted).await), "validation.aggregate_no_model_redirect");
+    assert_eq!(self::refusal(create(&database, wanted).await), "validation.aggregate_no_model_redirect");
 }
 
 #[tokio::test]

@@ -210,8 +210,7 @@ impl Rotation {
     }
 
     fn push(&mut self, key: Arc<Key>, failure_count: u32) {
-        // 2^32 keys of one group do not fit into memory.
-        let place = Place::Ready(self.ready.len() as u32);
+        let place = Place::Ready(narrow(self.ready.len()));
         self.slots.insert(key.id, Slot { place, failure_count });
         self.ready.push(key);
     }
@@ -244,9 +243,14 @@ impl Rotation {
         if let Some(key) = self.ready.get(position)
             && let Some(slot) = self.slots.get_mut(&key.id)
         {
-            slot.place = Place::Ready(position as u32);
+            slot.place = Place::Ready(narrow(position));
         }
     }
+}
+
+/// 2^32 keys of one group do not fit into memory.
+fn narrow(position: usize) -> u32 {
+    u32::try_from(position).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -449,7 +453,7 @@ mod tests {
         let slots = buckets * (size_of::<(i64, Slot)>() + 1);
         let ready = rotation.ready.capacity() * size_of::<Arc<Key>>();
         let reference_counts = 2 * size_of::<usize>();
-        let each = size_of::<Key>() + reference_counts + (slots + ready) / keys as usize;
+        let each = size_of::<Key>() + reference_counts + (slots + ready) / usize::try_from(keys).unwrap();
         assert!(each <= 200, "{each} bytes");
     }
 

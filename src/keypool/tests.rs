@@ -219,7 +219,7 @@ async fn all_invalid_keys_are_restored_or_cleared() {
 async fn a_key_that_was_deleted_while_it_was_tested_stays_away() {
     let house = house_with(2).await;
     let key = house.pools.ensure(GROUP).pick(&[], Instant::now()).unwrap();
-    house.pools.delete(GROUP, &[key.secret.clone()], |_| {}).await.unwrap();
+    house.pools.delete(GROUP, std::slice::from_ref(&key.secret), |_| {}).await.unwrap();
     assert!(!house.pools.revive(key).await.unwrap());
     assert_eq!(picks(&house.pools, 2), ["sk-2", "sk-2"]);
 }

@@ -161,7 +161,7 @@ impl Writer {
             }
             let is_first = left.len() == entries.len();
             last_row_id = queries::insert(&mut transaction, now.len(), arguments).await?;
-            if is_first && let Some(progress) = usage.restart(last_row_id - now.len() as i64 + 1) {
+            if is_first && let Some(progress) = usage.restart(last_row_id + 1 - i64::try_from(now.len()).unwrap_or(0)) {
                 store_progress(&mut transaction, progress).await?;
                 restarted = Some(progress);
             }

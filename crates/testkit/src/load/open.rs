@@ -2,6 +2,8 @@
 //!
 //! Threads with blocking sockets, because they wake within some 50 microseconds where an async timer needs a millisecond.
 
+#![expect(clippy::disallowed_methods, reason = "each of its clients is a thread")]
+
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Mutex;

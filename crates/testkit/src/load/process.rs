@@ -1,5 +1,7 @@
 //! CPU time and memory of processes, from /proc.
 
+#![expect(clippy::disallowed_methods, reason = "the sampler is a thread")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
