@@ -121,6 +121,10 @@ impl Upstreams {
         &self.entries[index].address
     }
 
+    pub(crate) fn count(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Whether at least one upstream is not at rest.
     pub(crate) fn is_any_awake(&self, now: Instant) -> bool {
         let now_ms = self.ms(now);

@@ -1,0 +1,48 @@
+//! Which plane answers a request: `/proxy/` is the data plane's and stays on its thread, everything else is the control
+//! plane's and runs where the database does.
+
+use std::net::SocketAddr;
+
+use axum::{body::Body, extract::ConnectInfo};
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use tower::ServiceExt;
+
+use super::{body::ServerBody, client_io::BusyGuard};
+use crate::proxy::{Proxy, Worker, is_integration_info};
+
+pub(super) struct Planes {
+    pub(super) proxy: Proxy,
+    pub(super) router: axum::Router,
+    pub(super) control: tokio::runtime::Handle,
+}
+
+impl Planes {
+    pub(super) async fn answer(
+        &self,
+        worker: &Worker,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        busy: BusyGuard,
+    ) -> Response<ServerBody> {
+        let path = request.uri().path();
+        if path.starts_with("/proxy/") && path.len() > "/proxy/".len() && !is_integration_info(path) {
+            let response = self.proxy.forward(worker, request, peer.ip()).await;
+            return response.map(|body| ServerBody::data(body, busy));
+        }
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let router = self.router.clone();
+        let response = match self.control.spawn(router.oneshot(request)).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(never)) => match never {},
+            Err(error) => {
+                tracing::error!(%error, "A management request was not finished");
+                let mut response = Response::new(Body::empty());
+                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                response
+            }
+        };
+        response.map(|body| ServerBody::control(body, busy))
+    }
+}

@@ -1,0 +1,144 @@
+//! One try: a key, an upstream, credentials, send; and, of a refusal, what it says.
+
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant, SystemTime},
+};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderValue, Request, Uri, header, response};
+use http_body_util::BodyExt;
+
+use super::{
+    content,
+    prepare::{Call, Prepared},
+};
+use crate::{
+    channel::{self, Blame},
+    group::{Group, Key, Variables, apply_rules},
+    upstream::{Answer, AnswerBody, Clients, Limits, RequestBody, SendError},
+};
+
+/// As much of an unsuccessful answer as is read before it is judged; what is longer is passed on unread.
+const REFUSAL_BYTES_MAX: usize = 64 * 1024;
+/// What a compressed one may grow to for the judgement.
+const REFUSAL_DECODED_BYTES_MAX: u64 = 256 * 1024;
+/// An upstream that is slow to say what is wrong must not hold up the next try.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Everything that differs from one attempt of a request to the next.
+pub(super) struct Attempt<'a> {
+    pub(super) group: &'a Group,
+    pub(super) call: &'a Call,
+    pub(super) prepared: &'a Prepared,
+    pub(super) key: &'a Key,
+    pub(super) upstream: usize,
+    pub(super) client: IpAddr,
+    pub(super) deadline: Instant,
+}
+
+/// # Errors
+/// [`SendError`] where no answer came.
+pub(super) async fn send(clients: &Clients, attempt: &Attempt<'_>) -> Result<Answer, SendError> {
+    let request = build(attempt)?;
+    let left = attempt.deadline.saturating_duration_since(Instant::now());
+    let limits = Limits {
+        answer_timeout: attempt.group.settings.response_header_timeout.min(left),
+        is_upgrade: attempt.call.is_upgrade,
+    };
+    clients.send(&attempt.group.client, attempt.group.upstreams.address(attempt.upstream), request, limits).await
+}
+
+fn build(attempt: &Attempt<'_>) -> Result<Request<RequestBody>, SendError> {
+    let Attempt { group, call, prepared, key, .. } = attempt;
+    let address = group.upstreams.address(attempt.upstream);
+    let target = address.path_and_query(&prepared.path, prepared.query.as_deref());
+    let uri: Uri = target.parse().map_err(|error| SendError::Unsendable(format!("the target: {error}")))?;
+
+    let mut headers = call.headers.clone();
+    if call.is_upgrade {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    }
+    if prepared.is_decoded {
+        headers.remove(header::CONTENT_ENCODING);
+    }
+    group
+        .channel
+        .sign(&prepared.path, &mut headers, &key.secret)
+        .map_err(|_| SendError::Unsendable("the key holds a character that no header may".to_owned()))?;
+    if let Some(authorization) = &address.basic_authorization
+        && !headers.contains_key(header::AUTHORIZATION)
+    {
+        headers.insert(header::AUTHORIZATION, authorization.clone());
+    }
+    let variables = Variables { client: attempt.client, group: &group.name, key: &key.secret };
+    apply_rules(&mut headers, &group.header_rules, &variables)
+        .map_err(|error| SendError::Unsendable(error.to_string()))?;
+
+    let body = match &prepared.body {
+        Some(body) => RequestBody::Whole(body.clone()),
+        None => call.body.request_body(),
+    };
+    if matches!(body, RequestBody::Empty) && call.had_content_length {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+    let mut request = Request::new(body);
+    *request.method_mut() = call.method.clone();
+    *request.uri_mut() = uri;
+    *request.headers_mut() = headers;
+    // The spelling of the client's header names travels in here.
+    *request.extensions_mut() = call.extensions.clone();
+    Ok(request)
+}
+
+/// An answer of 400 or above, or one whose status the group retries, read as far as it takes to judge it.
+pub(super) struct Refusal {
+    pub(super) parts: response::Parts,
+    /// The first bytes of the body, as they came.
+    pub(super) prefix: Bytes,
+    pub(super) rest: AnswerBody,
+    pub(super) blame: Blame,
+    /// What it says, for the record.
+    pub(super) message: String,
+}
+
+impl Refusal {
+    pub(super) async fn read(answer: Answer, key: &Key) -> Self {
+        let (mut parts, mut rest) = answer.into_parts();
+        let mut gathered = BytesMut::new();
+        let reading = async {
+            while gathered.len() < REFUSAL_BYTES_MAX
+                && let Some(Ok(frame)) = rest.frame().await
+            {
+                if let Ok(data) = frame.into_data() {
+                    gathered.extend_from_slice(&data);
+                }
+            }
+        };
+        // Too slow or broken off: what is there is judged, and the rest says the same thing to the client.
+        let _ = tokio::time::timeout(REFUSAL_TIMEOUT, reading).await;
+        let mut prefix = gathered.freeze();
+
+        let decoded = match parts.headers.get(header::CONTENT_ENCODING) {
+            None => None,
+            Some(encoding) => content::decode_for_reading(&prefix, encoding, REFUSAL_DECODED_BYTES_MAX).await,
+        };
+        let readable = decoded.as_deref().unwrap_or(&prefix);
+        let blame = channel::blame(parts.status.as_u16(), &parts.headers, readable, SystemTime::now());
+        let message = crate::crypto::redact(&channel::parsed_message(readable), &key.secret);
+
+        // Some upstreams repeat the key that they refuse.
+        if holds(readable, key.secret.expose()) {
+            let text = String::from_utf8_lossy(readable);
+            prefix = Bytes::from(crate::crypto::redact(&text, &key.secret));
+            parts.headers.remove(header::CONTENT_LENGTH);
+            parts.headers.remove(header::CONTENT_ENCODING);
+        }
+        Self { parts, prefix, rest, blame, message }
+    }
+}
+
+fn holds(text: &[u8], secret: &str) -> bool {
+    !secret.is_empty() && memchr::memmem::find(text, secret.as_bytes()).is_some()
+}

@@ -1,0 +1,283 @@
+//! What the serving group makes of a request: parameter overrides and model redirects. Whatever no rule touches leaves
+//! as it came.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, header};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use serde_json::Value;
+
+use super::{content, failure::Failure, received::Received};
+use crate::{
+    channel::multipart,
+    group::{Group, ModelNotConfigured},
+    json, request_log,
+};
+
+/// What a client asked for, as far as every attempt needs it.
+pub(super) struct Call {
+    pub(super) method: Method,
+    /// Encoded, behind `/proxy/{group}`.
+    pub(super) path: String,
+    pub(super) query: Option<String>,
+    /// Without what must not reach an upstream.
+    pub(super) headers: HeaderMap,
+    /// The client announced a length, be it 0.
+    pub(super) had_content_length: bool,
+    pub(super) extensions: http::Extensions,
+    pub(super) body: Received,
+    pub(super) is_upgrade: bool,
+}
+
+/// The request as the serving group sends it.
+pub(super) struct Prepared {
+    pub(super) path: String,
+    pub(super) query: Option<String>,
+    /// The changed body; `None`: the one that was received.
+    pub(super) body: Option<Bytes>,
+    /// The changed body is not encoded, though the received one was.
+    pub(super) is_decoded: bool,
+    /// The model that the client asked for, or an override set; empty where none can be told.
+    pub(super) model: String,
+    pub(super) wants_stream: bool,
+    pub(super) logged_body: Option<String>,
+}
+
+/// Path segments keep everything but what would end them or break the URL.
+const SEGMENT: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'/').add(b'<').add(b'>').add(b'?').add(b'\\').add(b'`');
+
+const QUERY_VALUE: &AsciiSet = &SEGMENT.add(b'&').add(b'+').add(b'=');
+
+/// Endpoints whose body names a model. In strict mode a request to one of them must name a configured one.
+const ENDPOINTS_WITH_MODEL: [&str; 16] = [
+    "/chat/completions",
+    "/completions",
+    "/responses",
+    "/embeddings",
+    "/messages",
+    "/messages/count_tokens",
+    "/images/generations",
+    "/images/edits",
+    "/images/variations",
+    "/audio/speech",
+    "/audio/transcriptions",
+    "/audio/translations",
+    "/moderations",
+    "/rerank",
+    "/videos",
+    "/realtime",
+];
+
+/// # Errors
+/// 400 for a model that strict mode does not know, 413 for a body that rules must read but that is too large to.
+pub(super) async fn prepare(group: &Group, call: &Call) -> Result<Prepared, Failure> {
+    let mut prepared = Prepared {
+        path: call.path.clone(),
+        query: call.query.clone(),
+        body: None,
+        is_decoded: false,
+        model: String::new(),
+        wants_stream: group.channel.wants_stream(&call.path, call.query.as_deref(), None),
+        logged_body: None,
+    };
+    if group.channel.takes_model_in_path(&call.path) {
+        redirect_path(group, &mut prepared)?;
+    } else {
+        redirect_query(group, &mut prepared)?;
+    }
+    match Content::of(call) {
+        Content::Nothing => {}
+        Content::Json(bytes) => prepare_json(group, call, bytes, &mut prepared).await?,
+        Content::Multipart(bytes, boundary) => redirect_multipart(group, call, bytes, &boundary, &mut prepared)?,
+        Content::Opaque => check_unread(group, call, "its content type is not one that a model can be read from")?,
+        Content::TooLarge => {
+            let is_json = content_type(&call.headers).contains("json");
+            if is_json && has_body_rules(group) {
+                return Err(Failure::too_large(
+                    "The request body is too large to apply the group's rules to (REQUEST_BODY_BUFFER_BYTES)".to_owned(),
+                ));
+            }
+            check_unread(group, call, "its body is too large to read the model from")?;
+        }
+    }
+    if group.settings.enable_request_body_logging {
+        let body = prepared.body.as_ref().or_else(|| call.body.bytes());
+        prepared.logged_body = prepared.logged_body.or_else(|| body.map(|body| request_log::body_text(body.as_ref())));
+    } else {
+        prepared.logged_body = None;
+    }
+    Ok(prepared)
+}
+
+enum Content<'a> {
+    Nothing,
+    Json(&'a Bytes),
+    Multipart(&'a Bytes, String),
+    /// Something that we do not read.
+    Opaque,
+    /// Something that we may know to read, but do not have in memory.
+    TooLarge,
+}
+
+impl<'a> Content<'a> {
+    fn of(call: &'a Call) -> Self {
+        let bytes = match &call.body {
+            Received::Empty => return Self::Nothing,
+            Received::Streamed(_) => return Self::TooLarge,
+            Received::Whole(bytes, _) => bytes,
+        };
+        if let Some(boundary) = multipart::boundary(content_type(&call.headers)) {
+            return Self::Multipart(bytes, boundary);
+        }
+        // Clients mislabel JSON often enough to look at the bytes instead.
+        let looks_like_json = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+        if looks_like_json || call.headers.contains_key(header::CONTENT_ENCODING) {
+            Self::Json(bytes)
+        } else {
+            Self::Opaque
+        }
+    }
+}
+
+async fn prepare_json(group: &Group, call: &Call, bytes: &Bytes, prepared: &mut Prepared) -> Result<(), Failure> {
+    let has_rules = has_body_rules(group);
+    let encoding = call.headers.get(header::CONTENT_ENCODING);
+    let text: Cow<'_, [u8]> = match encoding {
+        None => Cow::Borrowed(bytes),
+        // Without rules nobody needs to know what is in it.
+        Some(_) if !has_rules => return Ok(()),
+        Some(encoding) => match content::decode(bytes, encoding).await {
+            Some(decoded) => Cow::Owned(decoded),
+            None => return check_unread(group, call, "its content encoding cannot be undone"),
+        },
+    };
+    let mut edited: Option<Vec<u8>> = None;
+    let overrides = overrides_for(group, &call.path);
+    if !overrides.is_empty() {
+        edited = json::merge_patch(&text, overrides);
+    }
+    let current = edited.as_deref().unwrap_or(&text);
+    let Some(members) = json::top_level(current, &["model", "stream"]) else {
+        return check_unread(group, call, "its body is not a JSON object");
+    };
+    prepared.wants_stream |= members[1] == Some(b"true");
+    match members[0].and_then(json::string) {
+        Some(model) => {
+            if prepared.model.is_empty() {
+                prepared.model.clone_from(&model);
+            }
+            if !group.channel.takes_model_in_path(&call.path)
+                && let Some(target) = redirected(group, &model)?
+            {
+                if group.settings.enable_request_body_logging {
+                    prepared.logged_body = Some(request_log::body_text(current));
+                }
+                let target = json::quoted(target);
+                edited = json::edit(current, &[("model", &target)]);
+            }
+        }
+        None => check_unread(group, call, "it does not name a model")?,
+    }
+    if let Some(edited) = edited {
+        prepared.is_decoded = encoding.is_some();
+        prepared.body = Some(Bytes::from(edited));
+    }
+    Ok(())
+}
+
+/// The overrides that hold for this path: those at the top, and those under a name that begins with a slash and that
+/// the path ends with, as in `{"temperature":0.2,"/embeddings":{"dimensions":256}}`.
+fn overrides_for<'a>(group: &'a Group, path: &str) -> Vec<(&'a str, &'a Value)> {
+    let mut all = Vec::new();
+    for (name, value) in &group.param_overrides {
+        match value {
+            Value::Object(members) if name.starts_with('/') => {
+                if path.ends_with(name.as_str()) {
+                    all.extend(members.iter().map(|(name, value)| (name.as_str(), value)));
+                }
+            }
+            value => all.push((name.as_str(), value)),
+        }
+    }
+    all
+}
+
+fn redirect_path(group: &Group, prepared: &mut Prepared) -> Result<(), Failure> {
+    let Some(place) = group.channel.model_in_path(&prepared.path) else { return Ok(()) };
+    let model = percent_decode_str(&prepared.path[place.clone()]).decode_utf8_lossy().into_owned();
+    if let Some(target) = redirected(group, &model)? {
+        let target = target.strip_prefix("models/").unwrap_or(target);
+        prepared.path.replace_range(place, &utf8_percent_encode(target, SEGMENT).to_string());
+    }
+    prepared.model = model;
+    Ok(())
+}
+
+/// A realtime session names its model in the query.
+fn redirect_query(group: &Group, prepared: &mut Prepared) -> Result<(), Failure> {
+    if !prepared.path.ends_with("/realtime") {
+        return Ok(());
+    }
+    let Some(query) = &prepared.query else { return Ok(()) };
+    let Some(value) = query.split('&').find_map(|pair| pair.strip_prefix("model=")) else { return Ok(()) };
+    let model = percent_decode_str(value).decode_utf8_lossy().into_owned();
+    if let Some(target) = redirected(group, &model)? {
+        let pair = format!("model={}", utf8_percent_encode(target, QUERY_VALUE));
+        let pairs: Vec<&str> =
+            query.split('&').map(|old| if old.starts_with("model=") { pair.as_str() } else { old }).collect();
+        prepared.query = Some(pairs.join("&"));
+    }
+    prepared.model = model;
+    Ok(())
+}
+
+fn redirect_multipart(
+    group: &Group,
+    call: &Call,
+    bytes: &Bytes,
+    boundary: &str,
+    prepared: &mut Prepared,
+) -> Result<(), Failure> {
+    let models = multipart::text_fields(bytes, boundary, "model").values;
+    let Some(last) = models.last() else { return check_unread(group, call, "it does not name a model") };
+    let model = String::from_utf8_lossy(&bytes[last.clone()]).into_owned();
+    if let Some(target) = redirected(group, &model)? {
+        prepared.body = Some(multipart::replace(bytes, &models, target.as_bytes()).into());
+    }
+    let stream = multipart::text_fields(bytes, boundary, "stream").values;
+    prepared.wants_stream |= stream.last().is_some_and(|value| &bytes[value.clone()] == b"true");
+    prepared.model = model;
+    Ok(())
+}
+
+fn has_body_rules(group: &Group) -> bool {
+    !group.param_overrides.is_empty() || !group.redirects.rules.is_empty() || group.redirects.strict
+}
+
+/// The model that is asked for instead.
+///
+/// # Errors
+/// 400 where strict mode does not know the model.
+fn redirected<'a>(group: &'a Group, model: &str) -> Result<Option<&'a str>, Failure> {
+    group.redirects.target(group.channel, model).map_err(|ModelNotConfigured| {
+        Failure::bad_request(format!("model '{model}' is not configured in redirect rules"))
+    })
+}
+
+/// Strict mode is a whitelist: a request that must name a model, but from which none can be read, does not pass.
+fn check_unread(group: &Group, call: &Call, reason: &str) -> Result<(), Failure> {
+    let must_name_model = call.method == Method::POST
+        && ENDPOINTS_WITH_MODEL.iter().any(|endpoint| call.path.trim_end_matches('/').ends_with(endpoint));
+    if group.redirects.strict && must_name_model && !group.channel.takes_model_in_path(&call.path) {
+        return Err(Failure::bad_request(format!(
+            "This group only serves configured models, and this request cannot be checked: {reason}"
+        )));
+    }
+    Ok(())
+}
+
+fn content_type(headers: &HeaderMap) -> &str {
+    headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}

@@ -1,0 +1,178 @@
+//! Head and body back to the caller, chunk by chunk, and the record closed by what became of them.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use tokio::time::Sleep;
+
+use super::{in_flight::Slot, record::Record};
+use crate::upstream::{AnswerBody, BoxError};
+
+/// The body of an answer of ours, or of one that passes through.
+pub(crate) enum ResponseBody {
+    Whole(Option<Bytes>),
+    Relayed(Box<Relayed>),
+}
+
+impl ResponseBody {
+    pub(super) fn whole(bytes: Bytes) -> Self {
+        Self::Whole((!bytes.is_empty()).then_some(bytes))
+    }
+}
+
+/// How long an answer's body may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Patience {
+    /// A stream may last for ever, but not be silent for longer than this.
+    Silence(Duration),
+    /// Everything else ends by this time.
+    Until(Instant),
+}
+
+/// An upstream's body on its way to the client. Dropping it before its end cancels the upstream's work.
+pub(crate) struct Relayed {
+    /// Bytes that were read to find out what an error says.
+    prefix: Option<Bytes>,
+    inner: AnswerBody,
+    record: Record,
+    /// What an unsuccessful answer said, for the record.
+    error_message: String,
+    patience: Patience,
+    last_activity: Instant,
+    alarm: Option<Pin<Box<Sleep>>>,
+    _slot: Slot,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error("the upstream was silent for {0:?}")]
+    Silent(Duration),
+    #[error("the answer was not complete within the request timeout")]
+    Late,
+}
+
+impl Relayed {
+    pub(super) fn new(
+        prefix: Option<Bytes>,
+        inner: AnswerBody,
+        record: Record,
+        error_message: String,
+        patience: Patience,
+        slot: Slot,
+    ) -> ResponseBody {
+        let mut relayed = Self {
+            prefix: prefix.filter(|prefix| !prefix.is_empty()),
+            inner,
+            record,
+            error_message,
+            patience,
+            last_activity: Instant::now(),
+            alarm: None,
+            _slot: slot,
+        };
+        if relayed.is_end_stream() {
+            relayed.finish();
+        }
+        ResponseBody::Relayed(Box::new(relayed))
+    }
+
+    fn finish(&mut self) {
+        self.record.close_answered(std::mem::take(&mut self.error_message));
+    }
+
+    fn break_off(&mut self, error: BoxError) -> BoxError {
+        self.record.close_answered(format!("The answer broke off: {error}"));
+        error
+    }
+
+    /// Looks at the clock only when the upstream has nothing for us. The alarm is not moved with every chunk: when it
+    /// rings, it is seen whether something came meanwhile.
+    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<Broken> {
+        loop {
+            let (due, broken) = match self.patience {
+                Patience::Silence(limit) => (self.last_activity + limit, Broken::Silent(limit)),
+                Patience::Until(deadline) => (deadline, Broken::Late),
+            };
+            let alarm = self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due.into())));
+            if alarm.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if Instant::now() >= due {
+                return Poll::Ready(broken);
+            }
+            alarm.as_mut().reset(due.into());
+        }
+    }
+
+    fn poll_relayed(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let polled = match self.prefix.take() {
+            Some(prefix) => Poll::Ready(Some(Ok(Frame::data(prefix)))),
+            None => Pin::new(&mut self.inner).poll_frame(cx),
+        };
+        match polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.record.first_byte();
+                if matches!(self.patience, Patience::Silence(_)) {
+                    self.last_activity = Instant::now();
+                }
+                if self.is_end_stream() {
+                    self.finish();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(self.break_off(error.into())))),
+            Poll::Ready(None) => {
+                self.finish();
+                Poll::Ready(None)
+            }
+            Poll::Pending => match self.poll_patience(cx) {
+                Poll::Ready(broken) => Poll::Ready(Some(Err(self.break_off(broken.into())))),
+                Poll::Pending => Poll::Pending,
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.prefix.is_none() && self.inner.is_end_stream()
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.get_mut() {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Relayed(relayed) => relayed.poll_relayed(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(bytes) => bytes.is_none(),
+            Self::Relayed(relayed) => relayed.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Self::Relayed(relayed) => {
+                let prefix = relayed.prefix.as_ref().map_or(0, Bytes::len) as u64;
+                let inner = relayed.inner.size_hint();
+                let mut hint = SizeHint::new();
+                hint.set_lower(inner.lower() + prefix);
+                if let Some(upper) = inner.upper() {
+                    hint.set_upper(upper + prefix);
+                }
+                hint
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Which group serves: the one that was asked, or a member of it that still can.
+
+use std::{sync::Arc, time::Instant};
+
+use super::failure::Failure;
+use crate::{
+    group::{Group, Kind},
+    keypool::{KeyPools, Pool},
+};
+
+/// The way of one request through the groups. A standard group is its own and only member.
+pub(super) struct Route {
+    asked: Arc<Group>,
+    tried_members: Vec<usize>,
+    pub(super) serving: Arc<Group>,
+    pub(super) pool: Arc<Pool>,
+}
+
+impl Route {
+    /// # Errors
+    /// 503 when the group has no active key, or no member that has one.
+    pub(super) fn choose(asked: Arc<Group>, pools: &KeyPools, now: Instant) -> Result<Self, Failure> {
+        let mut tried_members = Vec::new();
+        let (serving, pool) = match &asked.kind {
+            Kind::Standard => {
+                let pool = pools.of(asked.id).filter(|pool| pool.active_count() > 0).ok_or_else(Failure::no_keys)?;
+                (Arc::clone(&asked), pool)
+            }
+            Kind::Aggregate(_) => {
+                next_member(&asked, &mut tried_members, pools, now).ok_or_else(Failure::no_members)?
+            }
+        };
+        Ok(Self { asked, tried_members, serving, pool })
+    }
+
+    /// Goes on to a member that this request did not try yet, if there is one with a usable key.
+    pub(super) fn move_on(&mut self, pools: &KeyPools, now: Instant) -> bool {
+        match next_member(&self.asked, &mut self.tried_members, pools, now) {
+            Some((serving, pool)) => {
+                self.serving = serving;
+                self.pool = pool;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+/// Members whose upstreams are all at rest are the last choice; those without an active key are none.
+fn next_member(
+    asked: &Group,
+    tried: &mut Vec<usize>,
+    pools: &KeyPools,
+    now: Instant,
+) -> Option<(Arc<Group>, Arc<Pool>)> {
+    let Kind::Aggregate(members) = &asked.kind else { return None };
+    let pool_of = |index: usize| pools.of(members.entries[index].group.id).filter(|pool| pool.active_count() > 0);
+    let is_usable = |index: usize| !tried.contains(&index) && pool_of(index).is_some();
+    let is_awake = |index: usize| members.entries[index].group.upstreams.is_any_awake(now);
+    let index = members
+        .choice
+        .pick(|index| is_usable(index) && is_awake(index))
+        .or_else(|| members.choice.pick(is_usable))?;
+    let pool = pool_of(index)?;
+    tried.push(index);
+    Some((Arc::clone(&members.entries[index].group), pool))
+}
