@@ -2,7 +2,7 @@
 
 use std::{
     net::IpAddr,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use bytes::{Bytes, BytesMut};
@@ -125,7 +125,7 @@ impl Refusal {
             Some(encoding) => content::decode_for_reading(&prefix, encoding, REFUSAL_DECODED_BYTES_MAX).await,
         };
         let readable = decoded.as_deref().unwrap_or(&prefix);
-        let blame = channel::blame(parts.status.as_u16(), &parts.headers, readable, SystemTime::now());
+        let blame = channel::blame(parts.status.as_u16(), &parts.headers, readable, chrono::Utc::now());
         let message = crate::crypto::redact(&channel::parsed_message(readable), &key.secret);
 
         // Some upstreams repeat the key that they refuse.

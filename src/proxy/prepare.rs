@@ -244,7 +244,8 @@ fn redirect_multipart(
     let Some(last) = models.last() else { return check_unread(group, call, "it does not name a model") };
     let model = String::from_utf8_lossy(&bytes[last.clone()]).into_owned();
     if let Some(target) = redirected(group, &model)? {
-        prepared.body = Some(multipart::replace(bytes, &models, target.as_bytes()).into());
+        let replaced: Vec<_> = models.iter().map(|place| (place.clone(), target)).collect();
+        prepared.body = Some(json::splice(bytes, &replaced).into());
     }
     let stream = multipart::text_fields(bytes, boundary, "stream").values;
     prepared.wants_stream |= stream.last().is_some_and(|value| &bytes[value.clone()] == b"true");

@@ -95,12 +95,11 @@ impl Clients {
             return self.send_alone(options, address, request, limits).await;
         }
         if options.http2 {
-            if let Some((sender, guard)) = lock(&self.multiplexed).pick(key) {
+            if let Some((sender, guard)) = self.pick_multiplexed(key) {
                 return send_multiplexed(sender, guard, address, request, limits).await;
             }
         } else {
-            loop {
-                let Some(sender) = lock(&self.idle).take(key) else { break };
+            while let Some(sender) = self.take_idle(key) {
                 match self.send_over(sender, options, address, request, limits).await {
                     Sent::Finished(result) => return result,
                     // The upstream had closed the idle connection: nothing was written, the next one is tried.
@@ -130,7 +129,7 @@ impl Clients {
             // One dial at a time: those who waited share the connection that it made.
             let dialing = lock(&self.multiplexed).dialing(key);
             let turn = dialing.lock().await;
-            if let Some((sender, guard)) = lock(&self.multiplexed).pick(key) {
+            if let Some((sender, guard)) = self.pick_multiplexed(key) {
                 drop(turn);
                 return send_multiplexed(sender, guard, address, request, limits).await;
             }
@@ -142,7 +141,7 @@ impl Clients {
                 return send_multiplexed(sender, guard, address, request, limits).await;
             }
             drop(turn);
-            while let Some(sender) = lock(&self.idle).take(key) {
+            while let Some(sender) = self.take_idle(key) {
                 match self.send_over(sender, options, address, request, limits).await {
                     Sent::Finished(result) => return result,
                     Sent::Returned(returned) => request = returned,
@@ -229,6 +228,14 @@ impl Clients {
             };
             AnswerBody { inner, lease, _stream: None }
         })))
+    }
+
+    fn take_idle(&self, key: PoolKey) -> Option<Sender> {
+        lock(&self.idle).take(key)
+    }
+
+    fn pick_multiplexed(&self, key: PoolKey) -> Option<(http2::SendRequest<RequestBody>, StreamGuard)> {
+        lock(&self.multiplexed).pick(key)
     }
 
     fn connector(&self, options: &ClientOptions) -> Arc<Connector> {
