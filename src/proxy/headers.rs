@@ -2,39 +2,28 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-/// The client's headers that may reach an upstream.
-pub(super) fn forwardable(headers: &HeaderMap) -> HeaderMap {
-    let mut kept = headers.clone();
-    let named = connection_tokens(headers);
+/// Leaves the client's headers that may reach an upstream.
+pub(super) fn clean_request(headers: &mut HeaderMap) {
     let wants_trailers = headers
         .get_all(header::TE)
         .iter()
         .any(|value| value.to_str().is_ok_and(|value| value.to_ascii_lowercase().contains("trailers")));
-    for name in headers.keys() {
-        if is_connection_header(name)
-            || is_client_secret(name)
-            || is_about_the_client(name)
-            || named.iter().any(|token| name == token.as_str())
-        {
-            kept.remove(name);
-        }
-    }
+    remove(headers, |name| is_connection_header(name) || is_client_secret(name) || is_about_the_client(name));
     if wants_trailers {
-        kept.insert(header::TE, HeaderValue::from_static("trailers"));
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
-    kept
 }
 
-/// The upstream's headers that may reach the client.
+/// Leaves the upstream's headers that may reach the client.
 pub(super) fn clean_response(headers: &mut HeaderMap) {
+    remove(headers, |name| is_connection_header(name) || is_about_the_origin(name));
+}
+
+fn remove(headers: &mut HeaderMap, is_unwanted: impl Fn(&HeaderName) -> bool) {
     let named = connection_tokens(headers);
     let removed: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| {
-            is_connection_header(name)
-                || is_about_the_origin(name)
-                || named.iter().any(|token| *name == token.as_str())
-        })
+        .filter(|name| is_unwanted(name) || named.iter().any(|token| *name == token.as_str()))
         .cloned()
         .collect();
     for name in removed {
@@ -125,7 +114,7 @@ mod tests {
 
     #[test]
     fn credentials_connection_headers_and_client_addresses_stay_here() {
-        let kept = forwardable(&headers(&[
+        let mut kept = headers(&[
             ("Authorization", "Bearer ours"),
             ("Connection", "Upgrade, X-Private"),
             ("Upgrade", "h2c"),
@@ -137,7 +126,8 @@ mod tests {
             ("X-Two", "a"),
             ("X-Two", "b"),
             ("TE", "trailers, deflate"),
-        ]));
+        ]);
+        clean_request(&mut kept);
         let mut names: Vec<_> = kept.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
         names.sort_unstable();
         assert_eq!(names, [("accept", "application/json"), ("te", "trailers"), ("x-two", "a"), ("x-two", "b")]);

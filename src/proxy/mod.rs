@@ -57,7 +57,7 @@ const BUFFERED_BODIES_MAX: u64 = 32;
 pub(crate) struct Proxy {
     directory: Directory,
     pools: KeyPools,
-    log: Arc<RequestLog>,
+    log: RequestLog,
     in_flight: Arc<InFlight>,
     tunnels: Tunnels,
     body_limits: BodyLimits,
@@ -77,7 +77,7 @@ impl Proxy {
         server: &config::Server,
         directory: Directory,
         pools: KeyPools,
-        log: Arc<RequestLog>,
+        log: RequestLog,
         tunnels: Tunnels,
         jitter: fn() -> f64,
     ) -> Self {
@@ -142,12 +142,14 @@ impl Proxy {
         record.waiting();
         let body = Received::read(body, &self.body_limits).await?;
         record.working();
+        let had_content_length = parts.headers.contains_key(header::CONTENT_LENGTH);
+        headers::clean_request(&mut parts.headers);
         let call = Call {
             method: parts.method,
             path: admitted.path,
             query: admitted.query,
-            headers: headers::forwardable(&parts.headers),
-            had_content_length: parts.headers.contains_key(header::CONTENT_LENGTH),
+            headers: parts.headers,
+            had_content_length,
             extensions: parts.extensions,
             body,
             is_upgrade: upgrade.is_some(),

@@ -23,7 +23,7 @@ const STATUS_CLIENT_GONE: u16 = 499;
 pub(super) struct Record(Option<Box<Open>>);
 
 struct Open {
-    log: Arc<RequestLog>,
+    log: RequestLog,
     worker: usize,
     request_id: Uuid,
     started_at: Instant,
@@ -50,10 +50,10 @@ struct OverheadClock {
 }
 
 impl Record {
-    pub(super) fn open(log: &Arc<RequestLog>, worker: usize, parts: &Parts, source_ip: IpAddr) -> Self {
+    pub(super) fn open(log: &RequestLog, worker: usize, parts: &Parts, source_ip: IpAddr) -> Self {
         let started_at = Instant::now();
         Self(Some(Box::new(Open {
-            log: Arc::clone(log),
+            log: log.clone(),
             worker,
             request_id: Uuid::now_v7(),
             started_at,
