@@ -14,6 +14,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
 
 use self::{
     lifecycle::{Lifecycle, Signals},
@@ -26,9 +27,9 @@ use crate::{
     crypto::Cipher,
     db::Database,
     group::Directory,
-    keypool::{KeyPools, validation},
+    keypool::KeyPools,
     proxy::{Proxy, Tunnels},
-    request_log::RequestLog,
+    request_log::{RequestLog, Retention, Writer},
     settings,
     upstream::Clients,
 };
@@ -63,15 +64,23 @@ pub(crate) fn run(config: Config) -> anyhow::Result<()> {
 async fn serve(config: Config, listener: std::net::TcpListener, started_at: Instant) -> anyhow::Result<()> {
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let lifecycle = Lifecycle::default();
-    let (server, tunnels, database) = start(config, listener, started_at, &lifecycle).await?;
-    let budget = server.1;
-    let server = server.0;
+    let database = Database::open(&config.database).await.context("cannot open the database")?;
+    let tunnels = Tunnels::default();
+    let server = start(&config, listener, started_at, &database, &tunnels, &lifecycle).await?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        address = %server.local_address()?,
+        milliseconds = started_at.elapsed().as_millis(),
+        "Serving on {}",
+        server.local_address()?
+    );
 
     tokio::select! {
         () = server.accept() => {}
         () = signals.next() => tracing::info!("Stopping: requests in progress may finish"),
         () = lifecycle.died() => {}
     }
+    let budget = config.server.graceful_shutdown_timeout;
     let stopping_since = Instant::now();
     let drained = tokio::select! {
         drained = server.drain(budget.saturating_sub(WRITERS_BUDGET), &tunnels) => drained,
@@ -91,4 +100,57 @@ async fn serve(config: Config, listener: std::net::TcpListener, started_at: Inst
     anyhow::ensure!(!lifecycle.has_died(), "a background job died; the log says which and why");
     tracing::info!("Stopped");
     Ok(())
+}
+
+/// Builds the rooms from the ground up, and starts what runs in them.
+async fn start(
+    config: &Config,
+    listener: std::net::TcpListener,
+    started_at: Instant,
+    database: &Database,
+    tunnels: &Tunnels,
+    lifecycle: &Lifecycle,
+) -> anyhow::Result<Server> {
+    let workers = config.server.worker_threads;
+    settings::seed(database, &config.server.host, config.server.port, config.initial_proxy_keys.as_ref())
+        .await
+        .context("cannot store the first settings")?;
+    let cipher = Cipher::new(config.encryption_key.as_ref());
+    let key_pools = KeyPools::open(database.clone(), cipher.clone()).await.context("cannot load the keys")?;
+    let directory = Directory::open(database.clone()).await.context("cannot load the groups")?;
+    let log = RequestLog::new(workers);
+
+    lifecycle.run("keypool.store", |stop| key_pools.clone().run(stop));
+    lifecycle.run("request_log.writer", |stop| Writer::new(log.clone(), database.clone(), cipher).run(stop));
+    lifecycle.run("request_log.retention", |stop| {
+        let directory = directory.clone();
+        let days = move || directory.current().settings.request_log_retention_days;
+        Retention::new(database.clone()).run(days, stop)
+    });
+    lifecycle.run("db.local_times", |stop| rewrite_local_times(database.clone(), stop));
+
+    let planes = Arc::new(Planes {
+        proxy: Proxy::new(&config.server, directory.clone(), key_pools.clone(), log, tunnels.clone(), rand::random),
+        cors: config.cors.clone(),
+        router: api::router(api::State {
+            auth_key: config.auth_key.clone(),
+            cors: config.cors.clone(),
+            own_url: settings::url_from_address(&config.server.host, config.server.port),
+            database: database.clone(),
+            directory,
+            key_pools,
+            started_at,
+        }),
+        control: tokio::runtime::Handle::current(),
+    });
+    let clients = || Clients::new(config.outbound_proxy.clone(), workers);
+    Server::start(listener, &config.server, &planes, clients)
+}
+
+/// Rows that the original wrote in a local time zone are read right at once, and rewritten in the background.
+async fn rewrite_local_times(database: Database, stop: CancellationToken) {
+    if let Some(Err(error)) = stop.run_until_cancelled(database.rewrite_local_times()).await {
+        tracing::warn!(%error, "Times of other zones are not rewritten; the next start tries again");
+    }
+    stop.cancelled().await;
 }

@@ -4,15 +4,20 @@
 use std::net::SocketAddr;
 
 use axum::{body::Body, extract::ConnectInfo};
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use tower::ServiceExt;
 
 use super::{body::ServerBody, client_io::BusyGuard};
-use crate::proxy::{Proxy, Worker, is_integration_info};
+use crate::{
+    api,
+    config::Cors,
+    proxy::{Proxy, Worker, is_integration_info},
+};
 
 pub(super) struct Planes {
     pub(super) proxy: Proxy,
+    pub(super) cors: Option<Cors>,
     pub(super) router: axum::Router,
     pub(super) control: tokio::runtime::Handle,
 }
@@ -25,9 +30,12 @@ impl Planes {
         peer: SocketAddr,
         busy: BusyGuard,
     ) -> Response<ServerBody> {
-        let path = request.uri().path();
-        if path.starts_with("/proxy/") && path.len() > "/proxy/".len() && !is_integration_info(path) {
-            let response = self.proxy.forward(worker, request, peer.ip()).await;
+        if self.is_proxied(&request) {
+            let granted = self.cors.as_ref().map(|cors| api::cors::granted(cors, request.headers()));
+            let mut response = self.proxy.forward(worker, request, peer.ip()).await;
+            for (name, value) in granted.into_iter().flatten() {
+                response.headers_mut().insert(name, value);
+            }
             return response.map(|body| ServerBody::data(body, busy));
         }
         let mut request = request.map(Body::new);
@@ -44,5 +52,14 @@ impl Planes {
             }
         };
         response.map(|body| ServerBody::control(body, busy))
+    }
+
+    fn is_proxied(&self, request: &Request<Incoming>) -> bool {
+        let path = request.uri().path();
+        // A browser's question whether it may ask is the control plane's to answer, for every path.
+        let is_preflight = self.cors.is_some()
+            && request.method() == Method::OPTIONS
+            && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+        path.starts_with("/proxy/") && path.len() > "/proxy/".len() && !is_preflight && !is_integration_info(path)
     }
 }

@@ -26,10 +26,11 @@ use self::{
     multiplexed::{Multiplexed, StreamGuard},
 };
 use super::{
-    Address, ClientOptions, EnvironmentProxy, RequestBody, SendError,
+    Address, ClientOptions, RequestBody, SendError,
     connect::{Connected, Connector, ViaProxy, chain},
     connection::Stream,
 };
+use crate::config::OutboundProxy;
 
 /// Of HTTP/2: what may be under way to us per connection. Small windows make h2 answer many small frames with GOAWAY.
 const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
@@ -44,7 +45,7 @@ pub(crate) struct Clients {
     idle: Arc<Mutex<IdleConnections>>,
     multiplexed: Arc<Mutex<Multiplexed>>,
     connectors: Mutex<HashMap<u128, (Arc<Connector>, Instant)>>,
-    environment: EnvironmentProxy,
+    environment: OutboundProxy,
     /// How many pools share the operator's limits.
     sharers: usize,
 }
@@ -71,7 +72,7 @@ pub(crate) struct AnswerBody {
 
 impl Clients {
     /// `sharers`: how many pools share the operator's limits on idle connections.
-    pub(crate) fn new(environment: EnvironmentProxy, sharers: usize) -> Self {
+    pub(crate) fn new(environment: OutboundProxy, sharers: usize) -> Self {
         Self { idle: Arc::default(), multiplexed: Arc::default(), connectors: Mutex::default(), environment, sharers }
     }
 

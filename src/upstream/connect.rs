@@ -26,19 +26,12 @@ use super::{
     Address, ClientOptions, SendError,
     connection::{Stream, Tls},
 };
+use crate::config::OutboundProxy;
 
 const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 /// RFC 1928: where SOCKS proxies conventionally listen.
 const SOCKS_PORT: u16 = 1080;
-
-/// Proxy variables of the environment, for groups that name no proxy of their own.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct EnvironmentProxy {
-    pub(crate) http: String,
-    pub(crate) https: String,
-    pub(crate) exceptions: String,
-}
 
 /// Connects with one set of options.
 pub(super) struct Connector {
@@ -73,7 +66,7 @@ pub(super) struct ViaProxy {
 }
 
 impl Connector {
-    pub(super) fn new(options: &ClientOptions, environment: &EnvironmentProxy) -> Self {
+    pub(super) fn new(options: &ClientOptions, environment: &OutboundProxy) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);

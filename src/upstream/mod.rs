@@ -13,6 +13,5 @@ pub(crate) use address::Address;
 pub(crate) use balance::{Upstreams, WeightedChoice};
 pub(crate) use body::{BoxError, RequestBody, StreamedBody};
 pub(crate) use clients::{Answer, AnswerBody, Clients, Limits};
-pub(crate) use connect::EnvironmentProxy;
 pub(crate) use error::SendError;
 pub(crate) use options::ClientOptions;
