@@ -31,6 +31,8 @@ pub(super) struct Attempt<'a> {
     pub(super) group: &'a Group,
     pub(super) call: &'a Call,
     pub(super) prepared: &'a Prepared,
+    /// Path and query for the chosen upstream.
+    pub(super) target: &'a str,
     pub(super) key: &'a Key,
     pub(super) upstream: usize,
     pub(super) client: IpAddr,
@@ -52,8 +54,7 @@ pub(super) async fn send(clients: &Clients, attempt: &Attempt<'_>) -> Result<Ans
 fn build(attempt: &Attempt<'_>) -> Result<Request<RequestBody>, SendError> {
     let Attempt { group, call, prepared, key, .. } = attempt;
     let address = group.upstreams.address(attempt.upstream);
-    let target = address.path_and_query(&prepared.path, prepared.query.as_deref());
-    let uri: Uri = target.parse().map_err(|error| SendError::Unsendable(format!("the target: {error}")))?;
+    let uri: Uri = attempt.target.parse().map_err(|error| SendError::Unsendable(format!("the target: {error}")))?;
 
     let mut headers = call.headers.clone();
     if call.is_upgrade {

@@ -109,15 +109,16 @@ impl Proxy {
         let (parts, body) = request.into_parts();
         let client = admission::client_address(peer, &parts.headers, &self.trusted_proxies);
         let mut record = Record::open(&self.log, worker.index, &parts, client);
-        let mut channel = admission::likely_channel(&parts);
-        let request_id = record.request_id();
+        let mut id_text = [0; uuid::fmt::Hyphenated::LENGTH];
+        let request_id: &str = record.request_id().hyphenated().encode_lower(&mut id_text);
+        let mut channel = None;
         let answer = self.serve(worker, parts, body, client, &mut record, &mut channel).await;
         let mut response = answer.unwrap_or_else(|failure| {
-            let answer = failure.answer(channel, &request_id.to_string());
+            let answer = failure.answer(channel.unwrap_or(Channel::OpenAi), request_id);
             record.close(failure.status.as_u16(), failure.inner);
             answer
         });
-        if let Ok(value) = HeaderValue::try_from(request_id.to_string()) {
+        if let Ok(value) = HeaderValue::from_str(request_id) {
             response.headers_mut().insert(REQUEST_ID, value);
         }
         response
@@ -130,12 +131,14 @@ impl Proxy {
         body: Incoming,
         client: IpAddr,
         record: &mut Record,
-        channel: &mut Channel,
+        channel: &mut Option<Channel>,
     ) -> Result<Response<ResponseBody>, Failure> {
-        let slot = self.in_flight.enter()?;
-        let admitted = admission::admit(&self.directory.current(), &parts)?;
+        let admitted = self.in_flight.enter().and_then(|slot| {
+            Ok((slot, admission::admit(&self.directory.current(), &parts)?))
+        });
+        let (slot, admitted) = admitted.inspect_err(|_| *channel = Some(admission::likely_channel(&parts)))?;
         let asked = admitted.group;
-        *channel = asked.channel;
+        *channel = Some(asked.channel);
         record.asked(&asked, admitted.query.as_deref());
 
         let upgrade = take_upgrade(&mut parts);
@@ -165,10 +168,13 @@ impl Proxy {
             let upstream =
                 group.upstreams.pick(tries.upstreams(), now).ok_or_else(|| Failure::no_upstream(&group.name))?;
             tries.begin(&key, upstream);
-            record.attempting(tries.count(), &key, shown_target(&group, &prepared, upstream));
+            let target =
+                group.upstreams.address(upstream).path_and_query(&prepared.path, prepared.query.as_deref());
+            record.attempting(tries.count(), &key, group.upstreams.address(upstream).display(&target));
 
             record.waiting();
             let attempt = Attempt {
+                target: &target,
                 group: &group,
                 call: &call,
                 prepared: &prepared,
@@ -301,11 +307,6 @@ fn is_stream_type(content_type: &str) -> bool {
     ["text/event-stream", "application/x-ndjson", "application/jsonl", "application/vnd.amazon.eventstream"]
         .iter()
         .any(|stream| media_type.eq_ignore_ascii_case(stream))
-}
-
-fn shown_target(group: &Group, prepared: &Prepared, upstream: usize) -> String {
-    let address = group.upstreams.address(upstream);
-    address.display(&address.path_and_query(&prepared.path, prepared.query.as_deref()))
 }
 
 fn relay(

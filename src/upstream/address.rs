@@ -12,6 +12,8 @@ pub(crate) struct Address {
     pub(crate) port: u16,
     /// Value of the `Host` header: the port is left out where it is the scheme's own.
     pub(crate) host_header: HeaderValue,
+    /// Scheme, host and port, for people to read.
+    shown: Box<str>,
     /// Encoded path without trailing slashes.
     path: Box<str>,
     query: Option<Box<str>>,
@@ -61,6 +63,7 @@ impl Address {
             path: url.path().trim_end_matches('/').into(),
             query: url.query().filter(|query| !query.is_empty()).map(Into::into),
             basic_authorization,
+            shown: format!("{scheme}://{host_header}").into(),
             origin: identity(&format!("{scheme}://{host_header}:{port}")),
             scheme,
             host: host.into(),
@@ -88,7 +91,7 @@ impl Address {
 
     /// How the log shows a target: without the user information.
     pub(crate) fn display(&self, path_and_query: &str) -> String {
-        format!("{}://{}{path_and_query}", self.scheme, self.host_header.to_str().unwrap_or("?"))
+        [&self.shown, path_and_query].concat()
     }
 
     pub(crate) fn is_tls(&self) -> bool {
