@@ -63,6 +63,25 @@ pub(crate) struct Group {
     pub(crate) proxy_keys: ProxyKeys,
 }
 
+impl Group {
+    /// The parameter overrides that hold for a path: those at the top, and those under a name that begins with a slash
+    /// and that the path ends with, as in `{"temperature":0.2,"/embeddings":{"dimensions":256}}`.
+    pub(crate) fn overrides_for(&self, path: &str) -> Vec<(&str, &serde_json::Value)> {
+        let mut all = Vec::new();
+        for (name, value) in &self.param_overrides {
+            match value {
+                serde_json::Value::Object(members) if name.starts_with('/') => {
+                    if path.ends_with(name.as_str()) {
+                        all.extend(members.iter().map(|(name, value)| (name.as_str(), value)));
+                    }
+                }
+                value => all.push((name.as_str(), value)),
+            }
+        }
+        all
+    }
+}
+
 pub(crate) enum Kind {
     /// Has upstreams and keys.
     Standard,

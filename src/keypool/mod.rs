@@ -7,7 +7,9 @@ mod import;
 mod load;
 mod pool;
 mod queries;
+mod schedule;
 mod stored;
+mod validation;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -19,8 +21,10 @@ pub(crate) use self::{
     import::{Added, KEYS_PER_CALL_MAX, KeysTextError, parse_keys},
     load::OpenError,
     pool::Pool,
+    schedule::{Clock, Schedule},
     queries::delete_of_group,
     stored::{KeyStatus, ListFilter, StoredKey},
+    validation::{Tested, Validator},
 };
 use crate::{
     crypto::Cipher,
@@ -122,6 +126,14 @@ impl KeyPools {
             self.ensure(key.group_id).revive(key);
         }
         Ok(is_stored)
+    }
+
+    /// The same, sparing the database a key of which nothing bad is known.
+    async fn revive_unless_sound(&self, key: Arc<Key>) -> Result<bool, db::Error> {
+        if self.of(key.group_id).is_some_and(|pool| pool.is_sound(&key)) {
+            return Ok(true);
+        }
+        self.revive(key).await
     }
 
     async fn turn(&self) -> MutexGuard<'_, ()> {

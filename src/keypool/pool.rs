@@ -83,6 +83,13 @@ impl Pool {
         self.lock().slots.len()
     }
 
+    /// Whether the key is ready and its last use did not fail.
+    pub(crate) fn is_sound(&self, key: &Key) -> bool {
+        let rotation = self.lock();
+        let slot = rotation.slots.get(&key.id);
+        slot.is_some_and(|slot| slot.failure_count == 0 && matches!(slot.place, Place::Ready(_)))
+    }
+
     /// The upstream accepted the key: its failures were not consecutive.
     pub(crate) fn succeeded(&self, key: &Key) {
         let mut rotation = self.lock();

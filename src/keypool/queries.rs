@@ -3,10 +3,12 @@
 //! Where a statement knows the hash or the id of what it wants, the group's condition is written `+group_id`: otherwise
 //! SQLite may take the index on the group, and read all of its keys for each lot.
 
-use sea_query::{Asterisk, Cond, Expr, ExprTrait, Func, Order, Query};
-use sqlx::{FromRow, Row as _, Sqlite, SqlitePool, Transaction, sqlite::SqliteRow};
+use std::collections::HashMap;
 
-use super::{KeyStatus, pool::Change};
+use sea_query::{Asterisk, Cond, Expr, ExprTrait, Func, Order, Query};
+use sqlx::{FromRow, Row as _, Sqlite, SqliteConnection, SqlitePool, Transaction, sqlite::SqliteRow};
+
+use super::{KEYS_PER_LOT, KeyStatus, pool::Change};
 use crate::{
     db::{self, ApiKeys, Timestamp},
     group::GroupId,
@@ -134,6 +136,25 @@ pub(super) async fn known_hashes(
     Ok(sqlx::query_scalar_with(text, values).persistent(false).fetch_all(&mut **transaction).await?)
 }
 
+/// The ids of those hashes that the group has.
+pub(super) async fn ids_by_hash(
+    readers: &SqlitePool,
+    group_id: GroupId,
+    hashes: &[String],
+) -> Result<HashMap<String, i64>, db::Error> {
+    let mut ids = HashMap::new();
+    for lot in hashes.chunks(KEYS_PER_LOT) {
+        let (text, values) = db::build(
+            Query::select()
+                .columns([ApiKeys::KeyHash, ApiKeys::Id])
+                .from(ApiKeys::Table)
+                .cond_where(among_hashes(group_id, lot)),
+        );
+        ids.extend(sqlx::query_as_with(text, values).persistent(false).fetch_all(readers).await?);
+    }
+    Ok(ids)
+}
+
 /// Stores new keys, given as stored text and hash. Returns their ids and hashes.
 pub(super) async fn insert(
     transaction: &mut Transaction<'static, Sqlite>,
@@ -206,7 +227,7 @@ pub(super) async fn find_invalid(
 
 /// Ids and stored texts of the next keys of a group, in the order of their ids.
 pub(super) async fn lot(
-    transaction: &mut Transaction<'static, Sqlite>,
+    connection: &mut SqliteConnection,
     group_id: GroupId,
     status: Option<KeyStatus>,
     above_id: i64,
@@ -221,7 +242,7 @@ pub(super) async fn lot(
             .order_by(ApiKeys::Id, Order::Asc)
             .limit(limit as u64),
     );
-    Ok(sqlx::query_as_with(text, values).fetch_all(&mut **transaction).await?)
+    Ok(sqlx::query_as_with(text, values).fetch_all(connection).await?)
 }
 
 /// Stores keys as active without failures. Returns how many there are.

@@ -177,6 +177,20 @@ impl KeyPools {
         Ok(is_found)
     }
 
+    /// The next keys of a group in the order of their ids; without a text: it cannot be decrypted.
+    pub(super) async fn lot(
+        &self,
+        group_id: GroupId,
+        status: Option<KeyStatus>,
+        above_id: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, Option<Secret>)>, db::Error> {
+        self.store_changes().await?;
+        let mut reader = self.shared.database.readers().acquire().await?;
+        let lot = queries::lot(&mut reader, group_id, status, above_id, limit).await?;
+        Ok(lot.into_iter().map(|(id, stored)| (id, self.shared.cipher.decrypt(&stored).ok())).collect())
+    }
+
     async fn clear(&self, group_id: GroupId, status: Option<KeyStatus>) -> Result<u64, db::Error> {
         let (mut deleted, mut last_id) = (0, 0);
         loop {
