@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    KEYS_PER_LOT, KeyStatus, Validator, queries,
+    KEYS_PER_LOT, KeyStatus, Validator,
     validation::Verdict,
 };
 use crate::{

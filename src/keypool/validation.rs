@@ -276,4 +276,4 @@ async fn read(mut body: AnswerBody) -> Bytes {
 
 #[cfg(test)]
 #[path = "validation_tests.rs"]
-mod tests;
+pub(super) mod tests;
