@@ -10,7 +10,7 @@ use axum::{
 use http::request::Parts;
 use tokio::sync::Semaphore;
 
-use crate::{config::Cors, crypto::Secret, db::Database, group::Directory, keypool::KeyPools};
+use crate::{config::Cors, crypto::Secret, db::Database, group::Directory, keypool::{KeyPools, Validator}};
 
 mod answer;
 mod around;
@@ -45,6 +45,7 @@ pub(crate) struct State {
     pub(crate) database: Database,
     pub(crate) directory: Directory,
     pub(crate) key_pools: KeyPools,
+    pub(crate) validator: Validator,
     pub(crate) started_at: Instant,
 }
 

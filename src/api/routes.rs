@@ -69,6 +69,7 @@ pub(super) fn table() -> Vec<Route> {
         route(Managed, Post, "/api/keys/restore-all-invalid", keys::restore_all_invalid),
         route(Managed, Post, "/api/keys/clear-all-invalid", keys::clear_all_invalid),
         route(Managed, Post, "/api/keys/clear-all", keys::clear_all),
+        route(Managed, Post, "/api/keys/test-multiple", keys::test),
         route(Managed, Put, "/api/keys/{id}/notes", keys::set_notes),
 
         route(Managed, Get, "/api/settings", settings::list),

@@ -6,6 +6,7 @@ mod delete;
 mod list;
 mod notes;
 mod restore;
+mod test;
 
 use super::{
     Api,
@@ -25,6 +26,7 @@ pub(super) use self::{
     list::list,
     notes::set_notes,
     restore::{restore, restore_all_invalid},
+    test::test,
 };
 
 /// `{"group_id": 1, "keys_text": "sk-1 sk-2"}`

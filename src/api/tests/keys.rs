@@ -1,6 +1,7 @@
 //! Keys: add, list, delete, restore, clear, annotate.
 
 use serde_json::{Value, json};
+use testkit::{MockUpstream, Play};
 
 use super::{House, without_time};
 
@@ -133,7 +134,7 @@ async fn invalid_keys_or_all_keys_are_cleared() {
 async fn calls_with_key_texts_are_checked_alike() {
     let house = House::open().await;
     let group = house.group("team", json!({})).await;
-    for verb in ["add", "delete", "restore"] {
+    for verb in ["add", "delete", "restore", "test"] {
         let call = async |body: Value| house.post(&format!("/api/keys/{verb}-multiple"), body).await;
         for (body, field) in [
             (json!({"keys_text": "sk"}), "group_id"),
@@ -156,6 +157,31 @@ async fn calls_with_key_texts_are_checked_alike() {
         house.post(&path, json!({})).await.refuses_naming(400, "INVALID_JSON", "group_id");
         house.post(&path, json!({"group_id": 99})).await.refuses(404, "NOT_FOUND", "Resource not found");
     }
+}
+
+#[tokio::test]
+async fn keys_are_tested_at_their_upstream_in_the_order_given() {
+    let house = House::open().await;
+    let upstream = MockUpstream::start().await;
+    let refusal = r#"{"error": {"message": "Incorrect API key provided"}}"#;
+    upstream.play_always("sk-bad", Play::status(401).body(refusal));
+    let group = json!({"upstreams": [{"url": upstream.base_url(), "weight": 1}], "config": {"blacklist_threshold": 2}});
+    let group = house.group("team", group).await;
+    add(&house, group, "sk-good sk-bad").await;
+    let body = json!({"group_id": group, "keys_text": "sk-bad sk-good sk-unknown"});
+    let mut data = house.post("/api/keys/test-multiple", body).await.data();
+    assert!(data["total_duration"].take().as_u64().unwrap() < 60_000);
+    let unknown = data["results"][2]["error"].take();
+    assert!(!unknown.as_str().unwrap().is_empty());
+    assert_eq!(
+        data,
+        json!({"results": [
+            {"key_value": "sk-bad", "is_valid": false, "error": "[status 401] Incorrect API key provided"},
+            {"key_value": "sk-good", "is_valid": true},
+            {"key_value": "sk-unknown", "is_valid": false, "error": null},
+        ], "total_duration": null})
+    );
+    assert_eq!(values(&house, "group_id=1&status=invalid").await, ["sk-bad"]);
 }
 
 #[tokio::test]

@@ -23,7 +23,8 @@ use crate::{
     crypto::{Cipher, Secret},
     db::{self, Database},
     group::Directory,
-    keypool::KeyPools,
+    keypool::{KeyPools, Validator},
+    upstream::{Clients, EnvironmentProxy},
 };
 
 pub(super) const MANAGEMENT_KEY: &str = "sk-management";
@@ -52,6 +53,8 @@ impl House {
         let (folder, database) = db::testing::fresh().await;
         let directory = Directory::open(database.clone()).await.unwrap();
         let key_pools = KeyPools::open(database.clone(), Cipher::new(None)).await.unwrap();
+        let clients = Clients::new(EnvironmentProxy::default(), 1);
+        let validator = Validator::new(directory.clone(), key_pools.clone(), clients);
         let router = router(State {
             auth_key: Secret::new(MANAGEMENT_KEY),
             cors,
@@ -59,6 +62,7 @@ impl House {
             database: database.clone(),
             directory: directory.clone(),
             key_pools: key_pools.clone(),
+            validator,
             started_at: Instant::now(),
         });
         Self { router, database, directory, key_pools, _folder: folder }

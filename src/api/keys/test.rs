@@ -1,0 +1,45 @@
+//! POST /api/keys/test-multiple: tests keys with one real request each, and acts on what the upstream says.
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::{Api, KeyTexts};
+use crate::{
+    api::{answer::Answer, body::Body, refusal::Refusal},
+    crypto::Secret,
+};
+
+#[derive(Serialize)]
+struct Outcome<'a> {
+    results: Vec<KeyOutcome<'a>>,
+    /// Milliseconds.
+    total_duration: u64,
+}
+
+#[derive(Serialize)]
+struct KeyOutcome<'a> {
+    key_value: &'a str,
+    is_valid: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+}
+
+pub(in crate::api) async fn test(api: Api, Body(wanted): Body<KeyTexts>) -> Result<Answer, Refusal> {
+    let begin = Instant::now();
+    let stored = wanted.group(&api).await?;
+    let group = api.directory.current().by_name.get(&stored.name).cloned();
+    // A group of an unknown channel is stored, but cannot serve.
+    let group = group.ok_or_else(|| Refusal::absent("validation.group_not_found"))?;
+    let keys = wanted.parse_stored(&api).await?;
+    let tested = api.validator.test(&group, &keys).await?;
+    let results = keys.iter().map(Secret::expose).zip(&tested).map(|(key_value, tested)| KeyOutcome {
+        key_value,
+        is_valid: tested.is_valid,
+        error: tested.error.as_deref(),
+    });
+    Answer::with(&Outcome {
+        results: results.collect(),
+        total_duration: begin.elapsed().as_millis().try_into().unwrap_or(u64::MAX),
+    })
+}
