@@ -24,7 +24,7 @@ use crate::{
     db::{self, Database},
     group::Directory,
     keypool::{KeyPools, Validator},
-    upstream::{Clients, EnvironmentProxy},
+    upstream::Clients,
 };
 
 pub(super) const MANAGEMENT_KEY: &str = "sk-management";
@@ -53,7 +53,7 @@ impl House {
         let (folder, database) = db::testing::fresh().await;
         let directory = Directory::open(database.clone()).await.unwrap();
         let key_pools = KeyPools::open(database.clone(), Cipher::new(None)).await.unwrap();
-        let clients = Clients::new(EnvironmentProxy::default(), 1);
+        let clients = Clients::new(Default::default(), 1);
         let validator = Validator::new(directory.clone(), key_pools.clone(), clients);
         let router = router(State {
             auth_key: Secret::new(MANAGEMENT_KEY),
