@@ -10,7 +10,13 @@ use axum::{
 use http::request::Parts;
 use tokio::sync::Semaphore;
 
-use crate::{config::Cors, crypto::Secret, db::Database, group::Directory, keypool::{KeyPools, Validator}};
+use crate::{
+    config::Cors,
+    crypto::Secret,
+    db::Database,
+    group::Directory,
+    keypool::{KeyPools, Validator},
+};
 
 mod answer;
 mod around;

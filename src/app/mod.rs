@@ -14,6 +14,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -27,7 +28,7 @@ use crate::{
     crypto::Cipher,
     db::Database,
     group::Directory,
-    keypool::KeyPools,
+    keypool::{Clock, KeyPools, Schedule, Validator},
     proxy::{Proxy, Tunnels},
     request_log::{RequestLog, Retention, Writer},
     settings,
@@ -127,6 +128,10 @@ async fn start(
         let days = move || directory.current().settings.request_log_retention_days;
         Retention::new(database.clone()).run(days, stop)
     });
+    let validator =
+        Validator::new(directory.clone(), key_pools.clone(), Clients::new(config.outbound_proxy.clone(), 1));
+    let clock = Clock { now: Arc::new(Utc::now), chance: Arc::new(rand::random) };
+    lifecycle.run("keypool.validation", |stop| Schedule::new(validator.clone(), clock).run(stop));
     lifecycle.run("db.local_times", |stop| rewrite_local_times(database.clone(), stop));
 
     let planes = Arc::new(Planes {
@@ -139,6 +144,7 @@ async fn start(
             database: database.clone(),
             directory,
             key_pools,
+            validator,
             started_at,
         }),
         control: tokio::runtime::Handle::current(),

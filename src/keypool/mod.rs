@@ -21,8 +21,8 @@ pub(crate) use self::{
     import::{Added, KEYS_PER_CALL_MAX, KeysTextError, parse_keys},
     load::OpenError,
     pool::Pool,
-    schedule::{Clock, Schedule},
     queries::delete_of_group,
+    schedule::{Clock, Schedule},
     stored::{KeyStatus, ListFilter, StoredKey},
     validation::{Tested, Validator},
 };

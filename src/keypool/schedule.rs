@@ -1,19 +1,12 @@
 //! When invalid keys are tested again: each group in its own rhythm, each key less and less often.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    KEYS_PER_LOT, KeyStatus, Validator,
-    validation::Verdict,
-};
+use super::{KEYS_PER_LOT, KeyStatus, Validator, validation::Verdict};
 use crate::{
     db::{self, Timestamp},
     group::{self, Group, GroupId, Key, Kind},
@@ -185,12 +178,7 @@ fn interval_of(group: &Group) -> TimeDelta {
 }
 
 /// Tests the invalid keys of a group that are due.
-async fn pass(
-    validator: Validator,
-    clock: Clock,
-    group: Arc<Group>,
-    before: HashMap<i64, History>,
-) -> Finished {
+async fn pass(validator: Validator, clock: Clock, group: Arc<Group>, before: HashMap<i64, History>) -> Finished {
     let histories = test_invalid(&validator, &clock, &group, &before).await;
     Finished { group_id: group.id, histories }
 }

@@ -16,8 +16,9 @@ use super::{KeyPools, queries};
 use crate::{
     channel::{self, Blame},
     crypto::{Secret, redact},
-    db, json,
+    db,
     group::{Directory, Group, Key, Variables, apply_rules},
+    json,
     upstream::{AnswerBody, Clients, Limits, RequestBody, SendError},
 };
 
@@ -58,7 +59,10 @@ pub(super) enum Verdict {
     /// The upstream refuses this key.
     Invalid(String),
     /// The answer says nothing about the key: a limit, an outage, a test that does not fit the upstream.
-    Undecided { reason: String, rest: Option<Duration> },
+    Undecided {
+        reason: String,
+        rest: Option<Duration>,
+    },
 }
 
 impl Validator {
@@ -124,8 +128,7 @@ impl Validator {
             return Verdict::Undecided { reason: "the group has no upstream".to_owned(), rest: None };
         };
         let address = upstreams.address(upstream);
-        let limits =
-            Limits { answer_timeout: limit.min(group.settings.response_header_timeout), is_upgrade: false };
+        let limits = Limits { answer_timeout: limit.min(group.settings.response_header_timeout), is_upgrade: false };
         let request = match build(group, key, address) {
             Ok(request) => request,
             Err(error) => return undecided(&error, key),

@@ -6,10 +6,10 @@ use testkit::{MockUpstream, Play};
 
 use super::*;
 use crate::{
+    config::OutboundProxy,
     crypto::Cipher,
     db::{Database, testing},
     keypool::{KeyStatus, ListFilter},
-    upstream::EnvironmentProxy,
 };
 
 pub(in crate::keypool) struct House {
@@ -25,7 +25,7 @@ impl House {
         let (folder, database) = testing::fresh().await;
         let directory = Directory::open(database.clone()).await.unwrap();
         let pools = KeyPools::open(database.clone(), Cipher::new(None)).await.unwrap();
-        let proxy = EnvironmentProxy { http: String::new(), https: String::new(), exceptions: String::new() };
+        let proxy = OutboundProxy { http: String::new(), https: String::new(), exceptions: String::new() };
         let validator = Validator::new(directory.clone(), pools.clone(), Clients::new(proxy, 1));
         Self { _folder: folder, database, directory, pools, validator }
     }
@@ -78,8 +78,7 @@ impl House {
     pub(in crate::keypool) async fn active(&self, group: &Group) -> Vec<String> {
         let filter = ListFilter { group_id: group.id, status: Some(KeyStatus::Active), text: None };
         let (keys, _) = self.pools.list(&filter, 0, 1_000).await.unwrap();
-        let mut texts: Vec<String> =
-            keys.into_iter().map(|key| key.secret.unwrap().expose().to_owned()).collect();
+        let mut texts: Vec<String> = keys.into_iter().map(|key| key.secret.unwrap().expose().to_owned()).collect();
         texts.sort();
         assert_eq!(self.pools.ensure(group.id).active_count(), texts.len(), "pool and database agree");
         texts

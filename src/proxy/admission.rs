@@ -63,8 +63,7 @@ pub(super) fn likely_channel(parts: &Parts) -> Channel {
     let path = parts.uri.path();
     if parts.headers.contains_key("anthropic-version") || path.ends_with("/v1/messages") {
         Channel::Anthropic
-    } else if parts.headers.contains_key("x-goog-api-key")
-        || (path.contains("/v1beta/") && !path.contains("/openai/"))
+    } else if parts.headers.contains_key("x-goog-api-key") || (path.contains("/v1beta/") && !path.contains("/openai/"))
     {
         Channel::Gemini
     } else {

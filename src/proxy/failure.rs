@@ -54,11 +54,7 @@ impl Failure {
     }
 
     pub(super) fn no_keys() -> Self {
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "NO_KEYS_AVAILABLE",
-            "No active API keys available for this group",
-        )
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "NO_KEYS_AVAILABLE", "No active API keys available for this group")
     }
 
     pub(super) fn no_members() -> Self {

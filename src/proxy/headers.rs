@@ -65,10 +65,7 @@ fn is_connection_header(name: &HeaderName) -> bool {
 /// Credentials that open our door, and the host that names us: none of the upstream's business. The length is set
 /// anew from the body that is sent.
 fn is_client_secret(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "authorization" | "x-api-key" | "x-goog-api-key" | "cookie" | "host" | "content-length"
-    )
+    matches!(name.as_str(), "authorization" | "x-api-key" | "x-goog-api-key" | "cookie" | "host" | "content-length")
 }
 
 /// What proxies and content networks in front of us say about the client. A header rule can put any of it back.

@@ -25,9 +25,7 @@ use std::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 
-pub(crate) use self::{
-    admission::is_integration_info, in_flight::InFlight, relay::ResponseBody, tunnel::Tunnels,
-};
+pub(crate) use self::{admission::is_integration_info, in_flight::InFlight, relay::ResponseBody, tunnel::Tunnels};
 use self::{
     attempt::{Attempt, Refusal},
     failure::Failure,
@@ -133,9 +131,8 @@ impl Proxy {
         record: &mut Record,
         channel: &mut Option<Channel>,
     ) -> Result<Response<ResponseBody>, Failure> {
-        let admitted = self.in_flight.enter().and_then(|slot| {
-            Ok((slot, admission::admit(&self.directory.current(), &parts)?))
-        });
+        let admitted =
+            self.in_flight.enter().and_then(|slot| Ok((slot, admission::admit(&self.directory.current(), &parts)?)));
         let (slot, admitted) = admitted.inspect_err(|_| *channel = Some(admission::likely_channel(&parts)))?;
         let asked = admitted.group;
         *channel = Some(asked.channel);
@@ -168,8 +165,7 @@ impl Proxy {
             let upstream =
                 group.upstreams.pick(tries.upstreams(), now).ok_or_else(|| Failure::no_upstream(&group.name))?;
             tries.begin(&key, upstream);
-            let target =
-                group.upstreams.address(upstream).path_and_query(&prepared.path, prepared.query.as_deref());
+            let target = group.upstreams.address(upstream).path_and_query(&prepared.path, prepared.query.as_deref());
             record.attempting(tries.count(), &key, group.upstreams.address(upstream).display(&target));
 
             record.waiting();

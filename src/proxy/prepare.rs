@@ -96,7 +96,8 @@ pub(super) async fn prepare(group: &Group, call: &Call) -> Result<Prepared, Fail
             let is_json = content_type(&call.headers).contains("json");
             if is_json && has_body_rules(group) {
                 return Err(Failure::too_large(
-                    "The request body is too large to apply the group's rules to (REQUEST_BODY_BUFFER_BYTES)".to_owned(),
+                    "The request body is too large to apply the group's rules to (REQUEST_BODY_BUFFER_BYTES)"
+                        .to_owned(),
                 ));
             }
             check_unread(group, call, "its body is too large to read the model from")?;

@@ -57,10 +57,8 @@ fn next_member(
     let pool_of = |index: usize| pools.of(members.entries[index].group.id).filter(|pool| pool.active_count() > 0);
     let is_usable = |index: usize| !tried.contains(&index) && pool_of(index).is_some();
     let is_awake = |index: usize| members.entries[index].group.upstreams.is_any_awake(now);
-    let index = members
-        .choice
-        .pick(|index| is_usable(index) && is_awake(index))
-        .or_else(|| members.choice.pick(is_usable))?;
+    let index =
+        members.choice.pick(|index| is_usable(index) && is_awake(index)).or_else(|| members.choice.pick(is_usable))?;
     let pool = pool_of(index)?;
     tried.push(index);
     Some((Arc::clone(&members.entries[index].group), pool))

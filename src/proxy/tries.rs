@@ -78,10 +78,8 @@ pub(super) struct Next {
 
 impl Tries {
     pub(super) fn new(started_at: Instant, group: &Group, call: &Call) -> Self {
-        let is_idempotent = matches!(
-            call.method,
-            Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
-        );
+        let is_idempotent =
+            matches!(call.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE);
         Self {
             deadline: started_at + group.settings.request_timeout,
             is_repeatable: is_idempotent || call.headers.contains_key("idempotency-key"),
@@ -133,9 +131,7 @@ impl Tries {
                 group.upstreams.succeeded(upstream);
                 return Next { may_stay: false, may_move: false, pause: None };
             }
-            Outcome::Refused(refusal) => {
-                Seen::Refusal { status: refusal.parts.status.as_u16(), blame: refusal.blame }
-            }
+            Outcome::Refused(refusal) => Seen::Refusal { status: refusal.parts.status.as_u16(), blame: refusal.blame },
             Outcome::Unanswered(error) => Seen::NoAnswer(error),
         };
         let verdict = judge(

@@ -7,7 +7,10 @@ use crate::{channel::Blame, upstream::SendError};
 /// What is known about an attempt that did not simply succeed.
 pub(super) enum Seen<'a> {
     /// The upstream answered with a status that the group retries.
-    Refusal { status: u16, blame: Blame },
+    Refusal {
+        status: u16,
+        blame: Blame,
+    },
     NoAnswer(&'a SendError),
 }
 
