@@ -79,9 +79,9 @@ impl ClientIo {
                 ready!(poll_alarm(&mut self.write_alarm, self.write_timeout, cx));
                 Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")))
             }
-            written => {
+            Poll::Ready(written) => {
                 self.write_alarm = None;
-                written
+                Poll::Ready(written)
             }
         }
     }

@@ -31,12 +31,13 @@ use crate::{
     keypool::{Clock, KeyPools, Schedule, Validator},
     proxy::{Proxy, Tunnels},
     request_log::{RequestLog, Retention, Writer},
-    settings,
+    settings, telemetry,
     upstream::Clients,
 };
 
 /// The part of a graceful stop that is kept for writing what is still in memory.
 const WRITERS_BUDGET: Duration = Duration::from_secs(3);
+const LOSSES_INTERVAL: Duration = Duration::from_secs(60);
 /// Threads of the control plane: the management API, the database, background work.
 const CONTROL_THREADS: usize = 2;
 
@@ -132,6 +133,7 @@ async fn start(
         Validator::new(directory.clone(), key_pools.clone(), Clients::new(config.outbound_proxy.clone(), 1));
     let clock = Clock { now: Arc::new(Utc::now), chance: Arc::new(rand::random) };
     lifecycle.run("keypool.validation", |stop| Schedule::new(validator.clone(), clock).run(stop));
+    lifecycle.run("telemetry.losses", |stop| report_losses(log.clone(), stop));
     lifecycle.run("db.local_times", |stop| rewrite_local_times(database.clone(), stop));
 
     let planes = Arc::new(Planes {
@@ -151,6 +153,26 @@ async fn start(
     });
     let clients = || Clients::new(config.outbound_proxy.clone(), workers);
     Server::start(listener, &config.server, &planes, clients)
+}
+
+/// Says once a minute what was dropped, if anything was: the data plane sheds rather than waits.
+async fn report_losses(log: RequestLog, stop: CancellationToken) {
+    let mut reported = (0, 0, 0);
+    let mut is_stopping = false;
+    while !is_stopping {
+        is_stopping = stop.run_until_cancelled(tokio::time::sleep(LOSSES_INTERVAL)).await.is_none();
+        let dropped = (log.dropped(), log.bodies_dropped(), telemetry::lines_dropped());
+        if dropped != reported {
+            let (records, bodies, lines) = dropped;
+            tracing::warn!(
+                records,
+                bodies,
+                lines,
+                "Dropped since the start: records of requests, logged bodies, log lines"
+            );
+            reported = dropped;
+        }
+    }
 }
 
 /// Rows that the original wrote in a local time zone are read right at once, and rewritten in the background.

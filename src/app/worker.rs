@@ -43,6 +43,7 @@ pub(super) struct WorkerThread {
 }
 
 #[derive(Clone)]
+#[expect(clippy::struct_field_names, reason = "each is named as in the configuration")]
 pub(super) struct ConnectionLimits {
     pub(super) read_timeout: Option<Duration>,
     pub(super) write_timeout: Option<Duration>,

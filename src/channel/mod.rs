@@ -12,7 +12,6 @@ mod test_request;
 mod told;
 
 pub(crate) use blame::{Blame, blame};
-pub(crate) use test_request::TestRequest;
 pub(crate) use told::parsed_message;
 
 /// An API format. A group speaks one.

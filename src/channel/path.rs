@@ -31,10 +31,6 @@ pub(super) fn last_segment(path: &str) -> Cow<'_, str> {
     decoded(path.trim_end_matches('/').rsplit('/').next().unwrap_or_default())
 }
 
-pub(super) fn has_segment(path: &str, wanted: &[&str]) -> bool {
-    segments(path).any(|(_, segment)| wanted.contains(&&*decoded(segment)))
-}
-
 /// Where the model stands in `…/models/{model}:{method}`.
 pub(super) fn model(path: &str) -> Option<Range<usize>> {
     let mut segments = segments(path);

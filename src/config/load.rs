@@ -72,15 +72,15 @@ impl Config {
         let server = server(&mut environment);
         let cors = cors(&mut environment);
         let log = log(&mut environment);
-        let is_slave = environment.flag("IS_SLAVE", false);
         refuse_redis(&mut environment);
         let database = database(&mut environment);
         for name in ["AUTH_KEY", "ENCRYPTION_KEY"] {
             warn_if_weak(&mut environment, name);
         }
-        if is_slave && environment.text("AUTH_KEY").is_none() {
+        if environment.flag("IS_SLAVE", false) {
             environment.problems.push(
-                "AUTH_KEY is empty; a node of a cluster needs the same AUTH_KEY as all others, at least 16 characters"
+                "IS_SLAVE is true, but a slave shares MySQL or PostgreSQL, and Redis, with a master, and these are not \
+                 supported yet; remove IS_SLAVE to run alone on SQLite"
                     .to_owned(),
             );
         }
@@ -97,7 +97,6 @@ impl Config {
             initial_proxy_keys: environment.secret("PROXY_KEYS"),
             encryption_key: environment.secret("ENCRYPTION_KEY"),
             database,
-            is_slave,
             cors,
             log,
             outbound_proxy: outbound_proxy(&environment),

@@ -59,7 +59,7 @@ fn defaults() {
     assert_eq!(config.server.body_bytes_max, 512 << 20);
     assert_eq!(config.auth_key.expose(), STRONG);
     assert!(config.encryption_key.is_none() && config.initial_proxy_keys.is_none() && config.cors.is_none());
-    assert!(!config.is_slave && !config.log.json && config.log.file.is_none());
+    assert!(!config.log.json && config.log.file.is_none());
     assert_eq!(config.log.level, LevelFilter::INFO);
 }
 
@@ -162,14 +162,13 @@ fn a_lone_node_without_a_key_gets_one_and_keeps_it() {
 }
 
 #[test]
-fn a_slave_needs_a_key_and_nothing_is_generated_beside_a_problem() {
+fn a_slave_is_refused_and_nothing_is_generated_beside_a_problem() {
     for variables in [&[("IS_SLAVE", "true")][..], &[("PORT", "x")]] {
         let given = given(variables);
         given.problems();
         assert!(!given.directory.path().join("data").exists());
     }
-    assert!(given(&[("IS_SLAVE", "true")]).problems()[0].starts_with("AUTH_KEY is empty"));
-    assert!(given(&[("IS_SLAVE", "on"), ("AUTH_KEY", STRONG)]).config().is_slave);
+    assert!(given(&[("IS_SLAVE", "on"), ("AUTH_KEY", STRONG)]).problems()[0].starts_with("IS_SLAVE is true"));
 }
 
 #[test]

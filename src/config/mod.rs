@@ -33,7 +33,6 @@ pub(crate) struct Config {
     /// Passphrase for stored keys; absent: they are stored in clear.
     pub(crate) encryption_key: Option<Secret>,
     pub(crate) database: DatabaseDsn,
-    pub(crate) is_slave: bool,
     pub(crate) cors: Option<Cors>,
     pub(crate) log: Log,
     /// For groups that name no proxy of their own.

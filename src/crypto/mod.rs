@@ -4,7 +4,7 @@ mod cipher;
 mod redact;
 mod secret;
 
-pub(crate) use cipher::{Cipher, DecryptError};
+pub(crate) use cipher::Cipher;
 pub(crate) use redact::redact;
 pub(crate) use secret::Secret;
 

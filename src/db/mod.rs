@@ -17,7 +17,7 @@ use sqlx::{
 
 pub(crate) use self::{
     error::Error,
-    tables::{ApiKeys, GptLoadState, GroupHourlyStats, GroupSubGroups, Groups, RequestLogs, SystemSettings},
+    tables::{ApiKeys, GroupHourlyStats, GroupSubGroups, Groups, RequestLogs, SystemSettings},
     timestamp::Timestamp,
 };
 use crate::config::{DatabaseDsn, SqliteDsn};

@@ -30,7 +30,6 @@ macro_rules! tables {
 
 tables! {
     SystemSettings "system_settings" {
-        Id "id",
         SettingKey "setting_key",
         SettingValue "setting_value",
         Description "description",
@@ -106,16 +105,11 @@ tables! {
         OverheadUs "overhead_us",
     }
     GroupHourlyStats "group_hourly_stats" {
-        Id "id",
         Time "time",
         GroupId "group_id",
         SuccessCount "success_count",
         FailureCount "failure_count",
         CreatedAt "created_at",
         UpdatedAt "updated_at",
-    }
-    GptLoadState "gpt_load_state" {
-        Name "name",
-        Value "value",
     }
 }

@@ -22,11 +22,10 @@ mod validation;
 pub(crate) use self::{
     changes::{GroupPatch, NewGroup, create, delete, reorder, update},
     directory::Directory,
-    header_rules::{HeaderAction, HeaderRule, InvalidHeaderValue, Variables, apply_rules},
+    header_rules::{HeaderAction, HeaderRule, Variables, apply_rules},
     invalid::{Error, Fault, Invalid},
     key::Key,
     proxy_keys::ProxyKeys,
-    queries::Weighted,
     record::{GroupType, Record},
     validation::HeaderRuleText,
 };

@@ -18,13 +18,12 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::{
-    import::{Added, KEYS_PER_CALL_MAX, KeysTextError, parse_keys},
+    import::{KEYS_PER_CALL_MAX, KeysTextError, parse_keys},
     load::OpenError,
     pool::Pool,
-    queries::delete_of_group,
     schedule::{Clock, Schedule},
     stored::{KeyStatus, ListFilter, StoredKey},
-    validation::{Tested, Validator},
+    validation::Validator,
 };
 use crate::{
     crypto::Cipher,

@@ -292,17 +292,6 @@ pub(super) async fn set_notes(
     Ok(sqlx::query_with(text, values).execute(&mut **transaction).await?.rows_affected() > 0)
 }
 
-/// Deletes the keys of a group, within the transaction that deletes the group. Its pool is to be forgotten after the
-/// commit.
-pub(crate) async fn delete_of_group(
-    transaction: &mut Transaction<'static, Sqlite>,
-    group_id: GroupId,
-) -> Result<u64, db::Error> {
-    let (text, values) =
-        db::build(Query::delete().from_table(ApiKeys::Table).and_where(Expr::col(ApiKeys::GroupId).eq(group_id)));
-    Ok(sqlx::query_with(text, values).execute(&mut **transaction).await?.rows_affected())
-}
-
 fn among_hashes(group_id: GroupId, hashes: &[String]) -> Cond {
     Cond::all().add(Expr::cust("+group_id").eq(group_id)).add(Expr::col(ApiKeys::KeyHash).is_in(hashes.iter().cloned()))
 }

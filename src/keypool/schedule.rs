@@ -158,7 +158,8 @@ impl Plan {
         if self.not_before.is_some_and(|not_before| now < not_before) {
             return false;
         }
-        let jitter = TimeDelta::seconds((interval.num_seconds() as f64 * self.jitter * JITTER_MAX) as i64);
+        let jitter = interval.to_std().map_or(Duration::ZERO, |interval| interval.mul_f64(self.jitter * JITTER_MAX));
+        let jitter = TimeDelta::from_std(jitter).unwrap_or_default();
         self.last.is_none_or(|last| now - last > interval + jitter)
     }
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tempfile::TempDir;
 
-use super::*;
+use super::{import::Added, *};
 use crate::{crypto::Secret, db::testing};
 
 const GROUP: GroupId = 1;
@@ -300,9 +300,6 @@ async fn a_key_that_cannot_be_decrypted_never_serves() {
 #[tokio::test]
 async fn a_forgotten_group_has_no_pool() {
     let house = house_with(1).await;
-    let mut transaction = house.database.begin().await.unwrap();
-    assert_eq!(delete_of_group(&mut transaction, GROUP).await.unwrap(), 1);
-    transaction.commit().await.unwrap();
     house.pools.forget(GROUP);
     assert!(house.pools.of(GROUP).is_none());
 }

@@ -33,7 +33,7 @@ use self::{
     prepare::{Call, Prepared, prepare},
     received::{BodyLimits, MemoryBudget, Received},
     record::Record,
-    relay::{Patience, Relayed},
+    relay::Patience,
     route::Route,
     tries::{Outcome, Tries, Used},
 };
@@ -195,7 +195,7 @@ impl Proxy {
                     }
                     return Ok(relay(&group, &prepared, answer, record, slot, &tries));
                 }
-                Ok(answer) => Outcome::Refused(Refusal::read(answer, &key).await),
+                Ok(answer) => Outcome::Refused(Box::new(Refusal::read(answer, &key).await)),
                 Err(error) => Outcome::Unanswered(error),
             };
             record.working();
@@ -243,7 +243,7 @@ impl Proxy {
         tries: &Tries,
     ) -> Result<Response<ResponseBody>, Failure> {
         match outcome {
-            Outcome::Refused(refusal) => Ok(relay_refusal(group, prepared, refusal, record, slot, tries)),
+            Outcome::Refused(refusal) => Ok(relay_refusal(group, prepared, *refusal, record, slot, tries)),
             Outcome::Unanswered(error) => Err(Failure::from_send_error(&error)),
         }
     }
@@ -318,7 +318,7 @@ fn relay(
     headers::clean_response(&mut parts.headers);
     unbuffered(&mut parts.headers);
     record.waiting();
-    Response::from_parts(parts, Relayed::new(None, body, record.take(), String::new(), patience, slot))
+    Response::from_parts(parts, ResponseBody::relayed(None, body, record.take(), String::new(), patience, slot))
 }
 
 fn relay_refusal(
@@ -335,7 +335,7 @@ fn relay_refusal(
     headers::clean_response(&mut parts.headers);
     record.waiting();
     let patience = patience(group, false, tries);
-    Response::from_parts(parts, Relayed::new(Some(prefix), rest, record.take(), message, patience, slot))
+    Response::from_parts(parts, ResponseBody::relayed(Some(prefix), rest, record.take(), message, patience, slot))
 }
 
 async fn relay_model_list(

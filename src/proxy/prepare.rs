@@ -127,7 +127,7 @@ impl<'a> Content<'a> {
         let bytes = match &call.body {
             Received::Empty => return Self::Nothing,
             Received::Streamed(_) => return Self::TooLarge,
-            Received::Whole(bytes, _) => bytes,
+            Received::Whole { bytes, .. } => bytes,
         };
         if let Some(boundary) = multipart::boundary(content_type(&call.headers)) {
             return Self::Multipart(bytes, boundary);
@@ -241,12 +241,18 @@ fn redirect_multipart(
     boundary: &str,
     prepared: &mut Prepared,
 ) -> Result<(), Failure> {
-    let models = multipart::text_fields(bytes, boundary, "model").values;
-    let Some(last) = models.last() else { return check_unread(group, call, "it does not name a model") };
+    let models = multipart::text_fields(bytes, boundary, "model");
+    if !models.is_complete {
+        check_unread(group, call, "its form cannot be read to the end")?;
+    }
+    let Some(last) = models.values.last() else { return check_unread(group, call, "it does not name a model") };
     let model = String::from_utf8_lossy(&bytes[last.clone()]).into_owned();
+    // Whichever of repeated fields the upstream takes, it must be one that is allowed.
+    for value in &models.values {
+        redirected(group, &String::from_utf8_lossy(&bytes[value.clone()]))?;
+    }
     if let Some(target) = redirected(group, &model)? {
-        let replaced: Vec<_> = models.iter().map(|place| (place.clone(), target)).collect();
-        prepared.body = Some(json::splice(bytes, &replaced).into());
+        prepared.body = Some(multipart::replace(bytes, &models.values, target.as_bytes()).into());
     }
     let stream = multipart::text_fields(bytes, boundary, "stream").values;
     prepared.wants_stream |= stream.last().is_some_and(|value| &bytes[value.clone()] == b"true");

@@ -48,7 +48,7 @@ pub(super) struct MemoryShare {
 
 pub(super) enum Received {
     Empty,
-    Whole(Bytes, Option<MemoryShare>),
+    Whole { bytes: Bytes, _share: Option<MemoryShare> },
     Streamed(Arc<OneWay>),
 }
 
@@ -119,13 +119,13 @@ impl Received {
         }
         Ok(match whole.finish() {
             bytes if bytes.is_empty() => Self::Empty,
-            bytes => Self::Whole(bytes, share),
+            bytes => Self::Whole { bytes, _share: share },
         })
     }
 
     pub(super) fn bytes(&self) -> Option<&Bytes> {
         match self {
-            Self::Whole(bytes, _) => Some(bytes),
+            Self::Whole { bytes, .. } => Some(bytes),
             Self::Empty | Self::Streamed(_) => None,
         }
     }
@@ -133,7 +133,7 @@ impl Received {
     /// Whether an attempt that comes now can send the whole body.
     pub(super) fn is_complete(&self) -> bool {
         match self {
-            Self::Empty | Self::Whole(..) => true,
+            Self::Empty | Self::Whole { .. } => true,
             Self::Streamed(body) => !body.is_touched.load(Ordering::Relaxed),
         }
     }
@@ -142,7 +142,7 @@ impl Received {
     pub(super) fn request_body(&self) -> RequestBody {
         match self {
             Self::Empty => RequestBody::Empty,
-            Self::Whole(bytes, _) => RequestBody::Whole(bytes.clone()),
+            Self::Whole { bytes, .. } => RequestBody::Whole(bytes.clone()),
             Self::Streamed(body) => RequestBody::Streamed(StreamedBody::new(Shared(Arc::clone(body)))),
         }
     }
@@ -285,10 +285,10 @@ impl Body for Shared {
 
     fn is_end_stream(&self) -> bool {
         let body = self.0.body.lock().unwrap_or_else(PoisonError::into_inner);
-        body.as_ref().is_none_or(|body| body.is_end_stream())
+        body.as_ref().is_none_or(SizeHintBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.size_hint.clone()
+        self.0.size_hint
     }
 }

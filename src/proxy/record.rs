@@ -199,7 +199,7 @@ impl Open {
     fn entry(&mut self, kind: Kind, status: u16, error_message: Cow<'static, str>) -> Entry {
         let is_final = kind == Kind::Final;
         // The last entry may have the texts; a retry needs them again.
-        let mut text = |text: &mut String| if is_final { std::mem::take(text) } else { text.clone() };
+        let text = |text: &mut String| if is_final { std::mem::take(text) } else { text.clone() };
         Entry {
             request_id: self.request_id,
             attempt: self.attempt,

@@ -23,6 +23,31 @@ impl ResponseBody {
     pub(super) fn whole(bytes: Bytes) -> Self {
         Self::Whole((!bytes.is_empty()).then_some(bytes))
     }
+
+    /// `prefix`: bytes of the body that were read already. `error_message`: what an unsuccessful answer said.
+    pub(super) fn relayed(
+        prefix: Option<Bytes>,
+        inner: AnswerBody,
+        record: Record,
+        error_message: String,
+        patience: Patience,
+        slot: Slot,
+    ) -> Self {
+        let mut relayed = Relayed {
+            prefix: prefix.filter(|prefix| !prefix.is_empty()),
+            inner,
+            record,
+            error_message,
+            patience,
+            last_activity: Instant::now(),
+            alarm: None,
+            _slot: slot,
+        };
+        if relayed.is_end_stream() {
+            relayed.finish();
+        }
+        Self::Relayed(Box::new(relayed))
+    }
 }
 
 /// How long an answer's body may take.
@@ -57,30 +82,6 @@ enum Broken {
 }
 
 impl Relayed {
-    pub(super) fn new(
-        prefix: Option<Bytes>,
-        inner: AnswerBody,
-        record: Record,
-        error_message: String,
-        patience: Patience,
-        slot: Slot,
-    ) -> ResponseBody {
-        let mut relayed = Self {
-            prefix: prefix.filter(|prefix| !prefix.is_empty()),
-            inner,
-            record,
-            error_message,
-            patience,
-            last_activity: Instant::now(),
-            alarm: None,
-            _slot: slot,
-        };
-        if relayed.is_end_stream() {
-            relayed.finish();
-        }
-        ResponseBody::Relayed(Box::new(relayed))
-    }
-
     fn finish(&mut self) {
         self.record.close_answered(std::mem::take(&mut self.error_message));
     }

@@ -25,7 +25,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// What an attempt led to, other than an answer that is simply passed on.
 pub(super) enum Outcome {
-    Refused(Refusal),
+    Refused(Box<Refusal>),
     Unanswered(SendError),
 }
 

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 pub(crate) use self::{
     overrides::check_overrides,
-    queries::{load, load_from, save, seed, url_from_address},
+    queries::{load_from, save, seed, url_from_address},
     status_codes::StatusCodes,
-    table::{Category, Setting, TABLE, overridable},
+    table::{Setting, TABLE, overridable},
     value::{Change, Value, validate},
 };
 

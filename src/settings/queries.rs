@@ -39,10 +39,6 @@ pub(crate) async fn seed(
 }
 
 /// The settings in effect: stored ones where they can be used, defaults elsewhere.
-pub(crate) async fn load(database: &Database) -> Result<Settings, db::Error> {
-    load_from(&mut *database.readers().acquire().await?).await
-}
-
 pub(crate) async fn load_from(connection: &mut SqliteConnection) -> Result<Settings, db::Error> {
     let stored = stored(connection).await?;
     let mut settings = Settings::default();

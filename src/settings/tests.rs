@@ -12,6 +12,10 @@ fn object(value: Json) -> Map<String, Json> {
     value.as_object().unwrap().clone()
 }
 
+async fn load(database: &Database) -> Result<Settings, db::Error> {
+    load_from(&mut *database.readers().acquire().await?).await
+}
+
 async fn rows(database: &Database) -> Vec<(String, String, String)> {
     sqlx::query_as("SELECT setting_key, setting_value, description FROM system_settings ORDER BY id")
         .fetch_all(database.readers())
