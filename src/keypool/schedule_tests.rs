@@ -43,7 +43,7 @@ async fn an_invalid_key_that_works_again_is_back_in_rotation() {
     let (house, upstream) = (House::new().await, MockUpstream::start().await);
     let group = house.group("team", &upstream, "{}").await;
     house.add(&group, &["sk-1", "sk-2"]).await;
-    house.invalidate(&group).await;
+    house.invalidate(&group);
     upstream.play_always("sk-2", Play::status(401));
     Hand::new(&house).tick().await;
     assert_eq!(house.active(&group).await, ["sk-1"]);
@@ -65,7 +65,7 @@ async fn a_group_is_due_an_interval_after_its_last_pass_also_after_a_restart() {
     let (house, upstream) = (House::new().await, MockUpstream::start().await);
     let group = house.group("team", &upstream, r#"{"key_validation_interval_minutes":30}"#).await;
     house.add(&group, &["sk-1"]).await;
-    house.invalidate(&group).await;
+    house.invalidate(&group);
     upstream.play_any_always(Play::status(500));
     let mut hand = Hand::new(&house);
     hand.tick().await;
@@ -88,7 +88,7 @@ async fn a_key_that_stays_dead_is_tested_less_and_less_often() {
     let (house, upstream) = (House::new().await, MockUpstream::start().await);
     let group = house.group("team", &upstream, r#"{"key_validation_interval_minutes":60}"#).await;
     house.add(&group, &["sk-1"]).await;
-    house.invalidate(&group).await;
+    house.invalidate(&group);
     upstream.play_any_always(Play::status(401));
     let mut hand = Hand::new(&house);
     let mut tested_in = Vec::new();
@@ -108,7 +108,7 @@ async fn an_undecided_test_is_made_up_for_in_the_next_pass() {
     let (house, upstream) = (House::new().await, MockUpstream::start().await);
     let group = house.group("team", &upstream, r#"{"key_validation_interval_minutes":60}"#).await;
     house.add(&group, &["sk-1"]).await;
-    house.invalidate(&group).await;
+    house.invalidate(&group);
     upstream.play_any([Play::status(429), Play::status(503)]);
     let mut hand = Hand::new(&house);
     for _ in 0..3 {
@@ -126,7 +126,7 @@ async fn a_slow_group_holds_up_no_other_one_and_a_pass_cut_short_is_not_noted() 
     let quick = house.group("quick", &upstream, r#"{"key_validation_interval_minutes":1}"#).await;
     for group in [&slow, &quick] {
         house.add(group, &["sk-1"]).await;
-        house.invalidate(group).await;
+        house.invalidate(group);
     }
     slow_upstream.play_any_always(Play::hang());
     let stop = CancellationToken::new();
@@ -151,7 +151,7 @@ async fn tests_of_all_groups_together_have_a_limit() {
     for name in ["a", "b"] {
         let group = house.group(name, &upstream, r#"{"key_validation_concurrency":50}"#).await;
         house.add(&group, &keys).await;
-        house.invalidate(&group).await;
+        house.invalidate(&group);
     }
     let mut hand = Hand::new(&house);
     hand.schedule.start_due().await;

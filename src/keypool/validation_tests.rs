@@ -68,7 +68,7 @@ impl House {
         self.pools.add(group.id, &texts, |_| {}).await.unwrap();
     }
 
-    pub(in crate::keypool) async fn invalidate(&self, group: &Group) {
+    pub(in crate::keypool) fn invalidate(&self, group: &Group) {
         let pool = self.pools.ensure(group.id);
         while let Some(key) = pool.pick(&[], Instant::now()) {
             pool.failed(&key, 1);
@@ -140,7 +140,7 @@ async fn an_undecided_test_does_not_revive_a_key_either() {
     let (house, upstream) = (House::new().await, MockUpstream::start().await);
     let group = house.group("team", &upstream, "{}").await;
     house.add(&group, &["sk-1"]).await;
-    house.invalidate(&group).await;
+    house.invalidate(&group);
     upstream.play("sk-1", [refusal(503, "down")]);
     house.test(&group, &["sk-1"]).await;
     assert_eq!(house.active(&group).await, [""; 0]);

@@ -285,7 +285,7 @@ impl Body for Shared {
 
     fn is_end_stream(&self) -> bool {
         let body = self.0.body.lock().unwrap_or_else(PoisonError::into_inner);
-        body.as_ref().is_none_or(SizeHintBody::is_end_stream)
+        body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {

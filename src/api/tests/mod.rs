@@ -53,7 +53,7 @@ impl House {
         let (folder, database) = db::testing::fresh().await;
         let directory = Directory::open(database.clone()).await.unwrap();
         let key_pools = KeyPools::open(database.clone(), Cipher::new(None)).await.unwrap();
-        let clients = Clients::new(Default::default(), 1);
+        let clients = Clients::new(crate::config::OutboundProxy::default(), 1);
         let validator = Validator::new(directory.clone(), key_pools.clone(), clients);
         let router = router(State {
             auth_key: Secret::new(MANAGEMENT_KEY),
