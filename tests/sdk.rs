@@ -10,13 +10,15 @@ use std::process::Command;
 use serde_json::json;
 use testkit::{Ending, MockUpstream, Play, TempServer};
 
+/// Opens every group.
+const GLOBAL_KEY: &str = "sk-opens-every-group-0123456789";
 const CHANNEL_TYPES: [&str; 4] = ["openai", "openai-response", "anthropic", "gemini"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_official_sdks_work() {
     let python = tokio::task::spawn_blocking(python_with_sdks).await.unwrap();
     let mock = MockUpstream::start().await;
-    let server = TempServer::start().await;
+    let server = TempServer::builder().env("PROXY_KEYS", GLOBAL_KEY).start().await;
     for channel_type in CHANNEL_TYPES {
         group(&server, &mock, channel_type, channel_type, Play::usual()).await;
         for status in [400, 401, 403, 404, 429, 500] {
@@ -34,7 +36,8 @@ async fn the_official_sdks_work() {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("SDK_TEST_BASE", server.base_url())
-        .env("SDK_TEST_CLIENT_KEY", TempServer::CLIENT_KEY);
+        .env("SDK_TEST_CLIENT_KEY", TempServer::CLIENT_KEY)
+        .env("SDK_TEST_GLOBAL_KEY", GLOBAL_KEY);
     let done = tokio::task::spawn_blocking(move || tests.output()).await.unwrap().unwrap();
     let printed = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success(), "{printed}\n--- the server printed ---\n{}", server.log());

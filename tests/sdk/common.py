@@ -4,6 +4,8 @@ import os
 
 BASE = os.environ["SDK_TEST_BASE"]
 CLIENT_KEY = os.environ["SDK_TEST_CLIENT_KEY"]
+# Opens every group, so its holder may know which there are.
+GLOBAL_KEY = os.environ["SDK_TEST_GLOBAL_KEY"]
 
 # The mock upstream's answers.
 REPLY = "Hello from the mock upstream."

@@ -5,7 +5,7 @@ import hashlib
 import unittest
 
 import anthropic
-from common import CLIENT_KEY, MODELS, PIXEL, REPLY, STREAMED, group
+from common import CLIENT_KEY, GLOBAL_KEY, MODELS, PIXEL, REPLY, STREAMED, group
 
 HI = [{"role": "user", "content": "hi"}]
 WEATHER = {"name": "weather", "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}}}
@@ -74,7 +74,7 @@ class Anthropic(unittest.TestCase):
     def test_our_own_refusals_have_a_class(self):
         with client(key="sk-wrong") as stranger, self.assertRaises(anthropic.AuthenticationError):
             self.ask(stranger)
-        with client("no-such-group") as lost, self.assertRaises(anthropic.NotFoundError):
+        with client("no-such-group", key=GLOBAL_KEY) as lost, self.assertRaises(anthropic.NotFoundError):
             self.ask(lost)
 
     def test_an_upstream_that_resets_is_a_server_error(self):

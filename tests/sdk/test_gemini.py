@@ -6,7 +6,7 @@ import io
 import unittest
 
 import openai
-from common import CLIENT_KEY, EMBEDDING, MODELS, PIXEL, REPLY, STREAMED, group
+from common import CLIENT_KEY, GLOBAL_KEY, EMBEDDING, MODELS, PIXEL, REPLY, STREAMED, group
 from google import genai
 from google.genai import errors, types
 
@@ -67,7 +67,7 @@ class Gemini(unittest.TestCase):
             self.ask(client(key="sk-wrong"))
         self.assertEqual(raised.exception.code, 401)
         with self.assertRaises(errors.ClientError) as raised:
-            self.ask(client("no-such-group"))
+            self.ask(client("no-such-group", key=GLOBAL_KEY))
         self.assertEqual(raised.exception.code, 404)
 
     def test_an_upstream_that_resets_is_a_server_error(self):
@@ -76,7 +76,8 @@ class Gemini(unittest.TestCase):
         self.assertEqual(raised.exception.code, 502)
 
     def test_a_stream_that_is_cut_does_not_end_cleanly(self):
-        stream = client("gemini-cut").models.generate_content_stream(model="mock-small", contents="hi")
+        asking = client("gemini-cut")
+        stream = asking.models.generate_content_stream(model="mock-small", contents="hi")
         with self.assertRaises(Exception) as raised:
             list(stream)
         self.assertIn("peer closed", str(raised.exception).lower() + repr(raised.exception.__cause__).lower())

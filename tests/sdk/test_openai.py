@@ -5,7 +5,7 @@ import hashlib
 import unittest
 
 import openai
-from common import CLIENT_KEY, EMBEDDING, MODELS, PIXEL, REPLY, STREAMED, group
+from common import CLIENT_KEY, GLOBAL_KEY, EMBEDDING, MODELS, PIXEL, REPLY, STREAMED, group
 
 WEATHER = {
     "type": "function",
@@ -95,7 +95,7 @@ class OpenAi(unittest.TestCase):
     def test_our_own_refusals_have_a_class(self):
         with client(key="sk-wrong") as stranger, self.assertRaises(openai.AuthenticationError):
             stranger.models.list()
-        with client("no-such-group") as lost, self.assertRaises(openai.NotFoundError):
+        with client("no-such-group", key=GLOBAL_KEY) as lost, self.assertRaises(openai.NotFoundError):
             lost.models.list()
 
     def test_an_upstream_that_resets_is_a_server_error(self):
