@@ -127,10 +127,11 @@ async fn serve(
     let io = ClientIo::new(stream, busy.clone(), limits.read_timeout, limits.write_timeout);
     let service = service_fn(move |request: Request<Incoming>| {
         let (worker, planes, busy) = (Arc::clone(&worker), Arc::clone(&planes), busy.begin());
-        async move {
+        // Boxed, so that a connection does not keep the room of a request in progress while it streams or idles.
+        Box::pin(async move {
             let response: Response<ServerBody> = planes.answer(&worker, request, peer, busy).await;
             Ok::<_, Infallible>(response)
-        }
+        })
     });
     let connection = builder.serve_connection_with_upgrades(io, service);
     tokio::pin!(connection);
