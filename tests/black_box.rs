@@ -1,7 +1,5 @@
 //! The real binary over real sockets, towards a mock upstream that plays a script.
 
-#![expect(clippy::unwrap_used, reason = "what the tests cannot prepare fails them")]
-
 use serde_json::{Value, json};
 use testkit::{Ending, MockUpstream, Play, RawConnection, RawResponse, Tail, TempServer};
 
