@@ -204,3 +204,59 @@ async fn after_a_kill_groups_and_keys_are_there() {
     server.kill_and_restart().await;
     assert_eq!(ask(&server, "g").await.status, 200);
 }
+
+/// An error is read to judge it; its breaking off must not be lost on the way.
+#[tokio::test]
+async fn an_error_that_breaks_off_is_aborted_too() {
+    let (mock, server) = house(json!({ "config": { "max_retries": 0 } }), &["sk-a"]).await;
+    mock.play_any_always(Play::status(500).pieces(["{\"error\":", "{}}"]).then(Ending::CloseAfter(1)));
+    let answer = ask(&server, "g").await;
+    assert_eq!((answer.status, answer.text()), (500, "{\"error\":"));
+    assert_ne!(answer.tail, Tail::Complete);
+}
+
+/// proxy.md 30
+#[tokio::test]
+async fn a_model_list_that_stalls_ends_with_the_request_timeout() {
+    let rules = json!({ "config": { "request_timeout": 1 }, "model_redirect_rules": { "fast": "mock-small" } });
+    let (mock, server) = house(rules, &["sk-a"]).await;
+    mock.play_any_always(Play::usual().then(Ending::HangAfter(10)));
+    assert_eq!(server.proxied("GET", "/proxy/g/v1/models", None).await.status, 504);
+}
+
+/// A body whose length is not announced counts for what it holds, not for what it might.
+#[tokio::test]
+async fn many_small_bodies_without_a_length_have_room() {
+    let (mock, server) = house(json!({ "param_overrides": { "temperature": 1 } }), &["sk-a"]).await;
+    mock.play_any_always(Play::hang());
+    let request = format!(
+        "POST /proxy/g{CHAT} HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+         Transfer-Encoding: chunked\r\n\r\n\
+         2\r\n{{}}\r\n0\r\n\r\n",
+        TempServer::CLIENT_KEY
+    );
+    let mut waiting = Vec::new();
+    for count in 1..=40 {
+        let mut client = RawConnection::open(server.address()).await;
+        client.send(&request).await;
+        waiting.push(client);
+        mock.arrived(count).await;
+    }
+}
+
+/// operations.md V5
+#[tokio::test]
+async fn a_stop_that_cuts_a_request_says_so_with_its_exit_code() {
+    let (mock, mut server) = house(json!({}), &["sk-a"]).await;
+    mock.play_any_always(Play::hang());
+    let mut client = RawConnection::open(server.address()).await;
+    client.send(post(&format!("/proxy/g{CHAT}"), "", question().to_string().as_bytes())).await;
+    mock.arrived(1).await;
+    server.ask_to_stop();
+    // The second signal asks for a stop at once.
+    while !server.log().contains("may finish") {
+        tokio::task::yield_now().await;
+    }
+    server.ask_to_stop();
+    assert_eq!(server.ended().await.code(), Some(1));
+}

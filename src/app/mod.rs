@@ -100,6 +100,7 @@ async fn serve(config: Config, listener: std::net::TcpListener, started_at: Inst
     }
     database.close().await;
     anyhow::ensure!(!lifecycle.has_died(), "a background job died; the log says which and why");
+    anyhow::ensure!(drained, "stopped, but requests in progress were cut");
     tracing::info!("Stopped");
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Request, Uri, header, response};
+use http_body::Body as _;
 use http_body_util::BodyExt;
 
 use super::{
@@ -16,7 +17,7 @@ use super::{
 use crate::{
     channel::{self, Blame},
     group::{Group, Key, Variables, apply_rules},
-    upstream::{Answer, AnswerBody, Clients, Limits, RequestBody, SendError},
+    upstream::{Answer, AnswerBody, BoxError, Clients, Limits, RequestBody, SendError},
 };
 
 /// As much of an unsuccessful answer as is read before it is judged; what is longer is passed on unread.
@@ -99,6 +100,8 @@ pub(super) struct Refusal {
     /// The first bytes of the body, as they came.
     pub(super) prefix: Bytes,
     pub(super) rest: AnswerBody,
+    /// Why there will be no rest: what follows `prefix` is lost.
+    pub(super) broken: Option<BoxError>,
     pub(super) blame: Blame,
     /// What it says, for the record.
     pub(super) message: String,
@@ -108,12 +111,15 @@ impl Refusal {
     pub(super) async fn read(answer: Answer, key: &Key) -> Self {
         let (mut parts, mut rest) = answer.into_parts();
         let mut gathered = BytesMut::new();
+        let mut broken: Option<BoxError> = None;
         let reading = async {
             while gathered.len() < REFUSAL_BYTES_MAX
-                && let Some(Ok(frame)) = rest.frame().await
+                && let Some(frame) = rest.frame().await
             {
-                if let Ok(data) = frame.into_data() {
-                    gathered.extend_from_slice(&data);
+                match frame.map(hyper::body::Frame::into_data) {
+                    Ok(Ok(data)) => gathered.extend_from_slice(&data),
+                    Ok(Err(_trailers)) => {}
+                    Err(error) => return broken = Some(error.into()),
                 }
             }
         };
@@ -134,9 +140,12 @@ impl Refusal {
             let text = String::from_utf8_lossy(readable);
             prefix = Bytes::from(crate::crypto::redact(&text, &key.secret));
             parts.headers.remove(header::CONTENT_LENGTH);
-            parts.headers.remove(header::CONTENT_ENCODING);
+            let was_encoded = parts.headers.remove(header::CONTENT_ENCODING).is_some();
+            if was_encoded && !rest.is_end_stream() {
+                broken.get_or_insert_with(|| "the rest is encoded and its beginning is not".into());
+            }
         }
-        Self { parts, prefix, rest, blame, message }
+        Self { parts, prefix, rest, broken, blame, message }
     }
 }
 

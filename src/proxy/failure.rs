@@ -53,6 +53,17 @@ impl Failure {
         }
     }
 
+    pub(super) fn no_room() -> Self {
+        Self {
+            retry_after: Some(Duration::from_secs(1)),
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "TOO_MANY_REQUESTS",
+                "Other requests take all the memory that is set aside for request bodies: try again shortly",
+            )
+        }
+    }
+
     pub(super) fn no_keys() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "NO_KEYS_AVAILABLE", "No active API keys available for this group")
     }

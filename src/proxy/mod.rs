@@ -191,7 +191,7 @@ impl Proxy {
                         return self.tunnel(answer, upgrade, record, slot);
                     }
                     if model_list::is_concerned(&group, &call, &prepared, &answer) {
-                        return relay_model_list(&group, &prepared, answer, record).await;
+                        return relay_model_list(&group, &prepared, answer, record, tries.deadline()).await;
                     }
                     return Ok(relay(&group, &prepared, answer, record, slot, &tries));
                 }
@@ -318,7 +318,7 @@ fn relay(
     headers::clean_response(&mut parts.headers);
     unbuffered(&mut parts.headers);
     record.waiting();
-    Response::from_parts(parts, ResponseBody::relayed(None, body, record.take(), String::new(), patience, slot))
+    Response::from_parts(parts, ResponseBody::relayed(None, body, None, record.take(), String::new(), patience, slot))
 }
 
 fn relay_refusal(
@@ -329,13 +329,16 @@ fn relay_refusal(
     slot: Slot,
     tries: &Tries,
 ) -> Response<ResponseBody> {
-    let Refusal { mut parts, prefix, rest, message, .. } = refusal;
+    let Refusal { mut parts, prefix, rest, broken, message, .. } = refusal;
     record.answered(parts.status.as_u16(), prepared.wants_stream);
     record.first_byte();
     headers::clean_response(&mut parts.headers);
     record.waiting();
     let patience = patience(group, false, tries);
-    Response::from_parts(parts, ResponseBody::relayed(Some(prefix), rest, record.take(), message, patience, slot))
+    Response::from_parts(
+        parts,
+        ResponseBody::relayed(Some(prefix), rest, broken, record.take(), message, patience, slot),
+    )
 }
 
 async fn relay_model_list(
@@ -343,8 +346,12 @@ async fn relay_model_list(
     prepared: &Prepared,
     answer: Answer,
     record: &mut Record,
+    deadline: Instant,
 ) -> Result<Response<ResponseBody>, Failure> {
-    let (mut parts, list) = model_list::merge(group, prepared, answer).await?.into_parts();
+    record.waiting();
+    let merging = model_list::merge(group, prepared, answer);
+    let merged = tokio::time::timeout_at(deadline.into(), merging).await.map_err(|_| Failure::deadline())?;
+    let (mut parts, list) = merged?.into_parts();
     record.first_byte();
     headers::clean_response(&mut parts.headers);
     record.close_answered("");

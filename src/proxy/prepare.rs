@@ -6,9 +6,12 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::{HeaderMap, Method, header};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
-use serde_json::Value;
 
-use super::{content, failure::Failure, received::Received};
+use super::{
+    content,
+    failure::Failure,
+    received::{Reason, Received},
+};
 use crate::{
     channel::multipart,
     group::{Group, ModelNotConfigured},
@@ -92,8 +95,11 @@ pub(super) async fn prepare(group: &Group, call: &Call) -> Result<Prepared, Fail
         Content::Json(bytes) => prepare_json(group, call, bytes, &mut prepared).await?,
         Content::Multipart(bytes, boundary) => redirect_multipart(group, call, bytes, &boundary, &mut prepared)?,
         Content::Opaque => check_unread(group, call, "its content type is not one that a model can be read from")?,
-        Content::TooLarge => {
+        Content::TooLarge(reason) => {
             let is_json = content_type(&call.headers).contains("json");
+            if is_json && has_body_rules(group) && reason == Reason::Memory {
+                return Err(Failure::no_room());
+            }
             if is_json && has_body_rules(group) {
                 return Err(Failure::too_large(
                     "The request body is too large to apply the group's rules to (REQUEST_BODY_BUFFER_BYTES)"
@@ -119,14 +125,14 @@ enum Content<'a> {
     /// Something that we do not read.
     Opaque,
     /// Something that we may know to read, but do not have in memory.
-    TooLarge,
+    TooLarge(Reason),
 }
 
 impl<'a> Content<'a> {
     fn of(call: &'a Call) -> Self {
         let bytes = match &call.body {
             Received::Empty => return Self::Nothing,
-            Received::Streamed(_) => return Self::TooLarge,
+            Received::Streamed(body) => return Self::TooLarge(body.reason),
             Received::Whole { bytes, .. } => bytes,
         };
         if let Some(boundary) = multipart::boundary(content_type(&call.headers)) {
@@ -155,7 +161,7 @@ async fn prepare_json(group: &Group, call: &Call, bytes: &Bytes, prepared: &mut 
         },
     };
     let mut edited: Option<Vec<u8>> = None;
-    let overrides = overrides_for(group, &call.path);
+    let overrides = group.overrides_for(&call.path);
     if !overrides.is_empty() {
         edited = json::merge_patch(&text, overrides);
     }
@@ -186,23 +192,6 @@ async fn prepare_json(group: &Group, call: &Call, bytes: &Bytes, prepared: &mut 
         prepared.body = Some(Bytes::from(edited));
     }
     Ok(())
-}
-
-/// The overrides that hold for this path: those at the top, and those under a name that begins with a slash and that
-/// the path ends with, as in `{"temperature":0.2,"/embeddings":{"dimensions":256}}`.
-fn overrides_for<'a>(group: &'a Group, path: &str) -> Vec<(&'a str, &'a Value)> {
-    let mut all = Vec::new();
-    for (name, value) in &group.param_overrides {
-        match value {
-            Value::Object(members) if name.starts_with('/') => {
-                if path.ends_with(name.as_str()) {
-                    all.extend(members.iter().map(|(name, value)| (name.as_str(), value)));
-                }
-            }
-            value => all.push((name.as_str(), value)),
-        }
-    }
-    all
 }
 
 fn redirect_path(group: &Group, prepared: &mut Prepared) -> Result<(), Failure> {

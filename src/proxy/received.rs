@@ -48,7 +48,7 @@ pub(super) struct MemoryShare {
 
 pub(super) enum Received {
     Empty,
-    Whole { bytes: Bytes, _share: Option<MemoryShare> },
+    Whole { bytes: Bytes, _share: MemoryShare },
     Streamed(Arc<OneWay>),
 }
 
@@ -58,6 +58,15 @@ pub(super) struct OneWay {
     body: Mutex<Option<Pin<Box<Limited>>>>,
     is_touched: AtomicBool,
     size_hint: SizeHint,
+    pub(super) reason: Reason,
+}
+
+/// Why a body is not in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
+    Size,
+    /// The bodies of other requests take all the room.
+    Memory,
 }
 
 impl MemoryBudget {
@@ -65,10 +74,20 @@ impl MemoryBudget {
         Self { used: AtomicU64::new(0), bytes_max }
     }
 
-    fn take(self: &Arc<Self>, bytes: u64) -> Option<MemoryShare> {
-        let used = self.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let share = MemoryShare { budget: Arc::clone(self), bytes };
-        (used <= self.bytes_max).then_some(share)
+    fn share(self: &Arc<Self>) -> MemoryShare {
+        MemoryShare { budget: Arc::clone(self), bytes: 0 }
+    }
+}
+
+impl MemoryShare {
+    /// Makes room for a body of this size; false: there is none.
+    fn grow_to(&mut self, bytes: u64) -> bool {
+        let more = bytes.saturating_sub(self.bytes);
+        if more == 0 || bytes <= SMALL_BODY_BYTES {
+            return true;
+        }
+        self.bytes += more;
+        self.budget.used.fetch_add(more, Ordering::Relaxed) + more <= self.budget.bytes_max
     }
 }
 
@@ -91,16 +110,14 @@ impl Received {
         if announced.is_some_and(|bytes| bytes > limits.bytes_max) {
             return Err(too_large(limits.bytes_max));
         }
-        let mut share = None;
-        let wanted = announced.unwrap_or(limits.buffer_bytes_max);
-        if wanted > SMALL_BODY_BYTES {
-            share = limits.memory.take(wanted);
-        }
+        let mut share = limits.memory.share();
         let mut body = Limited::new(body, limits);
-        if announced.is_some_and(|bytes| bytes > limits.buffer_bytes_max)
-            || (share.is_none() && wanted > SMALL_BODY_BYTES)
-        {
-            return Ok(Self::Streamed(Arc::new(OneWay::new(body, size_hint))));
+        let announced_bytes = announced.unwrap_or(0);
+        if announced_bytes > limits.buffer_bytes_max {
+            return Ok(Self::streamed(body, size_hint, Reason::Size));
+        }
+        if !share.grow_to(announced_bytes) {
+            return Ok(Self::streamed(body, size_hint, Reason::Memory));
         }
         let mut whole = Gathered::default();
         loop {
@@ -109,18 +126,28 @@ impl Received {
             if let Ok(chunk) = frame.into_data() {
                 whole.push(chunk, announced);
             }
-            if whole.len() > limits.buffer_bytes_max {
-                body.prefix = Some(whole.finish());
-                return Ok(Self::Streamed(Arc::new(OneWay::new(body, SizeHint::default()))));
-            }
             if body.is_end_stream() {
                 break;
             }
+            let reason = if whole.len() > limits.buffer_bytes_max {
+                Reason::Size
+            } else if !share.grow_to(whole.len()) {
+                Reason::Memory
+            } else {
+                continue;
+            };
+            body.prefix = Some(whole.finish());
+            let hint = announced.map_or_else(SizeHint::default, SizeHint::with_exact);
+            return Ok(Self::streamed(body, hint, reason));
         }
         Ok(match whole.finish() {
             bytes if bytes.is_empty() => Self::Empty,
             bytes => Self::Whole { bytes, _share: share },
         })
+    }
+
+    fn streamed(body: Limited, size_hint: SizeHint, reason: Reason) -> Self {
+        Self::Streamed(Arc::new(OneWay::new(body, size_hint, reason)))
     }
 
     pub(super) fn bytes(&self) -> Option<&Bytes> {
@@ -263,8 +290,8 @@ impl Body for Limited {
 }
 
 impl OneWay {
-    fn new(body: Limited, size_hint: SizeHint) -> Self {
-        Self { body: Mutex::new(Some(Box::pin(body))), is_touched: AtomicBool::new(false), size_hint }
+    fn new(body: Limited, size_hint: SizeHint, reason: Reason) -> Self {
+        Self { body: Mutex::new(Some(Box::pin(body))), is_touched: AtomicBool::new(false), size_hint, reason }
     }
 }
 

@@ -28,6 +28,7 @@ impl ResponseBody {
     pub(super) fn relayed(
         prefix: Option<Bytes>,
         inner: AnswerBody,
+        broken: Option<BoxError>,
         record: Record,
         error_message: String,
         patience: Patience,
@@ -36,6 +37,8 @@ impl ResponseBody {
         let mut relayed = Relayed {
             prefix: prefix.filter(|prefix| !prefix.is_empty()),
             inner,
+            broken,
+            is_flushed: false,
             record,
             error_message,
             patience,
@@ -64,6 +67,10 @@ pub(crate) struct Relayed {
     /// Bytes that were read to find out what an error says.
     prefix: Option<Bytes>,
     inner: AnswerBody,
+    /// Why nothing comes any more.
+    broken: Option<BoxError>,
+    /// What came before the break had its chance to be written: an abort takes along what was not.
+    is_flushed: bool,
     record: Record,
     /// What an unsuccessful answer said, for the record.
     error_message: String,
@@ -111,9 +118,12 @@ impl Relayed {
     }
 
     fn poll_relayed(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let polled = match self.prefix.take() {
-            Some(prefix) => Poll::Ready(Some(Ok(Frame::data(prefix)))),
-            None => Pin::new(&mut self.inner).poll_frame(cx),
+        let polled = if let Some(prefix) = self.prefix.take() {
+            Poll::Ready(Some(Ok(Frame::data(prefix))))
+        } else if self.broken.is_some() {
+            return self.poll_broken(cx);
+        } else {
+            Pin::new(&mut self.inner).poll_frame(cx).map_err(BoxError::from)
         };
         match polled {
             Poll::Ready(Some(Ok(frame))) => {
@@ -126,7 +136,10 @@ impl Relayed {
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(self.break_off(error.into())))),
+            Poll::Ready(Some(Err(error))) => {
+                self.broken = Some(error);
+                self.poll_broken(cx)
+            }
             Poll::Ready(None) => {
                 self.finish();
                 Poll::Ready(None)
@@ -138,8 +151,18 @@ impl Relayed {
         }
     }
 
+    /// Waits for one turn, in which the connection writes what it has, and then aborts.
+    fn poll_broken(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if !std::mem::replace(&mut self.is_flushed, true) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let broken = self.broken.take().unwrap_or_else(|| "the answer broke off".into());
+        Poll::Ready(Some(Err(self.break_off(broken))))
+    }
+
     fn is_end_stream(&self) -> bool {
-        self.prefix.is_none() && self.inner.is_end_stream()
+        self.prefix.is_none() && self.broken.is_none() && self.inner.is_end_stream()
     }
 }
 
