@@ -17,7 +17,9 @@ static INSERTS: LazyLock<[(usize, String); 4]> = LazyLock::new(|| [128, 32, 8, 1
 
 fn insert_of(rows: usize) -> String {
     let names = COLUMNS.map(|column| format!("\"{}\"", column.name())).join(",");
-    let mut text = format!("INSERT INTO {} ({names}) VALUES ", RequestLogs::Table.name());
+    // A row that is refused undoes the whole transaction anyway. Told so by `OR FAIL`, SQLite does not copy every page
+    // aside first, in case only this statement had to be undone.
+    let mut text = format!("INSERT OR FAIL INTO {} ({names}) VALUES ", RequestLogs::Table.name());
     let row = format!("({})", ["?"; COLUMNS.len()].join(","));
     for index in 0..rows {
         text.push_str(if index == 0 { "" } else { "," });

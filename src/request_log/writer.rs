@@ -23,8 +23,9 @@ use crate::{
 };
 
 const WRITE_INTERVAL: Duration = Duration::from_millis(500);
-/// Rows of one transaction: others who write get their turn after each.
-const ROWS_PER_TRANSACTION: usize = 2_560;
+/// Rows of one transaction: others who write get their turn after each. Pages that many rows share are written once for
+/// all of them, so fewer and larger transactions are cheaper.
+const ROWS_PER_TRANSACTION: usize = 16_384;
 /// Entries that wait for a database that is away; beyond it the newest are dropped and counted.
 const BACKLOG_MAX: usize = 100_000;
 /// Tries to write what is left when the program stops.
