@@ -25,6 +25,7 @@ mod settings;
 mod config;
 mod crypto;
 mod db;
+mod http1;
 mod json;
 mod telemetry;
 

@@ -8,13 +8,12 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::client_io::BusyGuard;
-use crate::{proxy::ResponseBody, upstream::BoxError};
+use super::worker::InProgress;
+use crate::{http1::BoxError, proxy::ResponseBody};
 
-/// While it lives, its connection counts as busy.
 pub(super) struct ServerBody {
     plane: Plane,
-    _busy: BusyGuard,
+    _in_progress: Option<InProgress>,
 }
 
 enum Plane {
@@ -23,12 +22,17 @@ enum Plane {
 }
 
 impl ServerBody {
-    pub(super) fn data(body: ResponseBody, busy: BusyGuard) -> Self {
-        Self { plane: Plane::Data(body), _busy: busy }
+    pub(super) fn data(body: ResponseBody) -> Self {
+        Self { plane: Plane::Data(body), _in_progress: None }
     }
 
-    pub(super) fn control(body: axum::body::Body, busy: BusyGuard) -> Self {
-        Self { plane: Plane::Control(body), _busy: busy }
+    pub(super) fn control(body: axum::body::Body) -> Self {
+        Self { plane: Plane::Control(body), _in_progress: None }
+    }
+
+    /// The same body; the request counts as in progress for as long as it lives.
+    pub(super) fn keeping(self, in_progress: InProgress) -> Self {
+        Self { _in_progress: Some(in_progress), ..self }
     }
 }
 

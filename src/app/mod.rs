@@ -1,7 +1,6 @@
 //! Builds everything once, runs it, and drains it.
 
 mod body;
-mod client_io;
 mod lifecycle;
 mod load;
 mod planes;
@@ -29,7 +28,7 @@ use crate::{
     db::Database,
     group::Directory,
     keypool::{Clock, KeyPools, Schedule, Validator},
-    proxy::{Proxy, Tunnels},
+    proxy::Proxy,
     request_log::{RequestLog, Retention, Writer},
     settings, telemetry,
     upstream::Clients,
@@ -67,8 +66,8 @@ async fn serve(config: Config, listener: std::net::TcpListener, started_at: Inst
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let lifecycle = Lifecycle::default();
     let database = Database::open(&config.database).await.context("cannot open the database")?;
-    let tunnels = Tunnels::default();
-    let server = start(&config, listener, started_at, &database, &tunnels, &lifecycle).await?;
+    let cut = CancellationToken::new();
+    let server = start(&config, listener, started_at, &database, &cut, &lifecycle).await?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         address = %server.local_address()?,
@@ -85,7 +84,7 @@ async fn serve(config: Config, listener: std::net::TcpListener, started_at: Inst
     let budget = config.server.graceful_shutdown_timeout;
     let stopping_since = Instant::now();
     let drained = tokio::select! {
-        drained = server.drain(budget.saturating_sub(WRITERS_BUDGET), &tunnels) => drained,
+        drained = server.drain(budget.saturating_sub(WRITERS_BUDGET)) => drained,
         () = signals.next() => {
             tracing::warn!("Stopping at once: requests in progress are cut");
             false
@@ -111,7 +110,7 @@ async fn start(
     listener: std::net::TcpListener,
     started_at: Instant,
     database: &Database,
-    tunnels: &Tunnels,
+    cut: &CancellationToken,
     lifecycle: &Lifecycle,
 ) -> anyhow::Result<Server> {
     let workers = config.server.worker_threads;
@@ -138,7 +137,7 @@ async fn start(
     lifecycle.run("db.local_times", |stop| rewrite_local_times(database.clone(), stop));
 
     let planes = Arc::new(Planes {
-        proxy: Proxy::new(&config.server, directory.clone(), key_pools.clone(), log, tunnels.clone(), rand::random),
+        proxy: Proxy::new(&config.server, directory.clone(), key_pools.clone(), log, cut.clone(), rand::random),
         cors: config.cors.clone(),
         router: api::router(api::State {
             auth_key: config.auth_key.clone(),
@@ -153,7 +152,7 @@ async fn start(
         control: tokio::runtime::Handle::current(),
     });
     let clients = || Clients::new(config.outbound_proxy.clone(), workers);
-    Server::start(listener, &config.server, &planes, clients)
+    Server::start(listener, &config.server, &planes, clients, cut.clone())
 }
 
 /// Says once a minute what was dropped, if anything was: the data plane sheds rather than waits.

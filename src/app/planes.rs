@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 
 use axum::{body::Body, extract::ConnectInfo};
 use http::{Method, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
 use tower::ServiceExt;
 
-use super::{body::ServerBody, client_io::BusyGuard};
+use super::body::ServerBody;
 use crate::{
     api,
     config::Cors,
+    http1::RequestBody,
     proxy::{Proxy, Worker, is_integration_info},
 };
 
@@ -26,9 +26,8 @@ impl Planes {
     pub(super) async fn answer(
         &self,
         worker: &Worker,
-        request: Request<Incoming>,
+        request: Request<RequestBody>,
         peer: SocketAddr,
-        busy: BusyGuard,
     ) -> Response<ServerBody> {
         if self.is_proxied(&request) {
             let granted = self.cors.as_ref().map(|cors| api::cors::granted(cors, request.headers()));
@@ -36,7 +35,7 @@ impl Planes {
             for (name, value) in granted.into_iter().flatten() {
                 response.headers_mut().insert(name, value);
             }
-            return response.map(|body| ServerBody::data(body, busy));
+            return response.map(ServerBody::data);
         }
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
@@ -51,10 +50,10 @@ impl Planes {
                 response
             }
         };
-        response.map(|body| ServerBody::control(body, busy))
+        response.map(ServerBody::control)
     }
 
-    fn is_proxied(&self, request: &Request<Incoming>) -> bool {
+    fn is_proxied(&self, request: &Request<RequestBody>) -> bool {
         let path = request.uri().path();
         // A browser's question whether it may ask is the control plane's to answer, for every path.
         let is_preflight = self.cors.is_some()

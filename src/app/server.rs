@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     load::{Seat, hand_over},
     planes::Planes,
-    worker::{ConnectionLimits, WorkerThread},
+    worker::{WorkerThread, connection_limits},
 };
 use crate::{config, proxy, upstream::Clients};
 
@@ -28,6 +28,7 @@ pub(super) struct Server {
     seats: Vec<Seat>,
     threads: Vec<JoinHandle<()>>,
     stop: CancellationToken,
+    cut: CancellationToken,
 }
 
 /// Binds before anything else is started, so that a port that is taken stops the start and nothing more.
@@ -64,6 +65,7 @@ impl Server {
         server: &config::Server,
         planes: &Arc<Planes>,
         clients: impl Fn() -> Clients,
+        cut: CancellationToken,
     ) -> anyhow::Result<Self> {
         let stop = CancellationToken::new();
         let mut seats = Vec::new();
@@ -73,8 +75,9 @@ impl Server {
             let thread = WorkerThread {
                 worker: proxy::Worker { index, clients: clients() },
                 planes: Arc::clone(planes),
-                limits: ConnectionLimits::new(server),
+                limits: connection_limits(server),
                 stop: stop.clone(),
+                cut: cut.clone(),
             };
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -87,7 +90,7 @@ impl Server {
             seats.push(seat);
             threads.push(thread);
         }
-        Ok(Self { listener: TcpListener::from_std(listener)?, seats, threads, stop })
+        Ok(Self { listener: TcpListener::from_std(listener)?, seats, threads, stop, cut })
     }
 
     pub(super) fn local_address(&self) -> io::Result<SocketAddr> {
@@ -116,19 +119,18 @@ impl Server {
 
     /// Closes the listener, lets requests in progress finish, and waits for them; `false`: some did not within
     /// `budget`, and were cut.
-    pub(super) async fn drain(self, budget: Duration, tunnels: &proxy::Tunnels) -> bool {
+    pub(super) async fn drain(self, budget: Duration) -> bool {
         drop(self.listener);
         drop(self.seats);
         self.stop.cancel();
-        tunnels.tracker.close();
         let threads = self.threads;
         let ended = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join())));
-        let all = async {
-            tunnels.tracker.wait().await;
-            ended.await
-        };
-        let is_drained = tokio::time::timeout(budget, all).await.is_ok();
-        tunnels.end.cancel();
-        is_drained
+        tokio::pin!(ended);
+        if tokio::time::timeout(budget, &mut ended).await.is_ok() {
+            return true;
+        }
+        self.cut.cancel();
+        let _ = ended.await;
+        false
     }
 }

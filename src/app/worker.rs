@@ -1,31 +1,44 @@
 //! A data-plane thread: one runtime, its share of the client connections, its own upstream connections.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
-
-use http::{Request, Response};
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioTimer},
-    server::conn::auto,
+use std::{
+    convert::Infallible,
+    io::Cursor,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
-use tokio::{net::TcpStream, sync::mpsc};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{
-    body::ServerBody,
-    client_io::{Busy, ClientIo},
-    load::ConnectionGuard,
-    planes::Planes,
+use bytes::BytesMut;
+use http::Request;
+use hyper::{body::Incoming, server::conn::http2, service::service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncReadExt, join},
+    net::TcpStream,
+    sync::mpsc,
+    task::JoinSet,
 };
-use crate::{config, proxy};
+use tokio_util::sync::CancellationToken;
+
+use super::{load::ConnectionGuard, planes::Planes};
+use crate::{
+    config,
+    http1::{self, RequestBody},
+    proxy,
+};
 
 /// How often idle upstream connections are looked through.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(2);
-/// More headers than this are refused: hyper's own limit of 100 is below what some clients send.
-const HEADERS_MAX: usize = 256;
 /// Of the head of a request, as the original allows.
 const HEAD_BYTES_MAX: usize = 1024 * 1024;
 const HTTP2_STREAMS_PER_CONNECTION_MAX: u32 = 1024;
+/// What an HTTP/2 client that knows its server sends first (RFC 9113, 3.4). No request of HTTP/1.1 begins like this.
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Room for the first bytes of a connection, which tell its version.
+const FIRST_READ_BYTES: usize = 2 * 1024;
 
 /// A connection on its way from the listener to a worker.
 pub(super) struct Accepted {
@@ -37,107 +50,131 @@ pub(super) struct Accepted {
 pub(super) struct WorkerThread {
     pub(super) worker: proxy::Worker,
     pub(super) planes: Arc<Planes>,
-    pub(super) limits: ConnectionLimits,
+    pub(super) limits: http1::Limits,
     /// Connections finish the request that they are at, and then close.
     pub(super) stop: CancellationToken,
+    /// What is not finished by then is not waited for.
+    pub(super) cut: CancellationToken,
 }
 
-#[derive(Clone)]
-#[expect(clippy::struct_field_names, reason = "each is named as in the configuration")]
-pub(super) struct ConnectionLimits {
-    pub(super) read_timeout: Option<Duration>,
-    pub(super) write_timeout: Option<Duration>,
-    pub(super) idle_timeout: Option<Duration>,
-}
-
-impl ConnectionLimits {
-    pub(super) fn new(server: &config::Server) -> Self {
-        Self {
-            read_timeout: server.read_timeout,
-            write_timeout: server.write_timeout,
-            idle_timeout: server.idle_timeout,
-        }
+pub(super) fn connection_limits(server: &config::Server) -> http1::Limits {
+    http1::Limits {
+        head_bytes_max: HEAD_BYTES_MAX,
+        head_timeout: server.read_timeout,
+        idle_timeout: server.idle_timeout,
+        write_timeout: server.write_timeout,
     }
 }
 
 impl WorkerThread {
     /// Serves until the listener is gone and the last connection is closed.
     pub(super) async fn run(self, mut accepted: mpsc::UnboundedReceiver<Accepted>) {
-        let worker = Arc::new(self.worker);
-        let connections = TaskTracker::new();
-        let builder = Arc::new(builder(&self.limits));
+        // The thread's own token, so that its connections do not meet those of other threads on a lock.
+        let shared = Arc::new(Shared {
+            worker: self.worker,
+            planes: self.planes,
+            limits: self.limits,
+            stop: self.stop.child_token(),
+        });
+        let mut connections = JoinSet::new();
         let mut prune = tokio::time::interval(PRUNE_INTERVAL);
         loop {
             tokio::select! {
                 connection = accepted.recv() => match connection {
-                    Some(connection) => {
-                        let serving = serve(
-                            connection,
-                            Arc::clone(&builder),
-                            Arc::clone(&worker),
-                            Arc::clone(&self.planes),
-                            self.limits.clone(),
-                            self.stop.clone(),
-                        );
-                        connections.spawn(serving);
-                    }
+                    Some(connection) => drop(connections.spawn(serve(connection, Arc::clone(&shared)))),
                     None => break,
                 },
-                _ = prune.tick() => worker.clients.prune(std::time::Instant::now()),
+                Some(_) = connections.join_next() => {}
+                _ = prune.tick() => shared.worker.clients.prune(std::time::Instant::now()),
             }
         }
-        connections.close();
-        connections.wait().await;
+        let all_ended = async { while connections.join_next().await.is_some() {} };
+        if self.cut.run_until_cancelled(all_ended).await.is_none() {
+            connections.shutdown().await;
+        }
     }
 }
 
-fn builder(limits: &ConnectionLimits) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new()).preserve_header_case(true).title_case_headers(true);
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        // Ends idle connections; a slow head is `ClientIo`'s business.
-        .header_read_timeout(limits.idle_timeout)
-        .max_headers(HEADERS_MAX)
-        .max_buf_size(HEAD_BYTES_MAX);
-    builder
-        .http2()
+/// What the connections of one thread have in common.
+struct Shared {
+    worker: proxy::Worker,
+    planes: Arc<Planes>,
+    limits: http1::Limits,
+    stop: CancellationToken,
+}
+
+async fn serve(accepted: Accepted, shared: Arc<Shared>) {
+    let Accepted { stream, peer, guard: _guard } = accepted;
+    let mut stream = match TcpStream::from_std(stream) {
+        Ok(stream) => stream,
+        Err(error) => return tracing::debug!(%error, "A connection was lost before it was served"),
+    };
+    let mut received = BytesMut::with_capacity(FIRST_READ_BYTES);
+    let knocking = speaks_http2(&mut stream, &mut received);
+    let is_http2 = match shared.limits.head_timeout {
+        Some(timeout) => match tokio::time::timeout(timeout, knocking).await {
+            Ok(answer) => answer,
+            Err(_) => return,
+        },
+        None => knocking.await,
+    };
+    if is_http2 {
+        return serve_http2(stream, received, peer, shared).await;
+    }
+    let service = |request| shared.planes.answer(&shared.worker, request, peer);
+    let ended = http1::serve(stream, received, service, &shared.limits, &shared.stop).await;
+    if let Err(error) = ended {
+        tracing::debug!(%peer, %error, "A client's connection ended early");
+    }
+}
+
+/// Whether a client speaks HTTP/2 without having asked; its first bytes tell.
+async fn speaks_http2(stream: &mut TcpStream, received: &mut BytesMut) -> bool {
+    loop {
+        let seen = received.len().min(HTTP2_PREFACE.len());
+        if received[..seen] != HTTP2_PREFACE[..seen] {
+            return false;
+        }
+        if seen == HTTP2_PREFACE.len() {
+            return true;
+        }
+        if !matches!(stream.read_buf(received).await, Ok(1..)) {
+            return false;
+        }
+    }
+}
+
+async fn serve_http2(stream: TcpStream, received: BytesMut, peer: SocketAddr, shared: Arc<Shared>) {
+    let activity = Arc::new(Activity::default());
+    let (reader, writer) = stream.into_split();
+    let io = TokioIo::new(join(Cursor::new(received).chain(reader), writer));
+    let service = service_fn({
+        let (shared, activity) = (Arc::clone(&shared), Arc::clone(&activity));
+        move |request: Request<Incoming>| {
+            let (shared, busy) = (Arc::clone(&shared), Activity::begin(&activity));
+            async move {
+                let response = shared.planes.answer(&shared.worker, request.map(RequestBody::Http2), peer).await;
+                Ok::<_, Infallible>(response.map(|body| body.keeping(busy)))
+            }
+        }
+    });
+    let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .max_concurrent_streams(HTTP2_STREAMS_PER_CONNECTION_MAX)
         .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX))
         .keep_alive_interval(Some(Duration::from_secs(30)))
-        .keep_alive_timeout(Duration::from_secs(30));
-    builder
-}
-
-async fn serve(
-    accepted: Accepted,
-    builder: Arc<auto::Builder<TokioExecutor>>,
-    worker: Arc<proxy::Worker>,
-    planes: Arc<Planes>,
-    limits: ConnectionLimits,
-    stop: CancellationToken,
-) {
-    let Accepted { stream, peer, guard } = accepted;
-    let stream = match TcpStream::from_std(stream) {
-        Ok(stream) => stream,
-        Err(error) => return tracing::debug!(%error, "A connection was lost before it was served"),
-    };
-    let busy = Busy::default();
-    let io = ClientIo::new(stream, busy.clone(), limits.read_timeout, limits.write_timeout);
-    let service = service_fn(move |request: Request<Incoming>| {
-        let (worker, planes, busy) = (Arc::clone(&worker), Arc::clone(&planes), busy.begin());
-        // Boxed, so that a connection does not keep the room of a request in progress while it streams or idles.
-        Box::pin(async move {
-            let response: Response<ServerBody> = planes.answer(&worker, request, peer, busy).await;
-            Ok::<_, Infallible>(response)
-        })
-    });
-    let connection = builder.serve_connection_with_upgrades(io, service);
+        .keep_alive_timeout(Duration::from_secs(30))
+        .serve_connection(io, service);
     tokio::pin!(connection);
+    let enough = async {
+        tokio::select! {
+            () = shared.stop.cancelled() => {}
+            () = activity.ceased(shared.limits.idle_timeout) => {}
+        }
+    };
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
+        () = enough => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -145,5 +182,40 @@ async fn serve(
     if let Err(error) = ended {
         tracing::debug!(%peer, %error, "A client's connection ended early");
     }
-    drop(guard);
+}
+
+/// Requests of an HTTP/2 connection: how many there were, and how many are in progress.
+#[derive(Default)]
+struct Activity {
+    begun: AtomicUsize,
+    in_progress: AtomicUsize,
+}
+
+/// A request in progress, until the last byte of its answer.
+pub(super) struct InProgress(Arc<Activity>);
+
+impl Activity {
+    fn begin(this: &Arc<Self>) -> InProgress {
+        this.begun.fetch_add(1, Ordering::Relaxed);
+        this.in_progress.fetch_add(1, Ordering::Relaxed);
+        InProgress(Arc::clone(this))
+    }
+
+    /// Returns when nothing was asked for so long, or up to twice as long.
+    async fn ceased(&self, idle_timeout: Option<Duration>) {
+        let Some(idle_timeout) = idle_timeout else { return std::future::pending().await };
+        loop {
+            let begun = self.begun.load(Ordering::Relaxed);
+            tokio::time::sleep(idle_timeout).await;
+            if self.in_progress.load(Ordering::Relaxed) == 0 && self.begun.load(Ordering::Relaxed) == begun {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        self.0.in_progress.fetch_sub(1, Ordering::Relaxed);
+    }
 }

@@ -128,7 +128,11 @@ impl Validator {
             return Verdict::Undecided { reason: "the group has no upstream".to_owned(), rest: None };
         };
         let address = upstreams.address(upstream);
-        let limits = Limits { answer_timeout: limit.min(group.settings.response_header_timeout), is_upgrade: false };
+        let limits = Limits {
+            answer_timeout: limit.min(group.settings.response_header_timeout),
+            is_upgrade: false,
+            interim: &|_| {},
+        };
         let request = match build(group, key, address) {
             Ok(request) => request,
             Err(error) => return undecided(&error, key),

@@ -12,11 +12,13 @@ use http_body_util::BodyExt;
 
 use super::{
     content,
+    headers::clean_response,
     prepare::{Call, Prepared},
 };
 use crate::{
     channel::{self, Blame},
     group::{Group, Key, Variables, apply_rules},
+    http1::Interim,
     upstream::{Answer, AnswerBody, BoxError, Clients, Limits, RequestBody, SendError},
 };
 
@@ -45,9 +47,18 @@ pub(super) struct Attempt<'a> {
 pub(super) async fn send(clients: &Clients, attempt: &Attempt<'_>) -> Result<Answer, SendError> {
     let request = build(attempt)?;
     let left = attempt.deadline.saturating_duration_since(Instant::now());
+    let interim = attempt.call.extensions.get::<Interim>();
+    let pass_on = |head: &response::Parts| {
+        if let Some(interim) = interim {
+            let mut head = head.clone();
+            clean_response(&mut head.headers);
+            interim.send(&head);
+        }
+    };
     let limits = Limits {
         answer_timeout: attempt.group.settings.response_header_timeout.min(left),
         is_upgrade: attempt.call.is_upgrade,
+        interim: &pass_on,
     };
     clients.send(&attempt.group.client, attempt.group.upstreams.address(attempt.upstream), request, limits).await
 }
@@ -119,7 +130,7 @@ impl Refusal {
                 match frame.map(hyper::body::Frame::into_data) {
                     Ok(Ok(data)) => gathered.extend_from_slice(&data),
                     Ok(Err(_trailers)) => {}
-                    Err(error) => return broken = Some(error.into()),
+                    Err(error) => return broken = Some(error),
                 }
             }
         };

@@ -22,10 +22,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
-use hyper::{body::Incoming, upgrade::OnUpgrade};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::{admission::is_integration_info, in_flight::InFlight, relay::ResponseBody, tunnel::Tunnels};
+pub(crate) use self::{admission::is_integration_info, in_flight::InFlight, relay::ResponseBody};
 use self::{
     attempt::{Attempt, Refusal},
     failure::Failure,
@@ -36,11 +36,13 @@ use self::{
     relay::Patience,
     route::Route,
     tries::{Outcome, Tries, Used},
+    tunnel::Tunnel,
 };
 use crate::{
     channel::Channel,
     config,
     group::{Directory, Group},
+    http1::{self, TakeOver, has_token},
     keypool::KeyPools,
     request_log::RequestLog,
     upstream::{Answer, Clients},
@@ -57,7 +59,8 @@ pub(crate) struct Proxy {
     pools: KeyPools,
     log: RequestLog,
     in_flight: Arc<InFlight>,
-    tunnels: Tunnels,
+    /// Cancelled when a stop waits no longer.
+    cut: CancellationToken,
     body_limits: BodyLimits,
     trusted_proxies: Vec<config::IpBlock>,
     jitter: fn() -> f64,
@@ -76,7 +79,7 @@ impl Proxy {
         directory: Directory,
         pools: KeyPools,
         log: RequestLog,
-        tunnels: Tunnels,
+        cut: CancellationToken,
         jitter: fn() -> f64,
     ) -> Self {
         Self {
@@ -84,7 +87,7 @@ impl Proxy {
             pools,
             log,
             in_flight: Arc::new(InFlight::new(server.requests_max)),
-            tunnels,
+            cut,
             body_limits: BodyLimits {
                 buffer_bytes_max: server.body_buffer_bytes_max,
                 bytes_max: server.body_bytes_max,
@@ -101,7 +104,7 @@ impl Proxy {
     pub(crate) async fn forward(
         &self,
         worker: &Worker,
-        request: Request<Incoming>,
+        request: Request<http1::RequestBody>,
         peer: IpAddr,
     ) -> Response<ResponseBody> {
         let (parts, body) = request.into_parts();
@@ -126,7 +129,7 @@ impl Proxy {
         &self,
         worker: &Worker,
         mut parts: http::request::Parts,
-        body: Incoming,
+        body: http1::RequestBody,
         client: IpAddr,
         record: &mut Record,
         channel: &mut Option<Channel>,
@@ -138,7 +141,7 @@ impl Proxy {
         *channel = Some(asked.channel);
         record.asked(&asked, admitted.query.as_deref());
 
-        let upgrade = take_upgrade(&mut parts);
+        let is_upgrade = asks_for_websocket(&parts);
         record.waiting();
         let body = Received::read(body, &self.body_limits).await?;
         record.working();
@@ -152,7 +155,7 @@ impl Proxy {
             had_content_length,
             extensions: parts.extensions,
             body,
-            is_upgrade: upgrade.is_some(),
+            is_upgrade,
         };
 
         let mut route = Route::choose(Arc::clone(&asked), &self.pools, Instant::now())?;
@@ -188,7 +191,7 @@ impl Proxy {
                     }
                     record.answered(answer.status().as_u16(), is_stream(&answer, &prepared));
                     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-                        return self.tunnel(answer, upgrade, record, slot);
+                        return self.tunnel(answer, is_upgrade, record, slot);
                     }
                     if model_list::is_concerned(&group, &call, &prepared, &answer) {
                         return relay_model_list(&group, &prepared, answer, record, tries.deadline()).await;
@@ -250,40 +253,36 @@ impl Proxy {
 
     fn tunnel(
         &self,
-        mut answer: Answer,
-        client: Option<OnUpgrade>,
+        answer: Answer,
+        is_upgrade: bool,
         record: &mut Record,
         slot: Slot,
     ) -> Result<Response<ResponseBody>, Failure> {
-        let Some(client) = client else {
+        let (mut parts, body) = answer.into_parts();
+        let Some((upstream, received)) = body.into_stream().filter(|_| is_upgrade) else {
             return Err(Failure {
                 inner: "The upstream switched protocols without being asked to".to_owned(),
                 ..Failure::new(StatusCode::BAD_GATEWAY, "UPSTREAM_ERROR", "The upstream's answer makes no sense")
             });
         };
-        let upstream = hyper::upgrade::on(&mut answer);
-        let (mut parts, _) = answer.into_parts();
         let upgrade = parts.headers.get(header::UPGRADE).cloned();
         headers::clean_response(&mut parts.headers);
         parts.headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         if let Some(upgrade) = upgrade {
             parts.headers.insert(header::UPGRADE, upgrade);
         }
-        self.tunnels.open(client, upstream, record.take(), slot);
+        let tunnel = Tunnel { upstream, received, record: record.take(), slot, cut: self.cut.clone() };
+        parts.extensions.insert(TakeOver::new(|client, received| tunnel.run(client, received)));
         Ok(Response::from_parts(parts, ResponseBody::Whole(None)))
     }
 }
 
 /// Only WebSocket is tunnelled (RFC 6455, 4.1), and only over HTTP/1.1.
-fn take_upgrade(parts: &mut http::request::Parts) -> Option<OnUpgrade> {
-    let upgrade = parts.extensions.remove::<OnUpgrade>()?;
-    let names = |name: HeaderName, wanted: &str| {
-        parts.headers.get_all(name).iter().any(|value| {
-            value.to_str().is_ok_and(|value| value.split(',').any(|token| token.trim().eq_ignore_ascii_case(wanted)))
-        })
-    };
-    (parts.method == Method::GET && names(header::CONNECTION, "upgrade") && names(header::UPGRADE, "websocket"))
-        .then_some(upgrade)
+fn asks_for_websocket(parts: &http::request::Parts) -> bool {
+    parts.method == Method::GET
+        && parts.version == Version::HTTP_11
+        && has_token(&parts.headers, header::CONNECTION, "upgrade")
+        && has_token(&parts.headers, header::UPGRADE, "websocket")
 }
 
 /// An answer that goes to the client without being looked at. One of 400 and above is looked at for the log.

@@ -13,11 +13,13 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::time::Sleep;
 
 use super::failure::Failure;
-use crate::upstream::{BoxError, RequestBody, StreamedBody};
+use crate::{
+    http1::{self, BoxError},
+    upstream::{RequestBody, StreamedBody},
+};
 
 /// Bodies up to this size never count against the memory budget: they are what a server always has room for.
 const SMALL_BODY_BYTES: u64 = 64 * 1024;
@@ -101,7 +103,7 @@ impl Received {
     /// # Errors
     /// 413 for a body that is announced as, or turns out, too large; 400 for one that ends early; 408 for one that
     /// stalls.
-    pub(super) async fn read(body: Incoming, limits: &BodyLimits) -> Result<Self, Failure> {
+    pub(super) async fn read(body: http1::RequestBody, limits: &BodyLimits) -> Result<Self, Failure> {
         if body.is_end_stream() {
             return Ok(Self::Empty);
         }
@@ -233,7 +235,7 @@ enum Refused {
 /// A client's body under its limits of size and silence.
 pub(super) struct Limited {
     prefix: Option<Bytes>,
-    inner: Incoming,
+    inner: http1::RequestBody,
     left: u64,
     bytes_max: u64,
     idle_timeout: Option<Duration>,
@@ -241,7 +243,7 @@ pub(super) struct Limited {
 }
 
 impl Limited {
-    fn new(inner: Incoming, limits: &BodyLimits) -> Self {
+    fn new(inner: http1::RequestBody, limits: &BodyLimits) -> Self {
         Self {
             prefix: None,
             inner,
@@ -279,7 +281,7 @@ impl Body for Limited {
                     None => Some(Err(Refused::TooLarge(self.bytes_max).into())),
                 }
             }
-            Some(Err(error)) => Some(Err(error.into())),
+            Some(Err(error)) => Some(Err(error)),
             None => None,
         })
     }

@@ -123,7 +123,7 @@ impl Relayed {
         } else if self.broken.is_some() {
             return self.poll_broken(cx);
         } else {
-            Pin::new(&mut self.inner).poll_frame(cx).map_err(BoxError::from)
+            Pin::new(&mut self.inner).poll_frame(cx)
         };
         match polled {
             Poll::Ready(Some(Ok(frame))) => {

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::Notify;
 
-pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) use crate::http1::BoxError;
 
 pub(crate) enum RequestBody {
     Empty,
@@ -62,6 +62,15 @@ impl Progress {
 }
 
 impl RequestBody {
+    /// The same body for another try; `None`: it can be sent only once.
+    pub(super) fn copy(&self) -> Option<Self> {
+        match self {
+            Self::Empty => Some(Self::Empty),
+            Self::Whole(bytes) => Some(Self::Whole(bytes.clone())),
+            Self::Streamed(_) => None,
+        }
+    }
+
     pub(super) fn progress(&self) -> Option<Arc<Progress>> {
         match self {
             Self::Streamed(body) => Some(Arc::clone(&body.progress)),

@@ -13,24 +13,24 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, Uri, header, request::Parts};
+use http::{Request, Response, Uri, header, request, response};
 use http_body::{Body, Frame, SizeHint};
-use hyper::{
-    body::Incoming,
-    client::conn::{http1, http2},
-};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper::{body::Incoming, client::conn::http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
 use self::{
-    idle::{IdleConnections, Lease},
+    idle::{Home, IdleConnections},
     multiplexed::{Multiplexed, StreamGuard},
 };
 use super::{
-    Address, ClientOptions, RequestBody, SendError,
+    Address, BoxError, ClientOptions, RequestBody, SendError,
     connect::{Connected, Connector, ViaProxy, chain},
     connection::Stream,
 };
-use crate::config::OutboundProxy;
+use crate::{
+    config::OutboundProxy,
+    http1::{self, Exchange, ExchangeError},
+};
 
 /// Of HTTP/2: what may be under way to us per connection. Small windows make h2 answer many small frames with GOAWAY.
 const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
@@ -50,24 +50,42 @@ pub(crate) struct Clients {
     sharers: usize,
 }
 
-/// What one request may take.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    /// From the moment the last byte of the request was taken to the head of the answer.
+/// What one request may take, and who hears of interim answers.
+pub(crate) struct Limits<'a> {
+    /// Longest silence of the upstream: while it does not take the request, and from then on to the head of its answer.
     pub(crate) answer_timeout: Duration,
     /// The request asks for another protocol: it gets a connection of its own, which is not reused.
     pub(crate) is_upgrade: bool,
+    /// Hears of interim answers (1xx) of HTTP/1.1 upstreams.
+    pub(crate) interim: &'a (dyn Fn(&response::Parts) + Sync),
 }
 
 pub(crate) type Answer = Response<AnswerBody>;
 
 /// The body of an answer. The connection goes back to the pool when its last byte was read, and is closed when it is
 /// dropped before.
-pub(crate) struct AnswerBody {
-    inner: Incoming,
-    lease: Option<Lease>,
-    /// Counts this answer against its HTTP/2 connection for as long as it lives.
-    _stream: Option<StreamGuard>,
+pub(crate) struct AnswerBody(Source);
+
+enum Source {
+    Http1 {
+        body: http1::AnswerBody<Stream, RequestBody>,
+        via_proxy: Option<ViaProxy>,
+        /// `None`: the connection is not used again.
+        home: Option<Home>,
+    },
+    /// It was read to its end, and its connection went its way.
+    Over,
+    Http2 {
+        body: Incoming,
+        /// Counts this answer against its connection for as long as it lives.
+        _stream: StreamGuard,
+    },
+}
+
+/// A connection of HTTP/1.1, and how requests on it must be written.
+struct Http1 {
+    http1: Box<http1::Connection<Stream>>,
+    via_proxy: Option<ViaProxy>,
 }
 
 impl Clients {
@@ -86,29 +104,17 @@ impl Clients {
         options: &ClientOptions,
         address: &Address,
         mut request: Request<RequestBody>,
-        limits: Limits,
+        limits: Limits<'_>,
     ) -> Result<Answer, SendError> {
         if !request.headers().contains_key(header::HOST) {
             request.headers_mut().insert(header::HOST, address.host_header.clone());
         }
         let key = (options.identity, address.origin);
-        if limits.is_upgrade {
-            return self.send_alone(options, address, request, limits).await;
+        if options.http2 && !limits.is_upgrade {
+            return self.send_multiplexed(key, options, address, request, limits).await;
         }
-        if options.http2 {
-            if let Some((sender, guard)) = self.pick_multiplexed(key) {
-                return send_multiplexed(sender, guard, address, request, limits).await;
-            }
-        } else {
-            while let Some(sender) = self.take_idle(key) {
-                match self.send_over(sender, options, address, request, limits).await {
-                    Sent::Finished(result) => return result,
-                    // The upstream had closed the idle connection: nothing was written, the next one is tried.
-                    Sent::Returned(returned) => request = returned,
-                }
-            }
-        }
-        self.send_fresh(options, address, request, limits).await
+        let idle = if limits.is_upgrade { None } else { self.take_idle(key) };
+        self.send_http1(idle, options, address, request, &limits).await
     }
 
     /// Closes what was idle for too long and forgets what is not used. To be called every few seconds.
@@ -118,120 +124,93 @@ impl Clients {
         lock(&self.connectors).retain(|_, (_, used_at)| now.duration_since(*used_at) < CONNECTOR_UNUSED_MAX);
     }
 
-    async fn send_fresh(
+    async fn send_multiplexed(
         &self,
-        options: &ClientOptions,
-        address: &Address,
-        mut request: Request<RequestBody>,
-        limits: Limits,
-    ) -> Result<Answer, SendError> {
-        let key = (options.identity, address.origin);
-        if options.http2 {
-            // One dial at a time: those who waited share the connection that it made.
-            let dialing = lock(&self.multiplexed).dialing(key);
-            let turn = dialing.lock().await;
-            if let Some((sender, guard)) = self.pick_multiplexed(key) {
-                drop(turn);
-                return send_multiplexed(sender, guard, address, request, limits).await;
-            }
-            let connected = self.connector(options).connect(address, true).await?;
-            if connected.is_http2 {
-                let sender = handshake_http2(connected.stream).await?;
-                let guard = lock(&self.multiplexed).add(key, sender.clone());
-                drop(turn);
-                return send_multiplexed(sender, guard, address, request, limits).await;
-            }
-            drop(turn);
-            while let Some(sender) = self.take_idle(key) {
-                match self.send_over(sender, options, address, request, limits).await {
-                    Sent::Finished(result) => return result,
-                    Sent::Returned(returned) => request = returned,
-                }
-            }
-            return self.send_first(connected, options, address, request, limits).await;
-        }
-        let connected = self.connector(options).connect(address, false).await?;
-        self.send_first(connected, options, address, request, limits).await
-    }
-
-    async fn send_first(
-        &self,
-        connected: Connected,
+        key: PoolKey,
         options: &ClientOptions,
         address: &Address,
         request: Request<RequestBody>,
-        limits: Limits,
+        limits: Limits<'_>,
     ) -> Result<Answer, SendError> {
-        let via_proxy = connected.via_proxy.clone();
-        let (sender, connection) = handshake_http1(connected.stream).await?;
-        tokio::spawn(connection);
-        match self.send_over(Sender { http1: sender, via_proxy }, options, address, request, limits).await {
-            Sent::Finished(result) => result,
-            Sent::Returned(_) => Err(SendError::Broken("the upstream closed a new connection".to_owned())),
+        if let Some((sender, guard)) = self.pick_multiplexed(key) {
+            return exchange_multiplexed(sender, guard, address, request, &limits).await;
         }
-    }
-
-    async fn send_alone(
-        &self,
-        options: &ClientOptions,
-        address: &Address,
-        mut request: Request<RequestBody>,
-        limits: Limits,
-    ) -> Result<Answer, SendError> {
-        let connected = self.connector(options).connect(address, false).await?;
-        let (mut sender, connection) = handshake_http1(connected.stream).await?;
-        tokio::spawn(connection.with_upgrades());
-        write_target(&mut request, connected.via_proxy.as_ref(), address)?;
-        let sending = sender.send_request(request);
-        let answer = tokio::time::timeout(limits.answer_timeout, sending)
+        // One dial at a time: those who waited share the connection that it made.
+        let dialing = lock(&self.multiplexed).dialing(key);
+        let turn = tokio::time::timeout(options.connect_timeout, dialing.lock())
             .await
-            .map_err(|_| SendError::AnswerTimeout(limits.answer_timeout))?
-            .map_err(|error| SendError::Broken(chain(&error)))?;
-        Ok(answer.map(|inner| AnswerBody { inner, lease: None, _stream: None }))
+            .map_err(|_| SendError::ConnectTimeout(options.connect_timeout))?;
+        if let Some((sender, guard)) = self.pick_multiplexed(key) {
+            drop(turn);
+            return exchange_multiplexed(sender, guard, address, request, &limits).await;
+        }
+        // Idle connections of HTTP/1.1 are those of an upstream that did not agree to HTTP/2.
+        if let Some(idle) = self.take_idle(key) {
+            drop(turn);
+            return self.send_http1(Some(idle), options, address, request, &limits).await;
+        }
+        let connected = self.connector(options).connect(address, true).await?;
+        if !connected.is_http2 {
+            drop(turn);
+            return self.send_http1(Some(connected.into_http1()), options, address, request, &limits).await;
+        }
+        let sender = handshake_http2(connected.stream).await?;
+        let guard = lock(&self.multiplexed).add(key, sender.clone());
+        drop(turn);
+        exchange_multiplexed(sender, guard, address, request, &limits).await
     }
 
-    async fn send_over(
+    /// Sends over this connection; where it turns out to be closed, over the next idle one, or over a new one.
+    async fn send_http1(
         &self,
-        mut sender: Sender,
+        mut connection: Option<Http1>,
         options: &ClientOptions,
         address: &Address,
-        mut request: Request<RequestBody>,
-        limits: Limits,
-    ) -> Sent {
-        if let Err(error) = write_target(&mut request, sender.via_proxy.as_ref(), address) {
-            return Sent::Finished(Err(error));
-        }
-        let progress = request.body().progress();
-        let sending = sender.http1.try_send_request(request);
-        let answer = match answer_in_time(sending, progress.as_deref(), limits.answer_timeout).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(mut error)) => {
-                if let Some(request) = error.take_message() {
-                    return Sent::Returned(request);
-                }
-                let failure = progress.and_then(|progress| progress.failure());
-                return Sent::Finished(Err(match failure {
-                    Some(failure) => SendError::ClientBody(failure),
-                    None => SendError::Broken(chain(error.error())),
-                }));
+        request: Request<RequestBody>,
+        limits: &Limits<'_>,
+    ) -> Result<Answer, SendError> {
+        let (mut parts, mut body) = request.into_parts();
+        while let Some(open) = connection {
+            let again = body.copy();
+            match self.exchange(open, options, address, &mut parts, body, limits).await {
+                Err(SendError::Stale { was_written: false }) if let Some(again) = again => body = again,
+                other => return other,
             }
-            Err(timeout) => return Sent::Finished(Err(timeout)),
-        };
-        let key = (options.identity, address.origin);
-        let mut lease = Lease::new(sender, key, Arc::clone(&self.idle), options, self.sharers);
-        Sent::Finished(Ok(answer.map(|inner| {
-            // An answer without a body is already over.
-            let lease = if inner.is_end_stream() {
-                lease.give_back();
-                None
-            } else {
-                Some(lease)
-            };
-            AnswerBody { inner, lease, _stream: None }
-        })))
+            connection = self.take_idle((options.identity, address.origin));
+        }
+        let connected = self.connector(options).connect(address, false).await?;
+        self.exchange(connected.into_http1(), options, address, &mut parts, body, limits).await
     }
 
-    fn take_idle(&self, key: PoolKey) -> Option<Sender> {
+    async fn exchange(
+        &self,
+        connection: Http1,
+        options: &ClientOptions,
+        address: &Address,
+        parts: &mut request::Parts,
+        body: RequestBody,
+        limits: &Limits<'_>,
+    ) -> Result<Answer, SendError> {
+        let Http1 { http1, via_proxy } = connection;
+        aim(parts, via_proxy.as_ref(), address)?;
+        let exchange = Exchange { silence_max: limits.answer_timeout, interim: limits.interim };
+        let answer = http1.exchange(parts, body, &exchange).await.map_err(|error| match error {
+            ExchangeError::Stale { was_written } => SendError::Stale { was_written },
+            ExchangeError::Silent => SendError::AnswerTimeout(limits.answer_timeout),
+            ExchangeError::Broken(reason) => SendError::Broken(reason),
+            ExchangeError::RequestBody(error) => SendError::ClientBody(error.to_string()),
+        })?;
+        let key = (options.identity, address.origin);
+        let home = (!limits.is_upgrade).then(|| Home::new(key, Arc::clone(&self.idle), options, self.sharers));
+        Ok(answer.map(|body| {
+            let mut body = AnswerBody(Source::Http1 { body, via_proxy, home });
+            // An answer without a body is already over.
+            body.settle();
+            body
+        }))
+    }
+
+    fn take_idle(&self, key: PoolKey) -> Option<Http1> {
         lock(&self.idle).take(key)
     }
 
@@ -249,24 +228,18 @@ impl Clients {
     }
 }
 
-/// The sending half of an HTTP/1.1 connection.
-struct Sender {
-    http1: http1::SendRequest<RequestBody>,
-    via_proxy: Option<ViaProxy>,
+impl Connected {
+    fn into_http1(self) -> Http1 {
+        Http1 { http1: Box::new(http1::Connection::new(self.stream)), via_proxy: self.via_proxy }
+    }
 }
 
-enum Sent {
-    Finished(Result<Answer, SendError>),
-    /// The connection was already closed and nothing of the request was written.
-    Returned(Request<RequestBody>),
-}
-
-async fn send_multiplexed(
+async fn exchange_multiplexed(
     mut sender: http2::SendRequest<RequestBody>,
     guard: StreamGuard,
     address: &Address,
     request: Request<RequestBody>,
-    limits: Limits,
+    limits: &Limits<'_>,
 ) -> Result<Answer, SendError> {
     let (mut parts, body) = request.into_parts();
     let authority = match parts.headers.remove(header::HOST) {
@@ -278,7 +251,7 @@ async fn send_multiplexed(
     let progress = body.progress();
     let sending = sender.send_request(Request::from_parts(parts, body));
     match answer_in_time(sending, progress.as_deref(), limits.answer_timeout).await? {
-        Ok(answer) => Ok(answer.map(|inner| AnswerBody { inner, lease: None, _stream: Some(guard) })),
+        Ok(answer) => Ok(answer.map(|body| AnswerBody(Source::Http2 { body, _stream: guard }))),
         Err(error) => Err(match progress.and_then(|progress| progress.failure()) {
             Some(failure) => SendError::ClientBody(failure),
             None => SendError::Broken(chain(&error)),
@@ -306,45 +279,21 @@ async fn answer_in_time<T>(
     }
 }
 
-/// Origin form for the upstream itself; absolute form where an HTTP proxy reads it first (RFC 9112, 3.2).
-fn write_target(
-    request: &mut Request<RequestBody>,
-    via_proxy: Option<&ViaProxy>,
-    address: &Address,
-) -> Result<(), SendError> {
-    *request.version_mut() = http::Version::HTTP_11;
+/// Names the whole target where an HTTP proxy reads it first (RFC 9112, 3.2).
+fn aim(parts: &mut request::Parts, via_proxy: Option<&ViaProxy>, address: &Address) -> Result<(), SendError> {
     let Some(via_proxy) = via_proxy else { return Ok(()) };
     if let Some(authorization) = &via_proxy.authorization {
-        request.headers_mut().insert(header::PROXY_AUTHORIZATION, authorization.clone());
+        parts.headers.insert(header::PROXY_AUTHORIZATION, authorization.clone());
     }
-    if request.uri().authority().is_some() {
-        return Ok(());
-    }
-    let authority = address.host_header.to_str().unwrap_or_default();
-    let mut uri = request.uri().clone().into_parts();
-    uri.scheme = Some(address.scheme.clone());
-    uri.authority = authority.parse().ok();
-    *request.uri_mut() = Uri::from_parts(uri).map_err(|error| SendError::Unsendable(error.to_string()))?;
-    Ok(())
+    set_absolute(parts, address, address.host_header.to_str().unwrap_or_default())
 }
 
-fn set_absolute(parts: &mut Parts, address: &Address, authority: &str) -> Result<(), SendError> {
+fn set_absolute(parts: &mut request::Parts, address: &Address, authority: &str) -> Result<(), SendError> {
     let mut uri = std::mem::take(&mut parts.uri).into_parts();
     uri.scheme = Some(address.scheme.clone());
     uri.authority = Some(authority.parse().map_err(|_| SendError::Unsendable("Host is not an authority".to_owned()))?);
     parts.uri = Uri::from_parts(uri).map_err(|error| SendError::Unsendable(error.to_string()))?;
     Ok(())
-}
-
-type Handshake1 = (http1::SendRequest<RequestBody>, http1::Connection<Stream, RequestBody>);
-
-async fn handshake_http1(stream: Stream) -> Result<Handshake1, SendError> {
-    http1::Builder::new()
-        .preserve_header_case(true)
-        .title_case_headers(true)
-        .handshake(stream)
-        .await
-        .map_err(|error| SendError::Broken(chain(&error)))
 }
 
 async fn handshake_http2(stream: Stream) -> Result<http2::SendRequest<RequestBody>, SendError> {
@@ -353,7 +302,7 @@ async fn handshake_http2(stream: Stream) -> Result<http2::SendRequest<RequestBod
         .initial_connection_window_size(HTTP2_CONNECTION_WINDOW_BYTES)
         .initial_stream_window_size(HTTP2_STREAM_WINDOW_BYTES)
         .keep_alive_interval(Duration::from_secs(30))
-        .handshake(stream)
+        .handshake(TokioIo::new(stream))
         .await
         .map_err(|error| SendError::Broken(chain(&error)))?;
     tokio::spawn(connection);
@@ -365,29 +314,66 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl AnswerBody {
+    /// The bare stream behind an answer that switched protocols, and what came on it already; `None`: it came over
+    /// HTTP/2, which does not switch.
+    pub(crate) fn into_stream(self) -> Option<(Stream, Bytes)> {
+        match self.0 {
+            Source::Http1 { body, .. } => Some(body.into_stream()),
+            Source::Http2 { .. } | Source::Over => None,
+        }
+    }
+
+    /// Gives the connection back once the answer was read to its end.
+    fn settle(&mut self) {
+        if let Source::Http1 { body, home: Some(_), .. } = &self.0
+            && body.is_end_stream()
+            && let Source::Http1 { body, via_proxy, home: Some(home) } = std::mem::replace(&mut self.0, Source::Over)
+            && let Some(http1) = body.into_idle()
+        {
+            home.take_in(Http1 { http1, via_proxy });
+        }
+    }
+}
+
 impl Body for AnswerBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BoxError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
-        let polled = Pin::new(&mut this.inner).poll_frame(cx);
-        let is_over = match &polled {
-            Poll::Ready(None) => true,
-            Poll::Ready(Some(Ok(_))) => this.inner.is_end_stream(),
-            Poll::Ready(Some(Err(_))) | Poll::Pending => false,
-        };
-        if is_over && let Some(mut lease) = this.lease.take() {
-            lease.give_back();
+        match &mut this.0 {
+            Source::Http1 { body, .. } => {
+                let polled = Pin::new(body).poll_frame(cx);
+                if polled.is_ready() {
+                    this.settle();
+                }
+                polled
+            }
+            Source::Over => Poll::Ready(None),
+            Source::Http2 { body, .. } => match Pin::new(&mut *body).poll_frame(cx) {
+                // A reset that gives no error as its reason ends the frames, but not the answer.
+                Poll::Ready(None) if !body.is_end_stream() => {
+                    Poll::Ready(Some(Err("the upstream reset the stream before its end".into())))
+                }
+                polled => polled.map_err(Into::into),
+            },
         }
-        polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        match &self.0 {
+            Source::Http1 { body, .. } => body.is_end_stream(),
+            Source::Over => true,
+            Source::Http2 { body, .. } => body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        match &self.0 {
+            Source::Http1 { body, .. } => body.size_hint(),
+            Source::Over => SizeHint::with_exact(0),
+            Source::Http2 { body, .. } => body.size_hint(),
+        }
     }
 }

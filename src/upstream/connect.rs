@@ -20,12 +20,10 @@ use hyper_util::{
     rt::TokioIo,
 };
 use rustls::pki_types::ServerName;
+use tokio_rustls::client::TlsStream;
 use tower_service::Service;
 
-use super::{
-    Address, ClientOptions, SendError,
-    connection::{Stream, Tls},
-};
+use super::{Address, ClientOptions, SendError, connection::Stream};
 use crate::config::OutboundProxy;
 
 const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -105,8 +103,10 @@ impl Connector {
             .map(|proxy| ViaProxy { authorization: proxy.basic_auth().cloned() });
         let reach = async {
             match &proxy {
-                None => self.first_hop(false).call(target).await,
-                Some(proxy) if via_proxy.is_some() => self.first_hop(true).call(proxy.uri().clone()).await,
+                None => self.first_hop(false).call(target).await.map(TokioIo::into_inner),
+                Some(proxy) if via_proxy.is_some() => {
+                    self.first_hop(true).call(proxy.uri().clone()).await.map(TokioIo::into_inner)
+                }
                 Some(proxy) => self.through(proxy, target).await,
             }
         };
@@ -114,10 +114,11 @@ impl Connector {
             .await
             .map_err(|_| SendError::ConnectTimeout(self.connect_timeout))??;
         if !address.is_tls() {
-            return Ok(Connected { stream, is_http2: offer_http2, via_proxy });
+            // A proxy reads the requests itself, and in HTTP/1.1.
+            return Ok(Connected { stream, is_http2: offer_http2 && via_proxy.is_none(), via_proxy });
         }
         let tls = secure(stream, &address.host, offer_http2).await?;
-        let is_http2 = tls.inner().get_ref().1.alpn_protocol() == Some(b"h2");
+        let is_http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
         Ok(Connected { stream: Stream::layered(tls), is_http2, via_proxy: None })
     }
 
@@ -141,7 +142,7 @@ impl Connector {
             if let Some(authorization) = proxy.basic_auth() {
                 tunnel = tunnel.with_auth(authorization.clone());
             }
-            return tunnel.call(target).await.map_err(|error| refused(&error));
+            return tunnel.call(target).await.map(TokioIo::into_inner).map_err(|error| refused(&error));
         }
         // The proxy resolves the name: neither `socks5` nor `socks5h` asks our resolver.
         let hop = with_port(proxy.uri(), SOCKS_PORT)?;
@@ -149,7 +150,7 @@ impl Connector {
         if let Some((user, password)) = proxy.raw_auth() {
             socks = socks.with_auth(user.to_owned(), password.to_owned());
         }
-        socks.call(target).await.map_err(|error| refused(&error))
+        socks.call(target).await.map(TokioIo::into_inner).map_err(|error| refused(&error))
     }
 }
 
@@ -161,9 +162,9 @@ struct FirstHop {
 }
 
 impl Service<Uri> for FirstHop {
-    type Response = Stream;
+    type Response = TokioIo<Stream>;
     type Error = SendError;
-    type Future = Pin<Box<dyn Future<Output = Result<Stream, SendError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<TokioIo<Stream>, SendError>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         Poll::Ready(Ok(()))
@@ -174,21 +175,22 @@ impl Service<Uri> for FirstHop {
         let tls_host = (self.is_proxy && hop.scheme_str() == Some("https"))
             .then(|| hop.host().unwrap_or_default().trim_matches(['[', ']']).to_owned());
         Box::pin(async move {
-            let stream = Stream::Plain(tcp.call(hop).await.map_err(|error| SendError::Connect(chain(&error)))?);
-            match tls_host {
-                Some(host) => Ok(Stream::layered(secure(stream, &host, false).await?)),
-                None => Ok(stream),
-            }
+            let tcp = tcp.call(hop).await.map_err(|error| SendError::Connect(chain(&error)))?;
+            let stream = Stream::Plain(tcp.into_inner());
+            Ok(TokioIo::new(match tls_host {
+                Some(host) => Stream::layered(secure(stream, &host, false).await?),
+                None => stream,
+            }))
         })
     }
 }
 
-async fn secure(stream: Stream, host: &str, offer_http2: bool) -> Result<Tls, SendError> {
+async fn secure(stream: Stream, host: &str, offer_http2: bool) -> Result<TlsStream<Stream>, SendError> {
     let name = ServerName::try_from(host.to_owned()).map_err(|error| SendError::Tls(error.to_string()))?;
     let connector = tokio_rustls::TlsConnector::from(Arc::clone(tls_configuration(offer_http2)));
-    let handshake = connector.connect(name, TokioIo::new(stream));
+    let handshake = connector.connect(name, stream);
     match tokio::time::timeout(TLS_HANDSHAKE_TIMEOUT, handshake).await {
-        Ok(Ok(stream)) => Ok(TokioIo::new(stream)),
+        Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) => Err(SendError::Tls(error.to_string())),
         Err(_) => Err(SendError::Tls(format!("no handshake within {TLS_HANDSHAKE_TIMEOUT:?}"))),
     }

@@ -6,24 +6,20 @@ use std::{
     task::{Context, Poll},
 };
 
-use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::{
-    client::legacy::connect::{Connected, Connection},
-    rt::TokioIo,
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
 };
-use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
 
 /// A plain TCP connection is the fast path and is not boxed; whatever lies over it is.
-pub(super) enum Stream {
-    Plain(TokioIo<TcpStream>),
+pub(crate) enum Stream {
+    Plain(TcpStream),
     Layered(Box<dyn Layered>),
 }
 
-pub(super) trait Layered: Read + Write + Send + Unpin {}
-impl<T: Read + Write + Send + Unpin> Layered for T {}
-
-pub(super) type Tls = TokioIo<TlsStream<TokioIo<Stream>>>;
+pub(crate) trait Layered: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Layered for T {}
 
 impl Stream {
     pub(super) fn layered(stream: impl Layered + 'static) -> Self {
@@ -46,13 +42,13 @@ macro_rules! forward {
     };
 }
 
-impl Read for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         forward!(self, stream => stream.poll_read(cx, buf))
     }
 }
 
-impl Write for Stream {
+impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         forward!(self, stream => stream.poll_write(cx, buf))
     }

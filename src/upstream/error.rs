@@ -18,6 +18,9 @@ pub(crate) enum SendError {
     AnswerTimeout(std::time::Duration),
     #[error("the connection broke before the answer: {0}")]
     Broken(String),
+    /// An idle connection was closed by the upstream just as the request went out on it.
+    #[error("the upstream had closed the idle connection")]
+    Stale { was_written: bool },
     #[error("the client's request body ended early: {0}")]
     ClientBody(String),
 }
@@ -25,12 +28,12 @@ pub(crate) enum SendError {
 impl SendError {
     /// Whether the upstream may have begun to work on the request, so that sending it again could do the work twice.
     pub(crate) fn may_have_been_processed(&self) -> bool {
-        matches!(self, Self::AnswerTimeout(_) | Self::Broken(_))
+        matches!(self, Self::AnswerTimeout(_) | Self::Broken(_) | Self::Stale { was_written: true })
     }
 
     /// Whether the upstream (or the way to it) is down, rather than this one request being impossible.
     pub(crate) fn is_outage(&self) -> bool {
-        !matches!(self, Self::Unsendable(_) | Self::ClientBody(_))
+        !matches!(self, Self::Unsendable(_) | Self::ClientBody(_) | Self::Stale { .. })
     }
 
     pub(crate) fn is_timeout(&self) -> bool {

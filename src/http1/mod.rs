@@ -1,0 +1,20 @@
+//! HTTP/1.1 on a byte stream, on both of our sides.
+//!
+//! What passes through us keeps the order and the spelling of its headers, a body is handed on piece by piece as it comes,
+//! and a request costs no task, no channel and no memory beyond what it is at the moment. Everything that frames a message
+//! (RFC 9112) is in here; HTTP/2 is hyper's.
+
+mod body;
+mod client;
+mod head;
+mod outgoing;
+mod reader;
+mod server;
+
+pub(crate) use self::{
+    client::{AnswerBody, Connection, Exchange, ExchangeError},
+    head::{Spelling, has_token},
+    server::{Interim, Limits, RequestBody, TakeOver, serve},
+};
+
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;

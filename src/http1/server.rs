@@ -1,0 +1,658 @@
+//! One connection of a client: requests come one after another, each is answered before the next is read.
+
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header, request, response};
+use http_body::{Body, Frame, SizeHint};
+use tokio::{
+    io::AsyncWriteExt,
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    time::{Instant, Sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    BoxError, Spelling,
+    body::{Decoded, Decoder, Encoder, Framing, content_length},
+    client::keeps_alive,
+    head::{HeadSearch, has_token, parse_request, write_headers},
+    outgoing::{Outgoing, Taken},
+    reader::Reader,
+};
+
+/// What a client may send ahead of its next request while one is answered.
+const PIPELINED_BYTES_MAX: usize = 64 * 1024;
+/// How long what a client still sends is read and thrown away before its connection is closed. Closing at once would
+/// reset the connection, and the client could lose the answer that says what was wrong.
+const LINGER: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    pub(crate) head_bytes_max: usize,
+    /// From the first byte of a request, or the start of the connection, to the end of its head; `None`: for ever.
+    pub(crate) head_timeout: Option<Duration>,
+    /// Between two requests.
+    pub(crate) idle_timeout: Option<Duration>,
+    /// While the client does not take what is written.
+    pub(crate) write_timeout: Option<Duration>,
+}
+
+/// The body of a request, of either version of HTTP.
+pub(crate) enum RequestBody {
+    Empty,
+    /// It came along with its head.
+    Whole(Bytes),
+    Reading(Box<Reading>),
+    Http2(hyper::body::Incoming),
+}
+
+/// A body that is still on its way. It has the connection's reading half for so long.
+pub(crate) struct Reading {
+    reader: Option<Reader<OwnedReadHalf>>,
+    decoder: Decoder,
+    loan: Arc<Mutex<Loan>>,
+    /// The client waits for a 100 before it sends the body.
+    is_awaited: bool,
+}
+
+/// What the connection and the body that borrows its reading half have to tell each other.
+#[derive(Default)]
+struct Loan {
+    returned: Option<Reader<OwnedReadHalf>>,
+    is_read_to_end: bool,
+    wants_continue: bool,
+    connection: Option<Waker>,
+}
+
+/// Sends interim answers (1xx) to the client before its answer. It is among the extensions of a request.
+#[derive(Clone, Default)]
+pub(crate) struct Interim(Arc<Mutex<Vec<u8>>>);
+
+impl Interim {
+    pub(crate) fn send(&self, head: &response::Parts) {
+        write_head(&mut lock(&self.0), head);
+    }
+}
+
+type Tunnel = Box<dyn FnOnce(TcpStream, Bytes) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+
+/// What is done with the connection behind an answer of 101, as an extension of it. It is given the stream and what came
+/// on it already.
+#[derive(Clone)]
+pub(crate) struct TakeOver(Arc<Mutex<Option<Tunnel>>>);
+
+impl TakeOver {
+    pub(crate) fn new<F>(tunnel: impl FnOnce(TcpStream, Bytes) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        Self(Arc::new(Mutex::new(Some(Box::new(|stream, received| Box::pin(tunnel(stream, received)))))))
+    }
+}
+
+/// Serves a connection until it ends, or until `stop` and the request that is in progress by then.
+///
+/// # Errors
+/// The connection broke, or an answer could not be completed.
+pub(crate) async fn serve<F, B>(
+    stream: TcpStream,
+    received: BytesMut,
+    service: impl Fn(Request<RequestBody>) -> F,
+    limits: &Limits,
+    stop: &CancellationToken,
+) -> io::Result<()>
+where
+    F: Future<Output = Response<B>>,
+    B: Body<Data = Bytes, Error = BoxError> + Unpin,
+{
+    let (half, writer) = stream.into_split();
+    let mut connection = Connection {
+        reader: Some(Reader::new(half, received)),
+        loan: None,
+        writer,
+        out: Outgoing::default(),
+        interim: Interim::default(),
+        limits,
+        alarm: Alarm::default(),
+        write_alarm: Alarm::default(),
+        is_fresh: true,
+    };
+    loop {
+        let asked = match connection.next_request(stop).await {
+            Ok(Some(asked)) => asked,
+            Ok(None) => return Ok(()),
+            Err(refusal) => return connection.refuse(refusal).await,
+        };
+        let Asked { request, terms } = asked;
+        // Boxed, so that a connection does not keep the room of a request in progress while it streams or idles.
+        let answer = connection.handle(Box::pin(service(request))).await?;
+        let outcome = connection.answer(answer, &terms, stop).await?;
+        match outcome {
+            Outcome::KeepAlive => connection.is_fresh = false,
+            Outcome::Close => return connection.close().await,
+            Outcome::TakeOver(tunnel) => {
+                let (stream, received) = connection.into_stream()?;
+                tunnel(stream, received).await;
+                return Ok(());
+            }
+        }
+    }
+}
+
+struct Connection<'l> {
+    /// `None` while the body of a request has it.
+    reader: Option<Reader<OwnedReadHalf>>,
+    loan: Option<Arc<Mutex<Loan>>>,
+    writer: OwnedWriteHalf,
+    out: Outgoing,
+    interim: Interim,
+    limits: &'l Limits,
+    alarm: Alarm,
+    write_alarm: Alarm,
+    /// Nothing came on it yet.
+    is_fresh: bool,
+}
+
+struct Asked {
+    request: Request<RequestBody>,
+    terms: Terms,
+}
+
+/// What a request says about how it may be answered.
+struct Terms {
+    is_head: bool,
+    version: Version,
+    keeps_alive: bool,
+    takes_trailers: bool,
+}
+
+enum Outcome {
+    KeepAlive,
+    Close,
+    TakeOver(Tunnel),
+}
+
+struct Refusal {
+    status: StatusCode,
+    reason: String,
+}
+
+impl Refusal {
+    fn bad_request(reason: impl std::fmt::Display) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, reason: reason.to_string() }
+    }
+}
+
+impl Connection<'_> {
+    /// `None`: there will be none.
+    async fn next_request(&mut self, stop: &CancellationToken) -> Result<Option<Asked>, Refusal> {
+        let Some(head) = self.next_head(stop).await? else { return Ok(None) };
+        let mut parts = parse_request(&head).map_err(Refusal::bad_request)?;
+        drop(head);
+        let framing = framing(&parts)?;
+        let terms = Terms {
+            is_head: parts.method == Method::HEAD,
+            version: parts.version,
+            keeps_alive: keeps_alive(parts.version, &parts.headers),
+            takes_trailers: has_token(&parts.headers, header::TE, "trailers"),
+        };
+        if parts.version == Version::HTTP_11 {
+            parts.extensions.insert(self.interim.clone());
+        }
+        let body = self.body_of(&parts, framing);
+        Ok(Some(Asked { request: Request::from_parts(parts, body), terms }))
+    }
+
+    async fn next_head(&mut self, stop: &CancellationToken) -> Result<Option<Bytes>, Refusal> {
+        let Some(reader) = &mut self.reader else { return Ok(None) };
+        let (alarm, limits, is_fresh) = (&mut self.alarm, self.limits, self.is_fresh);
+        let mut search = HeadSearch::default();
+        let waiting_since = Instant::now();
+        let mut head_since = None;
+        let mut stopped = std::pin::pin!(stop.cancelled());
+        poll_fn(|cx| {
+            loop {
+                match search.take(&mut reader.buffer, limits.head_bytes_max) {
+                    Ok(Some(head)) => return Poll::Ready(Ok(Some(head))),
+                    Ok(None) => {}
+                    Err(error) => {
+                        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+                        return Poll::Ready(Err(Refusal { status, reason: error.to_string() }));
+                    }
+                }
+                match reader.poll_fill(cx) {
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Ok(None)),
+                    Poll::Ready(Ok(_)) => continue,
+                    Poll::Pending => {}
+                }
+                let is_idle = reader.buffer.is_empty();
+                if is_idle {
+                    reader.release();
+                    if stopped.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(Ok(None));
+                    }
+                } else {
+                    head_since.get_or_insert_with(Instant::now);
+                }
+                let (since, timeout) = match head_since {
+                    Some(since) => (since, limits.head_timeout),
+                    None if is_fresh => (waiting_since, limits.head_timeout),
+                    None => (waiting_since, limits.idle_timeout),
+                };
+                let Some(timeout) = timeout else { return Poll::Pending };
+                ready!(alarm.poll(since + timeout, cx));
+                return Poll::Ready(if is_idle {
+                    Ok(None)
+                } else {
+                    let reason = "the head of the request takes too long".to_owned();
+                    Err(Refusal { status: StatusCode::REQUEST_TIMEOUT, reason })
+                });
+            }
+        })
+        .await
+    }
+
+    fn body_of(&mut self, parts: &request::Parts, framing: Framing) -> RequestBody {
+        let Some(mut reader) = self.reader.take() else { return RequestBody::Empty };
+        let whole = match framing {
+            Framing::Length(0) => Some(RequestBody::Empty),
+            Framing::Length(bytes) => usize::try_from(bytes)
+                .ok()
+                .filter(|bytes| *bytes <= reader.buffer.len())
+                .map(|bytes| RequestBody::Whole(reader.buffer.split_to(bytes).freeze())),
+            Framing::Chunked | Framing::UntilClose => None,
+        };
+        if let Some(whole) = whole {
+            self.reader = Some(reader);
+            return whole;
+        }
+        let is_awaited = parts.version == Version::HTTP_11 && has_token(&parts.headers, header::EXPECT, "100-continue");
+        let loan = Arc::new(Mutex::new(Loan::default()));
+        self.loan = Some(Arc::clone(&loan));
+        RequestBody::Reading(Box::new(Reading {
+            reader: Some(reader),
+            decoder: Decoder::new(framing),
+            loan,
+            is_awaited,
+        }))
+    }
+
+    /// Waits for the answer, and meanwhile looks after the client: whether it is still there, and what it waits for.
+    async fn handle<B>(&mut self, mut handler: Pin<Box<impl Future<Output = Response<B>>>>) -> io::Result<Response<B>> {
+        poll_fn(|cx| {
+            if let Poll::Ready(answer) = handler.as_mut().poll(cx) {
+                return Poll::Ready(Ok(answer));
+            }
+            if let Some(loan) = &self.loan {
+                let mut loan = lock(loan);
+                if std::mem::take(&mut loan.wants_continue) {
+                    self.out.gathered.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+                }
+                loan.connection = Some(cx.waker().clone());
+            }
+            self.out.gathered.append(&mut lock(&self.interim.0));
+            if !self.out.is_empty() {
+                // What does not fit now goes out before the answer.
+                let _ = self.poll_write(cx)?;
+            }
+            ready!(self.poll_gone(cx));
+            Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the client left before its answer")))
+        })
+        .await
+    }
+
+    /// Ready when the client is gone. What it sends ahead is kept.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.take_back();
+        let Some(reader) = &mut self.reader else { return Poll::Pending };
+        while reader.buffer.len() < PIPELINED_BYTES_MAX {
+            match ready!(reader.poll_fill(cx)) {
+                Ok(0) | Err(_) => return Poll::Ready(()),
+                Ok(_) => {}
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Takes back the reading half from a body that is done with it.
+    fn take_back(&mut self) {
+        if let Some(loan) = &self.loan {
+            let mut loan = lock(loan);
+            if let Some(reader) = loan.returned.take() {
+                let is_read_to_end = loan.is_read_to_end;
+                drop(loan);
+                self.reader = Some(reader);
+                if is_read_to_end {
+                    self.loan = None;
+                }
+            }
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let written = self.out.poll_write(&mut self.writer, cx);
+        if written.is_ready() {
+            self.write_alarm.since = None;
+        }
+        let Some(timeout) = self.limits.write_timeout.filter(|_| written.is_pending()) else { return written };
+        // The time counts from when the client stopped taking, and begins anew with each byte that it takes.
+        let since = self.write_alarm.started(self.out.left());
+        ready!(self.write_alarm.poll(since + timeout, cx));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")))
+    }
+
+    async fn answer<B>(&mut self, answer: Response<B>, terms: &Terms, stop: &CancellationToken) -> io::Result<Outcome>
+    where
+        B: Body<Data = Bytes, Error = BoxError> + Unpin,
+    {
+        let (mut parts, mut body) = answer.into_parts();
+        let tunnel = parts.extensions.remove::<TakeOver>().and_then(|take_over| lock(&take_over.0).take());
+        let has_body = !(terms.is_head
+            || parts.status.is_informational()
+            || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED));
+        let mut encoder = encoder(&parts, &body, terms, has_body);
+        self.take_back();
+        // A request whose body was not read to its end leaves the rest of it on the connection.
+        let mut keeps_alive =
+            terms.keeps_alive && self.loan.is_none() && !matches!(encoder, Encoder::UntilClose) && !stop.is_cancelled();
+        if has_body {
+            encoder.announce(&mut parts.headers);
+        } else {
+            parts.headers.remove(header::TRANSFER_ENCODING);
+        }
+        if tunnel.is_none() {
+            set_connection(&mut parts, terms.version, keeps_alive);
+        }
+        if !parts.headers.contains_key(header::DATE) {
+            parts.headers.insert(header::DATE, date());
+        }
+        self.out.gathered.append(&mut lock(&self.interim.0));
+        write_head(&mut self.out.gathered, &parts);
+        drop(parts);
+        let mut is_all = !has_body;
+        let mut broken = None;
+        poll_fn(|cx| {
+            loop {
+                if !is_all && broken.is_none() {
+                    match self.out.poll_take(&mut encoder, &mut body, cx) {
+                        Poll::Ready(Ok(Taken::Some)) => {}
+                        Poll::Ready(Ok(Taken::All)) => is_all = true,
+                        // What came before the break is written first.
+                        Poll::Ready(Err(error)) => broken = Some(error),
+                        Poll::Pending => {
+                            ready!(self.poll_gone(cx));
+                            return Poll::Ready(Err(io::Error::from(io::ErrorKind::ConnectionAborted)));
+                        }
+                    }
+                }
+                ready!(self.poll_write(cx))?;
+                if is_all || broken.is_some() {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        })
+        .await?;
+        if let Some(error) = broken {
+            if matches!(encoder, Encoder::UntilClose) {
+                // Without a length, a closed connection would look like the end.
+                let _ = socket2::SockRef::from(self.writer.as_ref()).set_linger(Some(Duration::ZERO));
+            }
+            return Err(io::Error::other(error));
+        }
+        drop(body);
+        self.take_back();
+        keeps_alive &= self.loan.is_none();
+        Ok(match tunnel {
+            Some(tunnel) => Outcome::TakeOver(tunnel),
+            None if keeps_alive => Outcome::KeepAlive,
+            None => Outcome::Close,
+        })
+    }
+
+    /// Answers what is no request, and closes.
+    async fn refuse(&mut self, refusal: Refusal) -> io::Result<()> {
+        let reason = format!("Bad request: {}\n", refusal.reason);
+        let status = refusal.status;
+        let head = format!(
+            "HTTP/1.1 {} {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            status.as_u16(),
+            status.canonical_reason().unwrap_or_default(),
+            reason.len()
+        );
+        self.out.gathered.extend_from_slice(head.as_bytes());
+        self.out.gathered.extend_from_slice(reason.as_bytes());
+        poll_fn(|cx| self.poll_write(cx)).await?;
+        self.close().await
+    }
+
+    async fn close(&mut self) -> io::Result<()> {
+        self.writer.shutdown().await?;
+        self.take_back();
+        let may_send_more = self.loan.is_some() || self.reader.as_ref().is_some_and(|reader| !reader.buffer.is_empty());
+        if let Some(reader) = self.reader.as_mut().filter(|_| may_send_more) {
+            let draining = poll_fn(|cx| {
+                loop {
+                    reader.buffer.clear();
+                    if matches!(ready!(reader.poll_fill(cx)), Ok(0) | Err(_)) {
+                        return Poll::Ready(());
+                    }
+                }
+            });
+            let _ = tokio::time::timeout(LINGER, draining).await;
+        }
+        Ok(())
+    }
+
+    fn into_stream(mut self) -> io::Result<(TcpStream, Bytes)> {
+        self.take_back();
+        let reader = self.reader.ok_or_else(|| io::Error::other("the request's body is still being read"))?;
+        let stream = reader.half.reunite(self.writer).map_err(io::Error::other)?;
+        Ok((stream, reader.buffer.freeze()))
+    }
+}
+
+/// RFC 9112, 6.3. What different readers could frame differently is refused.
+fn framing(parts: &request::Parts) -> Result<Framing, Refusal> {
+    let length = content_length(&parts.headers).map_err(Refusal::bad_request)?;
+    let mut codings = parts.headers.get_all(header::TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else { return Ok(Framing::Length(length.unwrap_or(0))) };
+    if length.is_some() {
+        return Err(Refusal::bad_request("Content-Length and Transfer-Encoding exclude each other"));
+    }
+    if parts.version == Version::HTTP_10 {
+        return Err(Refusal::bad_request("HTTP/1.0 knows no Transfer-Encoding"));
+    }
+    if codings.next().is_some() || !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") {
+        let reason = "the only Transfer-Encoding that is understood is chunked".to_owned();
+        return Err(Refusal { status: StatusCode::NOT_IMPLEMENTED, reason });
+    }
+    Ok(Framing::Chunked)
+}
+
+fn encoder<B: Body>(parts: &response::Parts, body: &B, terms: &Terms, has_body: bool) -> Encoder {
+    if !has_body {
+        return Encoder::Length(0);
+    }
+    match content_length(&parts.headers).ok().flatten().or_else(|| body.size_hint().exact()) {
+        Some(bytes) => Encoder::Length(bytes),
+        None if terms.version == Version::HTTP_11 => Encoder::Chunked { with_trailers: terms.takes_trailers },
+        None => Encoder::UntilClose,
+    }
+}
+
+/// RFC 9112, 9.3 and 9.6.
+fn set_connection(parts: &mut response::Parts, version: Version, keeps_alive: bool) {
+    match (keeps_alive, version) {
+        (false, _) => parts.headers.insert(header::CONNECTION, HeaderValue::from_static("close")),
+        (true, Version::HTTP_10) => parts.headers.insert(header::CONNECTION, HeaderValue::from_static("keep-alive")),
+        (true, _) => parts.headers.remove(header::CONNECTION),
+    };
+}
+
+fn write_head(out: &mut Vec<u8>, parts: &response::Parts) {
+    out.reserve(512);
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(parts.status.as_str().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(parts.status.canonical_reason().unwrap_or_default().as_bytes());
+    out.extend_from_slice(b"\r\n");
+    write_headers(out, &parts.headers, parts.extensions.get::<Spelling>());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Made once a second at most.
+fn date() -> HeaderValue {
+    use std::{cell::RefCell, time::SystemTime};
+    thread_local! {
+        static LAST: RefCell<(u64, HeaderValue)> = const { RefCell::new((0, HeaderValue::from_static(""))) };
+    }
+    let now = SystemTime::now();
+    let second = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    LAST.with_borrow_mut(|(last, value)| {
+        if *last != second {
+            *last = second;
+            *value =
+                HeaderValue::try_from(httpdate::fmt_http_date(now)).unwrap_or_else(|_| HeaderValue::from_static(""));
+        }
+        value.clone()
+    })
+}
+
+/// A clock that is set again and again, and rarely rings: it is not moved each time, but looked at when it rings.
+#[derive(Default)]
+struct Alarm {
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// Since when, and how much was left then.
+    since: Option<(Instant, usize)>,
+}
+
+impl Alarm {
+    fn poll(&mut self, due: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+        if sleep.deadline() > due {
+            sleep.as_mut().reset(due);
+        }
+        loop {
+            ready!(sleep.as_mut().poll(cx));
+            if Instant::now() >= due {
+                self.sleep = None;
+                return Poll::Ready(());
+            }
+            sleep.as_mut().reset(due);
+        }
+    }
+
+    /// Since when nothing has moved.
+    fn started(&mut self, left: usize) -> Instant {
+        match self.since {
+            Some((since, known)) if known == left => since,
+            _ => self.since.insert((Instant::now(), left)).0,
+        }
+    }
+}
+
+impl Reading {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Some(reader) = &mut self.reader else { return Poll::Ready(None) };
+        loop {
+            match self.decoder.decode(&mut reader.buffer)? {
+                Decoded::Data(data) => {
+                    self.decoder.look_ahead(&mut reader.buffer);
+                    if self.decoder.is_done() {
+                        self.give_back();
+                    }
+                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                }
+                Decoded::Trailers(trailers) => {
+                    self.give_back();
+                    return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+                }
+                Decoded::End => {
+                    self.give_back();
+                    return Poll::Ready(None);
+                }
+                Decoded::Nothing => {}
+            }
+            if std::mem::take(&mut self.is_awaited) {
+                let mut loan = lock(&self.loan);
+                loan.wants_continue = true;
+                if let Some(connection) = loan.connection.take() {
+                    connection.wake();
+                }
+            }
+            if ready!(reader.poll_fill(cx)?) == 0 {
+                self.decoder.end()?;
+            }
+        }
+    }
+
+    fn give_back(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            let mut loan = lock(&self.loan);
+            loan.is_read_to_end = self.decoder.is_done();
+            loan.returned = Some(reader);
+            if let Some(connection) = loan.connection.take() {
+                connection.wake();
+            }
+        }
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = self.get_mut();
+        match this {
+            Self::Empty => Poll::Ready(None),
+            Self::Whole(bytes) => {
+                let bytes = std::mem::take(bytes);
+                *this = Self::Empty;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Self::Reading(reading) => reading.poll_frame(cx),
+            Self::Http2(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Whole(_) => false,
+            Self::Reading(reading) => reading.decoder.is_done(),
+            Self::Http2(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Reading(reading) => reading.decoder.length().map_or_else(SizeHint::default, SizeHint::with_exact),
+            Self::Http2(body) => body.size_hint(),
+        }
+    }
+}
+
+/// What these locks guard is whole at any time.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
