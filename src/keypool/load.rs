@@ -55,7 +55,7 @@ struct Piece {
 pub(super) async fn load(database: &Database, cipher: &Cipher) -> Result<HashMap<GroupId, Arc<Pool>>, OpenError> {
     check_passphrase(&queries::sample(database.readers(), SAMPLE_KEYS).await?, cipher)?;
     let pieces_at_once = thread::available_parallelism().map_or(1, NonZero::get);
-    let mut pools = HashMap::new();
+    let mut pools: HashMap<GroupId, Arc<Pool>> = HashMap::new();
     let mut unreadable = 0;
     let mut pending: VecDeque<JoinHandle<Result<Piece, serde_json::Error>>> = VecDeque::new();
     let mut last_id = Some(i64::MIN);
@@ -72,6 +72,9 @@ pub(super) async fn load(database: &Database, cipher: &Cipher) -> Result<HashMap
                 fill(&mut pools, piece.keys);
             }
         }
+    }
+    for pool in pools.values() {
+        pool.settle();
     }
     if unreadable > 0 {
         tracing::warn!(unreadable, "{unreadable} stored keys cannot be decrypted and are left out of rotation");
