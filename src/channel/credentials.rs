@@ -30,6 +30,11 @@ impl Channel {
     }
 }
 
+/// Whether a key can stand in a header at all: one with a line break in it, or another control character, cannot.
+pub(crate) fn is_sendable(key: &str) -> bool {
+    HeaderValue::from_str(key).is_ok()
+}
+
 fn bearer(headers: &mut HeaderMap, key: &Secret) -> Result<(), InvalidHeaderValue> {
     insert(headers, AUTHORIZATION, &format!("Bearer {}", key.expose()))
 }
@@ -73,6 +78,10 @@ mod tests {
         let mut headers = HeaderMap::new();
         Channel::OpenAi.sign("/", &mut headers, &Secret::new("sk-1")).unwrap();
         assert!(!format!("{headers:?}").contains("sk-1"));
-        assert!(Channel::OpenAi.sign("/", &mut headers, &Secret::new("sk\n1")).is_err());
+        for (key, expected) in [("sk-1", true), ("sk 1", true), ("sk\n1", false), ("sk\u{7f}1", false), ("密钥", true)]
+        {
+            assert_eq!(Channel::OpenAi.sign("/", &mut headers, &Secret::new(key)).is_ok(), expected, "{key:?}");
+            assert_eq!(is_sendable(key), expected, "{key:?}");
+        }
     }
 }

@@ -12,6 +12,7 @@ mod test_request;
 mod told;
 
 pub(crate) use blame::{Blame, blame};
+pub(crate) use credentials::is_sendable;
 pub(crate) use told::parsed_message;
 
 /// An API format. A group speaks one.

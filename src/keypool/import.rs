@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::{KEYS_PER_LOT, KeyPools, queries};
 use crate::{
+    channel,
     crypto::Secret,
     db,
     group::{GroupId, Key},
@@ -24,6 +25,8 @@ pub(crate) enum KeysTextError {
     Empty,
     #[error("the JSON list holds something that is not a text, at position {position}")]
     NotOnlyTexts { position: usize },
+    #[error("the key at position {position} holds a control character, which no request can carry")]
+    Unsendable { position: usize },
     #[error("batch size exceeds the limit of {KEYS_PER_CALL_MAX} keys, got {count}")]
     TooMany { count: usize },
 }
@@ -49,6 +52,16 @@ pub(crate) fn parse_keys(text: &str, keys_max: Option<usize>) -> Result<Vec<Secr
         0 => Err(KeysTextError::Empty),
         count if keys_max.is_some_and(|keys_max| count > keys_max) => Err(KeysTextError::TooMany { count }),
         _ => Ok(keys),
+    }
+}
+
+/// The same for keys that are to be added: each must be one that a request can carry. A stored one that is not may still
+/// be named, to be deleted.
+pub(crate) fn parse_new_keys(text: &str, keys_max: Option<usize>) -> Result<Vec<Secret>, KeysTextError> {
+    let keys = parse_keys(text, keys_max)?;
+    match keys.iter().position(|key| !channel::is_sendable(key.expose())) {
+        Some(index) => Err(KeysTextError::Unsendable { position: index + 1 }),
+        None => Ok(keys),
     }
 }
 
@@ -139,6 +152,15 @@ mod tests {
     fn a_json_list_keeps_separators_inside_its_keys() {
         check(r#"["sk 1", " sk,2 ", null, ""]"#, Ok(&["sk 1", "sk,2"]));
         check("[sk-1]", Ok(&["[sk-1]"]));
+    }
+
+    #[test]
+    fn a_key_that_no_header_can_carry_is_refused_with_its_place() {
+        let refusal = |text: &str| parse_new_keys(text, None).map(|keys| keys.len());
+        assert_eq!(refusal(r#"["sk-a", "sk-b\nsk-c"]"#), Err(KeysTextError::Unsendable { position: 2 }));
+        assert_eq!(refusal("sk-a\u{7f}"), Err(KeysTextError::Unsendable { position: 1 }));
+        assert_eq!(refusal(r#"["sk a", "sk-b"]"#), Ok(2));
+        check(r#"["sk-b\nsk-c"]"#, Ok(&["sk-b\nsk-c"]));
     }
 
     #[test]

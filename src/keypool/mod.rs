@@ -18,7 +18,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::{
-    import::{KEYS_PER_CALL_MAX, KeysTextError, parse_keys},
+    import::{KEYS_PER_CALL_MAX, KeysTextError, parse_keys, parse_new_keys},
     load::OpenError,
     pool::Pool,
     schedule::{Clock, Schedule},

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{KEYS_PER_LOT, KeyPools, queries};
 use crate::{
+    channel,
     crypto::Secret,
     db::{self, Timestamp},
     group::{GroupId, Key},
@@ -230,4 +231,7 @@ impl KeyPools {
     pub(super) fn hashes(&self, texts: &[Secret]) -> Vec<String> {
         texts.iter().map(|text| self.shared.cipher.hash(text.expose())).collect()
     }
+                Ok(secret) if !channel::is_sendable(secret.expose()) => {
+                    tracing::warn!(key.id = id, "Key {id} cannot be used: it holds a character that no header may");
+                }
 }

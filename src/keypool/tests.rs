@@ -17,6 +17,15 @@ struct House {
 
 async fn house(cipher: Cipher) -> House {
     let (folder, database) = testing::fresh().await;
+    let mut transaction = database.begin().await.unwrap();
+    sqlx::query(
+        "INSERT INTO groups (id, name, channel_type, upstreams, test_model)
+         VALUES (1, 'a', 'openai', '[]', 'm'), (2, 'b', 'openai', '[]', 'm')",
+    )
+    .execute(&mut *transaction)
+    .await
+    .unwrap();
+    transaction.commit().await.unwrap();
     let pools = KeyPools::open(database.clone(), cipher).await.unwrap();
     House { _folder: folder, database, pools }
 }
@@ -302,6 +311,21 @@ async fn a_forgotten_group_has_no_pool() {
     let house = house_with(1).await;
     house.pools.forget(GROUP);
     assert!(house.pools.of(GROUP).is_none());
+}
+
+#[tokio::test]
+async fn a_key_that_no_header_can_carry_never_serves() {
+    let house = house(Cipher::new(None)).await;
+    house
+        .execute(
+            "INSERT INTO api_keys (key_value, group_id, status) VALUES
+             ('sk-a' || char(10) || 'sk-b', 1, 'active'), ('sk-c', 1, 'active'), ('sk-d' || char(10), 1, 'invalid')",
+        )
+        .await;
+    let reopened = house.reopened(Cipher::new(None)).await.unwrap();
+    assert_eq!(picks(&reopened, 2), ["sk-c", "sk-c"]);
+    assert_eq!(reopened.restore_all_invalid(GROUP).await.unwrap(), 1);
+    assert_eq!(picks(&reopened, 2), ["sk-c", "sk-c"]);
 }
 
 /// Without this, deleting by text from a group of a million keys reads all of them for each lot.

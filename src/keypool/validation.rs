@@ -242,10 +242,7 @@ fn build(group: &Group, key: &Key, address: &crate::upstream::Address) -> Result
     let uri: Uri = target.parse().map_err(|_| unsendable("the validation endpoint is no valid target"))?;
     let mut headers = test.headers;
     headers.insert(header::USER_AGENT, USER_AGENT);
-    group
-        .channel
-        .sign(uri.path(), &mut headers, &key.secret)
-        .map_err(|_| unsendable("the key holds a character that no header may"))?;
+    group.channel.sign(uri.path(), &mut headers, &key.secret).map_err(|_| SendError::UnsendableKey)?;
     if let Some(authorization) = &address.basic_authorization
         && !headers.contains_key(header::AUTHORIZATION)
     {

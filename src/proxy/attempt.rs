@@ -65,10 +65,7 @@ fn build(attempt: &Attempt<'_>) -> Result<Request<RequestBody>, SendError> {
     if prepared.is_decoded {
         headers.remove(header::CONTENT_ENCODING);
     }
-    group
-        .channel
-        .sign(&prepared.path, &mut headers, &key.secret)
-        .map_err(|_| SendError::Unsendable("the key holds a character that no header may".to_owned()))?;
+    group.channel.sign(&prepared.path, &mut headers, &key.secret).map_err(|_| SendError::UnsendableKey)?;
     if let Some(authorization) = &address.basic_authorization
         && !headers.contains_key(header::AUTHORIZATION)
     {
