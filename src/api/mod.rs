@@ -10,6 +10,7 @@ use axum::{
 use http::request::Parts;
 use tokio::sync::Semaphore;
 
+use self::refusal::Refusal;
 use crate::{
     config::Cors,
     crypto::Secret,
@@ -63,6 +64,20 @@ struct Inner {
     state: State,
     management_key: authentication::ManagementKey,
     budget: Semaphore,
+}
+
+impl Api {
+    /// Puts into effect what a request has just stored.
+    ///
+    /// # Errors
+    /// The truth where that fails: what was stored stays stored, and is in effect as soon as it can be read.
+    async fn put_into_effect(&self) -> Result<(), Refusal> {
+        let Err(error) = self.directory.reload().await else { return Ok(()) };
+        tracing::error!(%error, "A change is stored, but cannot be put into effect; it is tried again until it works");
+        // Reads only, so a stop need not wait for it; a further failure joins the task that is trying already.
+        tokio::spawn(self.directory.clone().reload_until_it_works());
+        Err(Refusal::not_yet_in_effect())
+    }
 }
 
 impl Deref for Api {

@@ -8,7 +8,7 @@ use crate::{
 
 pub(in crate::api) async fn delete(api: Api, GroupInPath(id): GroupInPath) -> Result<Answer, Refusal> {
     group::delete(&api.database, id).await?;
-    api.directory.reload().await?;
+    api.put_into_effect().await?;
     api.key_pools.forget(id);
     Ok(Answer::saying("success.group_deleted"))
 }

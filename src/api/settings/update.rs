@@ -31,6 +31,6 @@ pub(in crate::api) async fn update(api: Api, Body(Wanted(wanted)): Body<Wanted>)
     }
     let changes = settings::validate(&wanted).map_err(|problem| Refusal::invalid(Message::Verbatim(problem.into())))?;
     settings::save(&api.database, &changes).await?;
-    api.directory.reload().await?;
+    api.put_into_effect().await?;
     Ok(Answer::saying("settings.update_success"))
 }

@@ -119,3 +119,25 @@ async fn an_empty_change_does_nothing() {
         house.ask(Method::PUT, "/api/settings", body).await.refuses_naming(400, "INVALID_JSON", "body");
     }
 }
+
+#[tokio::test]
+async fn a_change_that_cannot_be_put_into_effect_is_told_so_and_comes_into_effect_later() {
+    let house = House::open().await;
+    let execute = async |statement: &'static str| {
+        let mut writer = house.database.begin().await.unwrap();
+        sqlx::raw_sql(statement).execute(&mut *writer).await.unwrap();
+        writer.commit().await.unwrap();
+    };
+    // Settings can be stored, but what belongs to them cannot be read.
+    execute("ALTER TABLE group_sub_groups RENAME TO elsewhere").await;
+    let reply = house.put("/api/settings", json!({"max_retries": 7})).await;
+    reply.refuses_naming(503, "NOT_YET_IN_EFFECT", "is stored, but not in effect yet");
+    assert_eq!(house.directory.current().settings.group.max_retries, 3);
+    execute("ALTER TABLE elsewhere RENAME TO group_sub_groups").await;
+    let in_effect = async {
+        while house.directory.current().settings.group.max_retries != 7 {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), in_effect).await.unwrap();
+}
