@@ -12,7 +12,7 @@ use crate::{
     channel,
     crypto::Secret,
     db,
-    group::{GroupId, Key},
+    group::{self, GroupId, Key},
 };
 
 /// Keys in one call that is answered when all is done.
@@ -85,6 +85,9 @@ fn key_of(item: &str) -> Option<Secret> {
 impl KeyPools {
     /// Adds keys that the group does not have yet, in lots: those of a finished lot are stored and in rotation, even
     /// if a later one fails. `progress` hears how many texts are dealt with.
+    ///
+    /// # Errors
+    /// [`db::Error::NotFound`] where the group is gone, be it in the middle of an import.
     pub(crate) async fn add(
         &self,
         group_id: GroupId,
@@ -106,6 +109,8 @@ impl KeyPools {
     async fn add_lot(&self, group_id: GroupId, mut lot: Vec<(String, &Secret)>) -> Result<usize, db::Error> {
         let _turn = self.turn().await;
         let mut transaction = self.shared.database.begin().await?;
+        // Whoever deletes the group takes the same turn, so no key comes in behind it.
+        group::queries::find(&mut *transaction, group_id).await?;
         let hashes: Vec<String> = lot.iter().map(|(hash, _)| hash.clone()).collect();
         let known: HashSet<String> =
             queries::known_hashes(&mut transaction, group_id, &hashes).await?.into_iter().collect();

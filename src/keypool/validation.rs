@@ -169,11 +169,14 @@ impl Validator {
             }
             Verdict::Invalid(_) => {
                 // One test is as good as the threshold's number of requests, unless keys are never to be taken out.
-                let pool = pools.ensure(group.id);
-                pool.failed(&key, group.settings.blacklist_threshold.min(1));
+                if let Some(pool) = pools.of(group.id) {
+                    pool.failed(&key, group.settings.blacklist_threshold.min(1));
+                }
             }
             Verdict::Undecided { rest: Some(rest), .. } => {
-                pools.ensure(group.id).rest(&key, Instant::now() + rest);
+                if let Some(pool) = pools.of(group.id) {
+                    pool.rest(&key, Instant::now() + rest);
+                }
             }
             Verdict::Undecided { rest: None, .. } => {}
         }
