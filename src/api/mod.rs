@@ -40,6 +40,8 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+/// Requests to routes that need no management key; whoever has none cannot use up the places of whoever has it.
+const OPEN_REQUESTS_MAX: usize = 64;
 /// Management requests in flight; the data plane has a budget of its own, so neither can lock the other out.
 const REQUESTS_MAX: usize = 256;
 
@@ -64,6 +66,7 @@ struct Inner {
     state: State,
     management_key: authentication::ManagementKey,
     budget: Semaphore,
+    open_budget: Semaphore,
 }
 
 impl Api {
@@ -99,7 +102,9 @@ impl FromRequestParts<Self> for Api {
 /// Serves everything that is not proxied, and `/proxy/{group}/api/integration/info`.
 pub(crate) fn router(state: State) -> Router {
     let management_key = authentication::ManagementKey::new(&state.auth_key);
-    let api = Api(Arc::new(Inner { state, management_key, budget: Semaphore::new(REQUESTS_MAX) }));
+    let budget = Semaphore::new(REQUESTS_MAX);
+    let open_budget = Semaphore::new(OPEN_REQUESTS_MAX);
+    let api = Api(Arc::new(Inner { state, management_key, budget, open_budget }));
     routes::router(&api)
         // From the inside out.
         .layer(from_fn_with_state(api.clone(), around::within_budget))
