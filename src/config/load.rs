@@ -59,6 +59,7 @@ pub(crate) const VARIABLES: &[(&str, &str, &str)] = &[
     ("HTTP_PROXY", "", "outbound proxy for http:// upstreams; http, https or socks5"),
     ("HTTPS_PROXY", "", "outbound proxy for https:// upstreams"),
     ("NO_PROXY", "", "hosts that are reached without a proxy, comma separated"),
+    ("TZ", "", "time zone of the log's times, such as Asia/Shanghai; everything else is in UTC"),
 ];
 
 impl Config {
@@ -68,7 +69,10 @@ impl Config {
         working_directory: &Path,
         process_environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<(Self, Vec<String>), Vec<String>> {
+        let process_environment: Vec<_> = process_environment.into_iter().collect();
+        let has_time_zone = process_environment.iter().any(|(name, _)| name == "TZ");
         let mut environment = merge(working_directory, process_environment);
+        let time_zone = environment.text("TZ").filter(|_| !has_time_zone).map(str::to_owned);
         let server = server(&mut environment);
         let cors = cors(&mut environment);
         let log = log(&mut environment);
@@ -100,6 +104,7 @@ impl Config {
             cors,
             log,
             outbound_proxy: outbound_proxy(&environment),
+            time_zone,
         };
         Ok((config, environment.warnings))
     }

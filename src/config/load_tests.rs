@@ -203,6 +203,14 @@ fn lists_hosts_and_files() {
 }
 
 #[test]
+fn a_time_zone_that_only_the_file_sets_is_told() {
+    let zone = |variables: &[(&str, &str)]| given(variables).file("TZ=Asia/Shanghai").config().time_zone;
+    assert_eq!(zone(&[("AUTH_KEY", STRONG)]).as_deref(), Some("Asia/Shanghai"));
+    assert_eq!(zone(&[("AUTH_KEY", STRONG), ("TZ", "UTC")]), None, "the process has it already");
+    assert_eq!(given(&[("AUTH_KEY", STRONG)]).config().time_zone, None);
+}
+
+#[test]
 fn the_outbound_proxy_may_be_spelt_in_lower_case() {
     let proxy = given(&[
         ("AUTH_KEY", STRONG),
@@ -235,7 +243,7 @@ fn the_help_lists_every_variable_that_is_read() {
     let (_, code) = include_str!("load.rs").split_once("impl Config").unwrap();
     let read: std::collections::BTreeSet<&str> = code
         .split('"')
-        .filter(|text| text.contains('_') || ["HOST", "PORT"].contains(text))
+        .filter(|text| text.contains('_') || ["HOST", "PORT", "TZ"].contains(text))
         .filter(|text| text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'))
         .collect();
     let listed: std::collections::BTreeSet<&str> = VARIABLES.iter().map(|&(name, ..)| name).collect();

@@ -37,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) log: Log,
     /// For groups that name no proxy of their own.
     pub(crate) outbound_proxy: OutboundProxy,
+    /// `TZ` where only the `.env` file sets it: the process was started in another zone.
+    pub(crate) time_zone: Option<String>,
 }
 
 /// `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`, or their lower-case twins; empty where they are not set.
