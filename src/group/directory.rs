@@ -136,10 +136,14 @@ fn assemble(
 fn upstreams_of(record: &Record, before: &mut Lasting) -> Arc<Upstreams> {
     match before.upstreams.remove(&record.id) {
         Some((text, upstreams)) if *text == *record.upstreams.get() => upstreams,
-        _ => Arc::new(Upstreams::parse(record.upstreams.get()).unwrap_or_else(|problem| {
-            warn(record, &format!("it has no usable upstream: {problem}"));
-            Upstreams::empty()
-        })),
+        _ => {
+            let (upstreams, problems) = Upstreams::parse(record.upstreams.get())
+                .unwrap_or_else(|problem| (Upstreams::empty(), vec![format!("it has no usable upstream: {problem}")]));
+            for problem in problems {
+                warn(record, &problem);
+            }
+            Arc::new(upstreams)
+        }
     }
 }
 
