@@ -14,7 +14,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 
 use super::{KeyPools, queries};
 use crate::{
-    channel::{self, Blame},
+    channel::{self, Asked, Blame},
     crypto::{Secret, redact},
     db,
     group::{Directory, Group, Key, Variables, apply_rules},
@@ -153,7 +153,9 @@ impl Validator {
         }
         let message = redact(&channel::parsed_message(&body), &key.secret);
         let reason = format!("[status {}] {message}", status.as_u16());
-        match channel::blame(status.as_u16(), &head.headers, &body, chrono::Utc::now()) {
+        // The operator chose place and model, so nothing in the answer is a client's.
+        let asked = Asked { path: "", model: "" };
+        match channel::blame(&asked, status.as_u16(), &head.headers, &body, chrono::Utc::now()) {
             Blame::Key => Verdict::Invalid(reason),
             Blame::KeyForNow(rest) => Verdict::Undecided { reason, rest: Some(rest) },
             Blame::Client | Blame::Upstream => Verdict::Undecided { reason, rest: None },

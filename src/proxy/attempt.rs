@@ -15,7 +15,7 @@ use super::{
     prepare::{Call, Prepared},
 };
 use crate::{
-    channel::{self, Blame},
+    channel::{self, Asked, Blame},
     group::{Group, Key, Variables, apply_rules},
     upstream::{Answer, AnswerBody, BoxError, Clients, Limits, RequestBody, SendError},
 };
@@ -105,7 +105,7 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    pub(super) async fn read(answer: Answer, key: &Key) -> Self {
+    pub(super) async fn read(answer: Answer, key: &Key, prepared: &Prepared) -> Self {
         let (mut parts, mut rest) = answer.into_parts();
         let mut gathered = BytesMut::new();
         let mut broken: Option<BoxError> = None;
@@ -129,7 +129,8 @@ impl Refusal {
             Some(encoding) => content::decode_for_reading(&prefix, encoding, REFUSAL_DECODED_BYTES_MAX).await,
         };
         let readable = decoded.as_deref().unwrap_or(&prefix);
-        let blame = channel::blame(parts.status.as_u16(), &parts.headers, readable, chrono::Utc::now());
+        let asked = Asked { path: &prepared.path, model: &prepared.model };
+        let blame = channel::blame(&asked, parts.status.as_u16(), &parts.headers, readable, chrono::Utc::now());
         let message = crate::crypto::redact(&channel::parsed_message(readable), &key.secret);
 
         // Some upstreams repeat the key that they refuse.

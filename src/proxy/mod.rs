@@ -195,7 +195,7 @@ impl Proxy {
                     }
                     return Ok(relay(&group, &prepared, answer, record, slot, &tries));
                 }
-                Ok(answer) => Outcome::Refused(Box::new(Refusal::read(answer, &key).await)),
+                Ok(answer) => Outcome::Refused(Box::new(Refusal::read(answer, &key, &prepared).await)),
                 Err(error) => Outcome::Unanswered(error),
             };
             record.working();
