@@ -1,5 +1,7 @@
 //! How a channel carries the upstream's key.
 
+use std::borrow::Cow;
+
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{AUTHORIZATION, InvalidHeaderValue},
@@ -27,6 +29,21 @@ impl Channel {
                 insert(headers, X_API_KEY, key.expose())
             }
         }
+    }
+}
+
+impl Channel {
+    /// A query without what this channel's upstreams would take for a credential beside ours: they would judge by the
+    /// client's, and we would blame the key. Everything else keeps its bytes.
+    pub(crate) fn without_credentials(self, query: &str) -> Cow<'_, str> {
+        let is_credential = |pair: &&str| {
+            let name = pair.split('=').next().unwrap_or_default();
+            matches!(&*path::decoded(name), "key" | "access_token" | "oauth_token")
+        };
+        if self != Self::Gemini || !query.split('&').any(|pair| is_credential(&pair)) {
+            return query.into();
+        }
+        query.split('&').filter(|pair| !is_credential(pair)).collect::<Vec<_>>().join("&").into()
     }
 }
 
@@ -64,6 +81,17 @@ mod tests {
         check(Channel::Gemini, "/v1beta/models/a:generateContent", &[("x-goog-api-key", "sk-1")]);
         check(Channel::Gemini, "/base/v1beta/openai/chat/completions", &[("authorization", "Bearer sk-1")]);
         check(Channel::Anthropic, "/v1/messages", &[("anthropic-version", "2023-06-01"), ("x-api-key", "sk-1")]);
+    }
+
+    #[test]
+    fn a_second_credential_leaves_the_query() {
+        let check = |channel: Channel, query: &str, expected: &str| {
+            assert_eq!(channel.without_credentials(query), expected, "{channel:?} {query}");
+        };
+        check(Channel::Gemini, "alt=sse&key=AIza&a=%2F+x", "alt=sse&a=%2F+x");
+        check(Channel::Gemini, "%6Bey=AIza&access_token", "");
+        check(Channel::Gemini, "keys=1&my_key=2&&x", "keys=1&my_key=2&&x");
+        check(Channel::OpenAi, "key=1", "key=1");
     }
 
     #[test]

@@ -78,7 +78,10 @@ const ENDPOINTS_WITH_MODEL: [&str; 16] = [
 pub(super) async fn prepare(group: &Group, call: &Call) -> Result<Prepared, Failure> {
     let mut prepared = Prepared {
         path: call.path.clone(),
-        query: call.query.clone(),
+        query: call.query.as_deref().and_then(|query| {
+            let kept = group.channel.without_credentials(query);
+            (!kept.is_empty() || query.is_empty()).then(|| kept.into_owned())
+        }),
         body: None,
         is_decoded: false,
         model: String::new(),
