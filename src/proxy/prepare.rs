@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, header};
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 
 use super::{
     content,
@@ -13,7 +13,7 @@ use super::{
     received::{Reason, Received},
 };
 use crate::{
-    channel::multipart,
+    channel::{self, multipart},
     group::{Group, ModelNotConfigured},
     json, request_log,
 };
@@ -47,12 +47,6 @@ pub(super) struct Prepared {
     pub(super) logged_body: Option<String>,
 }
 
-/// Path segments keep everything but what would end them or break the URL.
-const SEGMENT: &AsciiSet =
-    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'/').add(b'<').add(b'>').add(b'?').add(b'\\').add(b'`');
-
-const QUERY_VALUE: &AsciiSet = &SEGMENT.add(b'&').add(b'+').add(b'=');
-
 /// Endpoints whose body names a model. In strict mode a request to one of them must name a configured one.
 const ENDPOINTS_WITH_MODEL: [&str; 16] = [
     "/chat/completions",
@@ -85,7 +79,7 @@ pub(super) async fn prepare(group: &Group, call: &Call) -> Result<Prepared, Fail
         body: None,
         is_decoded: false,
         model: String::new(),
-        wants_stream: group.channel.wants_stream(&call.path, call.query.as_deref(), None),
+        wants_stream: group.channel.wants_stream(&call.path, call.query.as_deref()),
         logged_body: None,
     };
     if group.channel.takes_model_in_path(&call.path) {
@@ -99,7 +93,7 @@ pub(super) async fn prepare(group: &Group, call: &Call) -> Result<Prepared, Fail
         Content::Multipart(bytes, boundary) => redirect_multipart(group, call, bytes, &boundary, &mut prepared)?,
         Content::Opaque => check_unread(group, call, "its content type is not one that a model can be read from")?,
         Content::TooLarge(reason) => {
-            let is_json = content_type(&call.headers).contains("json");
+            let is_json = content_type(&call.headers).to_ascii_lowercase().contains("json");
             if is_json && has_body_rules(group) && reason == Reason::Memory {
                 return Err(Failure::no_room());
             }
@@ -202,7 +196,7 @@ fn redirect_path(group: &Group, prepared: &mut Prepared) -> Result<(), Failure> 
     let model = percent_decode_str(&prepared.path[place.clone()]).decode_utf8_lossy().into_owned();
     if let Some(target) = redirected(group, &model)? {
         let target = target.strip_prefix("models/").unwrap_or(target);
-        prepared.path.replace_range(place, &utf8_percent_encode(target, SEGMENT).to_string());
+        prepared.path.replace_range(place, &channel::encoded(target));
     }
     prepared.model = model;
     Ok(())
@@ -217,7 +211,7 @@ fn redirect_query(group: &Group, prepared: &mut Prepared) -> Result<(), Failure>
     let Some(value) = query.split('&').find_map(|pair| pair.strip_prefix("model=")) else { return Ok(()) };
     let model = percent_decode_str(value).decode_utf8_lossy().into_owned();
     if let Some(target) = redirected(group, &model)? {
-        let pair = format!("model={}", utf8_percent_encode(target, QUERY_VALUE));
+        let pair = format!("model={}", channel::encoded(target));
         let pairs: Vec<&str> =
             query.split('&').map(|old| if old.starts_with("model=") { pair.as_str() } else { old }).collect();
         prepared.query = Some(pairs.join("&"));
