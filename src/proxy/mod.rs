@@ -89,7 +89,7 @@ impl Proxy {
                 buffer_bytes_max: server.body_buffer_bytes_max,
                 bytes_max: server.body_bytes_max,
                 idle_timeout: server.read_timeout,
-                memory: Arc::new(MemoryBudget::new(server.body_buffer_bytes_max.saturating_mul(BUFFERED_BODIES_MAX))),
+                memory: Arc::new(MemoryBudget::new(server.body_buffer_bytes_max, BUFFERED_BODIES_MAX)),
             },
             trusted_proxies: server.trusted_proxies.clone(),
             jitter,

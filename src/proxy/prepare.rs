@@ -8,9 +8,9 @@ use http::{HeaderMap, Method, header};
 use percent_encoding::percent_decode_str;
 
 use super::{
-    content,
+    content::{self, Undecoded},
     failure::Failure,
-    received::{Reason, Received},
+    received::{MemoryShare, Reason, Received},
 };
 use crate::{
     channel::{self, multipart},
@@ -41,11 +41,16 @@ pub(super) struct Prepared {
     pub(super) body: Option<Bytes>,
     /// The changed body is not encoded, though the received one was.
     pub(super) is_decoded: bool,
+    /// What the decoded body takes of the memory for bodies.
+    decoded_share: Option<MemoryShare>,
     /// The model that the client asked for, or an override set; empty where none can be told.
     pub(super) model: String,
     pub(super) wants_stream: bool,
     pub(super) logged_body: Option<String>,
 }
+
+/// As much of a model's name as a refusal repeats.
+const SHOWN_MODEL_BYTES_MAX: usize = 200;
 
 /// Endpoints whose body names a model. In strict mode a request to one of them must name a configured one.
 const ENDPOINTS_WITH_MODEL: [&str; 16] = [
@@ -78,6 +83,7 @@ pub(super) async fn prepare(group: &Group, call: &Call) -> Result<Prepared, Fail
         }),
         body: None,
         is_decoded: false,
+        decoded_share: None,
         model: String::new(),
         wants_stream: group.channel.wants_stream(&call.path, call.query.as_deref()),
         logged_body: None,
@@ -98,10 +104,7 @@ pub(super) async fn prepare(group: &Group, call: &Call) -> Result<Prepared, Fail
                 return Err(Failure::no_room());
             }
             if is_json && has_body_rules(group) {
-                return Err(Failure::too_large(
-                    "The request body is too large to apply the group's rules to (REQUEST_BODY_BUFFER_BYTES)"
-                        .to_owned(),
-                ));
+                return Err(too_large_for_rules());
             }
             check_unread(group, call, "its body is too large to read the model from")?;
         }
@@ -152,10 +155,22 @@ async fn prepare_json(group: &Group, call: &Call, bytes: &Bytes, prepared: &mut 
         None => Cow::Borrowed(bytes),
         // Without rules nobody needs to know what is in it.
         Some(_) if !has_rules => return Ok(()),
-        Some(encoding) => match content::decode(bytes, encoding).await {
-            Some(decoded) => Cow::Owned(decoded),
-            None => return check_unread(group, call, "its content encoding cannot be undone"),
-        },
+        Some(encoding) => {
+            let mut share = call.body.further_share();
+            let bytes_max = share.as_ref().map_or(0, MemoryShare::body_bytes_max);
+            let mut has_room = |bytes| share.as_mut().is_some_and(|share| share.grow_to(bytes));
+            match content::decode(bytes, encoding, bytes_max, &mut has_room).await {
+                Ok(decoded) => {
+                    prepared.decoded_share = share;
+                    Cow::Owned(decoded)
+                }
+                Err(Undecoded::TooLarge) => return Err(too_large_for_rules()),
+                Err(Undecoded::NoRoom) => return Err(Failure::no_room()),
+                Err(Undecoded::Unreadable) => {
+                    return check_unread(group, call, "its content encoding cannot be undone");
+                }
+            }
+        }
     };
     let mut edited: Option<Vec<u8>> = None;
     let overrides = group.overrides_for(&call.path);
@@ -246,6 +261,11 @@ fn redirect_multipart(
     Ok(())
 }
 
+fn too_large_for_rules() -> Failure {
+    let message = "The request body is too large to apply the group's rules to (REQUEST_BODY_BUFFER_BYTES)";
+    Failure::too_large(message.to_owned())
+}
+
 fn has_body_rules(group: &Group) -> bool {
     !group.param_overrides.is_empty() || !group.redirects.rules.is_empty() || group.redirects.strict
 }
@@ -256,7 +276,10 @@ fn has_body_rules(group: &Group) -> bool {
 /// 400 where strict mode does not know the model.
 fn redirected<'a>(group: &'a Group, model: &str) -> Result<Option<&'a str>, Failure> {
     group.redirects.target(group.channel, model).map_err(|ModelNotConfigured| {
-        Failure::bad_request(format!("model '{model}' is not configured in redirect rules"))
+        // A name may be megabytes long, and this goes into the answer and the log.
+        let shown = &model[..model.floor_char_boundary(SHOWN_MODEL_BYTES_MAX)];
+        let dots = if shown.len() < model.len() { "…" } else { "" };
+        Failure::bad_request(format!("model '{shown}{dots}' is not configured in redirect rules"))
     })
 }
 
