@@ -13,7 +13,7 @@ use http::{
 };
 use tracing::{error, info, warn};
 
-use super::{Api, query, refusal::Refusal};
+use super::{Api, query, refusal::Refusal, routes};
 
 /// Runs the request as a task of its own. A change that was begun is then also finished and put into effect when its
 /// caller leaves, and a panic ends one request instead of the server.
@@ -26,7 +26,8 @@ pub(super) async fn in_a_task(request: Request, next: Next) -> Response {
 
 /// Refuses rather than queues: whoever waits behind so many would give up anyway. Probes always pass.
 pub(super) async fn within_budget(Shared(api): Shared<Api>, request: Request, next: Next) -> Response {
-    let permit = api.0.budget.try_acquire();
+    let budget = if routes::is_open(request.uri().path()) { &api.0.open_budget } else { &api.0.budget };
+    let permit = budget.try_acquire();
     if permit.is_err() && request.uri().path() != "/health" {
         return Refusal::too_busy().into_response();
     }

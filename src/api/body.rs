@@ -1,8 +1,9 @@
 //! Request bodies: the first JSON value, whatever the content type; names in any case; `null` counts as not given.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
 
 use axum::extract::{FromRequest, Request};
+use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::{
@@ -10,16 +11,39 @@ use serde::{
     de::{DeserializeOwned, Deserializer, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 use super::refusal::Refusal;
 
 /// Pasted lists of keys are the largest bodies; a hundred thousand keys fit easily.
 pub(super) const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// A caller that sends nothing for this long has lost its place: places are few.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+
+/// How much of a body is read, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    bytes_max: usize,
+    /// Between two pieces.
+    longest_silence: Duration,
+    /// For all of it.
+    time_limit: Duration,
+}
+
+impl Limits {
+    /// Of a caller who holds the management key.
+    const MANAGED: Self = Self { bytes_max: BODY_BYTES_MAX, longest_silence: SILENCE_MAX, time_limit: Duration::MAX };
+    /// Of anybody: a few fields, sent at once.
+    pub(super) const OPEN: Self =
+        Self { bytes_max: 8 * 1024, longest_silence: SILENCE_MAX, time_limit: Duration::from_secs(10) };
+}
 
 /// A body that has been read into what the handler needs.
 pub(crate) struct Body<T>(pub(crate) T);
 
 pub(crate) trait FromFields: Sized {
+    const LIMITS: Limits = Limits::MANAGED;
+
     fn from_fields(fields: &Fields<'_>) -> Result<Self, Misread>;
 }
 
@@ -47,22 +71,32 @@ impl<T: FromFields, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
-        let bytes = read(request.into_body()).await?;
+        let bytes = read(request.into_body(), T::LIMITS).await?;
         Ok(Self(T::from_fields(&Fields::first_in(&bytes)?)?))
     }
 }
 
-async fn read(body: axum::body::Body) -> Result<bytes::Bytes, Refusal> {
+async fn read(body: axum::body::Body, limits: Limits) -> Result<Bytes, Refusal> {
+    let Limits { bytes_max, longest_silence, time_limit } = limits;
     // A length that is told beforehand spares the caller the upload.
-    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
-        return Err(Refusal::too_large(BODY_BYTES_MAX));
+    if body.size_hint().lower() > bytes_max as u64 {
+        return Err(Refusal::too_large(bytes_max));
     }
-    match Limited::new(body, BODY_BYTES_MAX).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Refusal::too_large(BODY_BYTES_MAX)),
-        Err(error) => Err(Refusal::bad_request(super::answer::Message::Verbatim(
-            format!("The request body broke off: {error}").into(),
-        ))),
+    let begin = Instant::now();
+    let mut body = Limited::new(body, bytes_max);
+    let mut whole = BytesMut::new();
+    loop {
+        let patience = longest_silence.min(time_limit.saturating_sub(begin.elapsed()));
+        let frame = tokio::time::timeout(patience, body.frame()).await.map_err(|_| Refusal::too_slow())?;
+        match frame {
+            None => return Ok(whole.freeze()),
+            Some(Ok(frame)) => whole.extend_from_slice(frame.data_ref().map_or(&[], |data| &data[..])),
+            Some(Err(error)) if error.is::<LengthLimitError>() => return Err(Refusal::too_large(bytes_max)),
+            Some(Err(error)) => {
+                let message = format!("The request body broke off: {error}");
+                return Err(Refusal::bad_request(super::answer::Message::Verbatim(message.into())));
+            }
+        }
     }
 }
 
@@ -226,6 +260,55 @@ mod tests {
             Ok(_) => panic!("was accepted"),
             Err(Misread(text)) => text.into_owned(),
         }
+    }
+
+    /// A body that gives a byte after each pause, for ever.
+    struct Drip {
+        pause: Duration,
+        sleep: std::pin::Pin<Box<tokio::time::Sleep>>,
+    }
+
+    impl Drip {
+        fn of(pause: Duration) -> Self {
+            Self { pause, sleep: Box::pin(tokio::time::sleep(pause)) }
+        }
+
+        fn body(pause: Duration) -> axum::body::Body {
+            axum::body::Body::new(Self::of(pause))
+        }
+    }
+
+    impl http_body::Body for Drip {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            mut self: std::pin::Pin<&mut Self>,
+            context: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+            std::task::ready!(self.sleep.as_mut().poll(context));
+            let next = Instant::now() + self.pause;
+            self.sleep.as_mut().reset(next);
+            std::task::Poll::Ready(Some(Ok(http_body::Frame::data(Bytes::from_static(b" ")))))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_stalls_gives_its_place_back() {
+        let short = Duration::from_millis(50);
+        let silent = read(Drip::body(Duration::from_secs(3_600)), Limits { longest_silence: short, ..Limits::MANAGED });
+        assert!(format!("{:?}", silent.await.unwrap_err()).contains("408"));
+        // A byte now and then does not help.
+        let slow = read(Drip::body(Duration::from_millis(5)), Limits { time_limit: short, ..Limits::OPEN });
+        assert!(format!("{:?}", slow.await.unwrap_err()).contains("408"));
+    }
+
+    #[tokio::test]
+    async fn whoever_has_no_key_may_send_little() {
+        let long = axum::body::Body::from(vec![b' '; 8 * 1024 + 1]);
+        assert!(format!("{:?}", read(long, Limits::OPEN).await.unwrap_err()).contains("413"));
+        let streamed = Drip::body(Duration::ZERO);
+        assert!(format!("{:?}", read(streamed, Limits::OPEN).await.unwrap_err()).contains("413"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     Api, answer,
-    body::{Body, Fields, FromFields, Misread},
+    body::{Body, Fields, FromFields, Limits, Misread},
     language::Language,
     refusal::Refusal,
 };
@@ -16,6 +16,8 @@ pub(super) struct Credentials {
 }
 
 impl FromFields for Credentials {
+    const LIMITS: Limits = Limits::OPEN;
+
     fn from_fields(fields: &Fields<'_>) -> Result<Self, Misread> {
         Ok(Self { auth_key: fields.needed_text("auth_key")? })
     }

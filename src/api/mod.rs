@@ -10,6 +10,7 @@ use axum::{
 use http::request::Parts;
 use tokio::sync::Semaphore;
 
+use self::refusal::Refusal;
 use crate::{
     config::Cors,
     crypto::Secret,
@@ -39,6 +40,8 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+/// Requests to routes that need no management key; whoever has none cannot use up the places of whoever has it.
+const OPEN_REQUESTS_MAX: usize = 64;
 /// Management requests in flight; the data plane has a budget of its own, so neither can lock the other out.
 const REQUESTS_MAX: usize = 256;
 
@@ -63,6 +66,21 @@ struct Inner {
     state: State,
     management_key: authentication::ManagementKey,
     budget: Semaphore,
+    open_budget: Semaphore,
+}
+
+impl Api {
+    /// Puts into effect what a request has just stored.
+    ///
+    /// # Errors
+    /// The truth where that fails: what was stored stays stored, and is in effect as soon as it can be read.
+    async fn put_into_effect(&self) -> Result<(), Refusal> {
+        let Err(error) = self.directory.reload().await else { return Ok(()) };
+        tracing::error!(%error, "A change is stored, but cannot be put into effect; it is tried again until it works");
+        // Reads only, so a stop need not wait for it; a further failure joins the task that is trying already.
+        tokio::spawn(self.directory.clone().reload_until_it_works());
+        Err(Refusal::not_yet_in_effect())
+    }
 }
 
 impl Deref for Api {
@@ -84,7 +102,9 @@ impl FromRequestParts<Self> for Api {
 /// Serves everything that is not proxied, and `/proxy/{group}/api/integration/info`.
 pub(crate) fn router(state: State) -> Router {
     let management_key = authentication::ManagementKey::new(&state.auth_key);
-    let api = Api(Arc::new(Inner { state, management_key, budget: Semaphore::new(REQUESTS_MAX) }));
+    let budget = Semaphore::new(REQUESTS_MAX);
+    let open_budget = Semaphore::new(OPEN_REQUESTS_MAX);
+    let api = Api(Arc::new(Inner { state, management_key, budget, open_budget }));
     routes::router(&api)
         // From the inside out.
         .layer(from_fn_with_state(api.clone(), around::within_budget))

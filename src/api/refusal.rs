@@ -65,6 +65,20 @@ impl Refusal {
         Self { retry_after_seconds: Some(1), ..refusal }
     }
 
+    /// The change is stored, and everything else goes on with what was in effect before.
+    pub(crate) fn not_yet_in_effect() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "NOT_YET_IN_EFFECT", "error.not_yet_in_effect")
+    }
+
+    /// The body did not arrive in time.
+    pub(crate) fn too_slow() -> Self {
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "BAD_REQUEST",
+            Message::verbatim("The request body did not arrive in time"),
+        )
+    }
+
     /// A fault of ours: the log says what, the caller only that.
     pub(crate) fn internal(cause: impl std::fmt::Display) -> Self {
         tracing::error!(error = %cause, "A management request failed: {cause}");

@@ -78,6 +78,11 @@ pub(super) fn table() -> Vec<Route> {
     ]
 }
 
+/// Whether a path leads to something that needs no management key.
+pub(super) fn is_open(path: &str) -> bool {
+    !path.starts_with("/api/") || ["/api/auth/", "/api/integration/"].iter().any(|open| path.starts_with(open))
+}
+
 fn route<T: 'static>(access: Access, verb: Verb, path: &'static str, handler: impl Handler<T, Api>) -> Route {
     let endpoint = match verb {
         Verb::Get => get(handler),

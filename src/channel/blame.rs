@@ -1,14 +1,16 @@
 //! Whose fault an upstream's answer is: by its status, and by what its body says where the status says too little.
 //!
-//! A message may repeat what the client sent. So that no client can have our keys taken out, a key is blamed by codes
-//! and by how a message begins, never by what stands somewhere in it.
+//! So that no client can have our keys taken out:
+//! * A message may repeat what the client sent. A key is blamed by codes and by how a message begins, never by what stands
+//!   somewhere in it; and where messages begin with the client's own words, by the sentence that they end with as well.
+//! * A good key is refused where the client went to a place, or sent a header, that the key is not for.
 
-use std::time::Duration;
+use std::{ops::Deref, time::Duration};
 
 use chrono::{DateTime, Utc};
 use http::HeaderMap;
 
-use super::{rest, told::Told};
+use super::{path, rest, told::Told};
 
 /// How long a key rests that is over a limit when the upstream does not say for how long.
 const REST_DEFAULT: Duration = Duration::from_secs(10);
@@ -25,9 +27,18 @@ pub(crate) enum Blame {
     Upstream,
 }
 
+/// What of the request was the client's choice, and can come back in a refusal.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    /// Raw, without the query.
+    pub(crate) path: &'a str,
+    /// Empty where none is known.
+    pub(crate) model: &'a str,
+}
+
 /// Judges an answer that is not a success. `body` is decompressed, and may be the beginning of a longer one.
-pub(crate) fn blame(status: u16, headers: &HeaderMap, body: &[u8], now: DateTime<Utc>) -> Blame {
-    let told = Told::by(body);
+pub(crate) fn blame(asked: &Asked<'_>, status: u16, headers: &HeaderMap, body: &[u8], now: DateTime<Utc>) -> Blame {
+    let told = Answer { status, told: Told::by(body), model: asked.model.trim().to_lowercase() };
     if is_about_the_request(status, &told) {
         return Blame::Client;
     }
@@ -37,10 +48,15 @@ pub(crate) fn blame(status: u16, headers: &HeaderMap, body: &[u8], now: DateTime
     if is_over_a_limit(status, &told) {
         return Blame::KeyForNow(rest::asked_for(headers, &told, now).unwrap_or(REST_DEFAULT));
     }
+    if is_administrative(asked.path) {
+        return Blame::Client;
+    }
     if is_about_the_key(&told) {
         return Blame::Key;
     }
     match status {
+        // What speaks of the model, or of permission, is about what was asked for; the key serves other requests.
+        401..=403 if told.names_the_model() || (status == 403 && told.contains(&["permission"])) => Blame::Client,
         401..=403 => Blame::Key,
         // 407 comes from a proxy on the way, 498 is Groq's lack of capacity.
         407 | 408 | 421 | 425 | 498 => Blame::Upstream,
@@ -49,7 +65,45 @@ pub(crate) fn blame(status: u16, headers: &HeaderMap, body: &[u8], now: DateTime
     }
 }
 
-fn is_about_the_request(status: u16, told: &Told) -> bool {
+/// What an upstream said, read with the suspicion that the client wrote it.
+struct Answer {
+    status: u16,
+    told: Told,
+    /// In lower case.
+    model: String,
+}
+
+impl Deref for Answer {
+    type Target = Told;
+
+    fn deref(&self) -> &Told {
+        &self.told
+    }
+}
+
+impl Answer {
+    /// Whether the upstream itself began its message so. A model's or a parameter's name stands at the beginning of what
+    /// is said about it (`{name} is not a valid model ID`, `{name}: Extra inputs are not permitted`), under a status for
+    /// malformed requests; sentences about accounts end with a full stop there.
+    fn begins_with(&self, beginnings: &[&str]) -> bool {
+        let is_a_sentence = matches!(self.status, 401..=403 | 429) || self.message.ends_with('.');
+        let is_ours = |beginning: &&str| self.message.starts_with(*beginning) && !self.model.contains(*beginning);
+        is_a_sentence && beginnings.iter().any(is_ours)
+    }
+
+    fn names_the_model(&self) -> bool {
+        !self.model.is_empty() && self.message.contains(&self.model)
+    }
+}
+
+/// Accounts, keys and bills are managed with keys of another kind.
+fn is_administrative(path: &str) -> bool {
+    const SEGMENTS: &[&str] =
+        &["admin", "api_keys", "billing", "credits", "dashboard", "key", "keys", "organization", "organizations"];
+    path::segments(path).any(|(_, segment)| SEGMENTS.contains(&path::decoded(segment).to_lowercase().as_str()))
+}
+
+fn is_about_the_request(status: u16, told: &Answer) -> bool {
     const CODES: &[&str] = &[
         "context_length_exceeded",
         "model_not_found",
@@ -60,6 +114,16 @@ fn is_about_the_request(status: u16, told: &Told) -> bool {
         "datainspectionfailed",
         "data_inspection_failed",
         "moderation_blocked",
+        // `OpenAI-Organization` and `OpenAI-Project`, `x-goog-user-project`: sent by the client.
+        "invalid_organization",
+        "mismatched_organization",
+        "invalid_project",
+        "mismatched_project",
+        "user_project_denied",
+        "consumer_invalid",
+        // A place that this kind of key is not for.
+        "missing_scope",
+        "access_token_scope_insufficient",
     ];
     const PARTS: &[&str] = &[
         "maximum context length",
@@ -68,6 +132,18 @@ fn is_about_the_request(status: u16, told: &Told) -> bool {
         "request too large for",
         "extra usage is required for long context",
         "your input was flagged",
+        "is not a valid model id",
+        "extra inputs are not permitted",
+        "or fewer max_tokens",
+        "prompt tokens limit exceeded",
+        "header should match organization",
+        "header should match project",
+        // Anthropic, to whoever sends `Origin`.
+        "cors requests",
+        "insufficient permissions for this operation",
+        "must be made with a session key",
+        "only provisioning keys",
+        "only management keys",
         "no available channel for model",
         "无可用渠道",
         // The credential did not arrive: the address or the channel of the group is wrong.
@@ -103,7 +179,7 @@ fn is_about_the_place(status: u16, told: &Told) -> bool {
         || (status == 403 && (told.is_html || told.starts_with(&["error code: 10"])))
 }
 
-fn is_over_a_limit(status: u16, told: &Told) -> bool {
+fn is_over_a_limit(status: u16, told: &Answer) -> bool {
     const BEGINNINGS: &[&str] = &[
         "resource has been exhausted",
         "you have reached your specified api usage limits",
@@ -111,11 +187,11 @@ fn is_over_a_limit(status: u16, told: &Told) -> bool {
         "allocated quota exceeded",
     ];
     (status == 429 && !is_about_the_key(told))
-        || told.starts_with(BEGINNINGS)
+        || told.begins_with(BEGINNINGS)
         || (told.has_code(&["resource_exhausted"]) && (400..500).contains(&status))
 }
 
-fn is_about_the_key(told: &Told) -> bool {
+fn is_about_the_key(told: &Answer) -> bool {
     const CODES: &[&str] = &[
         "invalid_api_key",
         "invalidapikey",
@@ -159,8 +235,8 @@ fn is_about_the_key(told: &Told) -> bool {
     ];
     // xAI names the team between the two.
     let is_team_without_credit =
-        told.starts_with(&["your newly created team", "your team "]) && told.contains(&[" credits"]);
-    told.has_code(CODES) || told.starts_with(BEGINNINGS) || is_team_without_credit
+        told.begins_with(&["your newly created team", "your team "]) && told.contains(&[" credits"]);
+    told.has_code(CODES) || told.begins_with(BEGINNINGS) || is_team_without_credit
 }
 
 #[cfg(test)]
@@ -171,7 +247,14 @@ mod tests {
 
     #[track_caller]
     fn check(status: u16, body: &str, expected: Blame) {
-        assert_eq!(blame(status, &HeaderMap::new(), body.as_bytes(), Utc::now()), expected, "{status} {body}");
+        let asked = Asked { path: "/v1/chat/completions", model: "gpt-4o" };
+        check_asked(&asked, status, body, expected);
+    }
+
+    #[track_caller]
+    fn check_asked(asked: &Asked<'_>, status: u16, body: &str, expected: Blame) {
+        let blamed = blame(asked, status, &HeaderMap::new(), body.as_bytes(), Utc::now());
+        assert_eq!(blamed, expected, "{asked:?} {status} {body}");
     }
 
     /// An error as OpenAI and those who speak its format write it.
@@ -236,7 +319,7 @@ mod tests {
         check(
             403,
             &openai("invalid_request_error", "", "You have insufficient permissions for this operation."),
-            Blame::Key,
+            Blame::Client,
         );
         check(
             404,
@@ -342,7 +425,7 @@ mod tests {
         check(
             403,
             &anthropic("permission_error", "Your API key does not have permission to use the resource."),
-            Blame::Key,
+            Blame::Client,
         );
         check(403, &anthropic("forbidden", "Request not allowed"), Blame::Upstream);
         check(
@@ -478,10 +561,92 @@ mod tests {
         );
     }
 
+    /// Answers to requests that are wrong in a header or in their place, sent with good keys.
+    #[test]
+    fn a_good_key_is_not_blamed_for_a_clients_headers_or_endpoint() {
+        let openai = |code: &str, message: &str| openai("invalid_request_error", code, message);
+        for code in ["mismatched_organization", "mismatched_project", "invalid_organization"] {
+            check(401, &openai(code, "the header and the key do not fit"), Blame::Client);
+        }
+        check(401, &openai("", "OpenAI-Organization header should match organization for API key"), Blame::Client);
+        check(401, &openai("", "OpenAI-Project header should match project for API key"), Blame::Client);
+        let scopes = "You have insufficient permissions for this operation. Missing scopes: api.responses.write.";
+        check(401, &openai("", scopes), Blame::Client);
+        check(403, &openai("missing_scope", "x"), Blame::Client);
+        for message in [
+            "CORS requests must set 'anthropic-dangerous-direct-browser-access' header",
+            "CORS requests are not allowed for this Organization because of its settings.",
+        ] {
+            check(401, &anthropic("authentication_error", message), Blame::Client);
+        }
+        check(
+            403,
+            &google(
+                "PERMISSION_DENIED",
+                "USER_PROJECT_DENIED",
+                "Caller does not have required permission to use project p.",
+            ),
+            Blame::Client,
+        );
+        check(
+            403,
+            &google("PERMISSION_DENIED", "CONSUMER_INVALID", "Permission denied on resource project p."),
+            Blame::Client,
+        );
+        check(403, &google("PERMISSION_DENIED", "", "The caller does not have permission"), Blame::Client);
+        check(
+            402,
+            r#"{"error":{"code":402,"message":"This request requires more credits, or fewer max_tokens. You requested up to 9 tokens, but can only afford 4."}}"#,
+            Blame::Client,
+        );
+        for path in ["/v1/organizations/me", "/v1/organization/users", "/v1/dashboard/billing/usage", "/api/v1/%6Beys"]
+        {
+            let asked = Asked { path, model: "" };
+            check_asked(&asked, 401, &anthropic("authentication_error", "invalid x-api-key"), Blame::Client);
+            check_asked(
+                &asked,
+                401,
+                &openai("invalid_api_key", "Incorrect API key provided: sk-a***b."),
+                Blame::Client,
+            );
+        }
+    }
+
+    #[test]
+    fn what_begins_with_the_clients_own_words_blames_no_key() {
+        let model = "Incorrect API key provided";
+        let asked = Asked { path: "/v1/chat/completions", model };
+        for body in [
+            format!(r#"{{"error":{{"code":400,"message":"{model} is not a valid model ID"}}}}"#),
+            format!(r#"{{"error":{{"code":400,"message":"{model} is unknown."}}}}"#),
+        ] {
+            check_asked(&asked, 400, &body, Blame::Client);
+        }
+        // The same under another name than the one that was read, or where none could be read.
+        let unread = Asked { path: "/v1/chat/completions", model: "" };
+        check_asked(&unread, 400, r#"{"error":"Incorrect API key provided is not a valid model ID"}"#, Blame::Client);
+        check_asked(&unread, 400, r#"{"error":"Incorrect API key provided: not there"}"#, Blame::Client);
+        check(
+            400,
+            &anthropic("invalid_request_error", "This organization has been disabled.: Extra inputs are not permitted"),
+            Blame::Client,
+        );
+        check(
+            400,
+            &anthropic("invalid_request_error", "Your credit balance is too low: Field required"),
+            Blame::Client,
+        );
+        // A quoted model is what the refusal is about.
+        let asked = Asked { path: "/v1/x", model: "Acme/Large" };
+        check_asked(&asked, 403, r#"{"error":"acme/large is for subscribers"}"#, Blame::Client);
+        check_asked(&asked, 403, r#"{"error":"forbidden"}"#, Blame::Key);
+    }
+
     #[test]
     fn the_upstream_says_how_long_a_key_rests() {
         let headers = HeaderMap::from_iter([(http::header::RETRY_AFTER, http::HeaderValue::from_static("7"))]);
-        assert_eq!(blame(429, &headers, b"", Utc::now()), Blame::KeyForNow(Duration::from_secs(7)));
-        assert_eq!(blame(503, &headers, b"", Utc::now()), Blame::Upstream);
+        let asked = Asked { path: "", model: "" };
+        assert_eq!(blame(&asked, 429, &headers, b"", Utc::now()), Blame::KeyForNow(Duration::from_secs(7)));
+        assert_eq!(blame(&asked, 503, &headers, b"", Utc::now()), Blame::Upstream);
     }
 }

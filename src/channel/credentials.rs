@@ -1,5 +1,7 @@
 //! How a channel carries the upstream's key.
 
+use std::borrow::Cow;
+
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{AUTHORIZATION, InvalidHeaderValue},
@@ -28,6 +30,26 @@ impl Channel {
             }
         }
     }
+}
+
+impl Channel {
+    /// A query without what this channel's upstreams would take for a credential beside ours: they would judge by the
+    /// client's, and we would blame the key. Everything else keeps its bytes.
+    pub(crate) fn without_credentials(self, query: &str) -> Cow<'_, str> {
+        let is_credential = |pair: &&str| {
+            let name = pair.split('=').next().unwrap_or_default();
+            matches!(&*path::decoded(name), "key" | "access_token" | "oauth_token")
+        };
+        if self != Self::Gemini || !query.split('&').any(|pair| is_credential(&pair)) {
+            return query.into();
+        }
+        query.split('&').filter(|pair| !is_credential(pair)).collect::<Vec<_>>().join("&").into()
+    }
+}
+
+/// Whether a key can stand in a header at all: one with a line break in it, or another control character, cannot.
+pub(crate) fn is_sendable(key: &str) -> bool {
+    HeaderValue::from_str(key).is_ok()
 }
 
 fn bearer(headers: &mut HeaderMap, key: &Secret) -> Result<(), InvalidHeaderValue> {
@@ -62,6 +84,17 @@ mod tests {
     }
 
     #[test]
+    fn a_second_credential_leaves_the_query() {
+        let check = |channel: Channel, query: &str, expected: &str| {
+            assert_eq!(channel.without_credentials(query), expected, "{channel:?} {query}");
+        };
+        check(Channel::Gemini, "alt=sse&key=AIza&a=%2F+x", "alt=sse&a=%2F+x");
+        check(Channel::Gemini, "%6Bey=AIza&access_token", "");
+        check(Channel::Gemini, "keys=1&my_key=2&&x", "keys=1&my_key=2&&x");
+        check(Channel::OpenAi, "key=1", "key=1");
+    }
+
+    #[test]
     fn the_client_chooses_the_version_of_the_api() {
         let mut headers = HeaderMap::from_iter([(ANTHROPIC_VERSION, HeaderValue::from_static("2099-01-01"))]);
         Channel::Anthropic.sign("/v1/messages", &mut headers, &Secret::new("sk-1")).unwrap();
@@ -73,6 +106,10 @@ mod tests {
         let mut headers = HeaderMap::new();
         Channel::OpenAi.sign("/", &mut headers, &Secret::new("sk-1")).unwrap();
         assert!(!format!("{headers:?}").contains("sk-1"));
-        assert!(Channel::OpenAi.sign("/", &mut headers, &Secret::new("sk\n1")).is_err());
+        for (key, expected) in [("sk-1", true), ("sk 1", true), ("sk\n1", false), ("sk\u{7f}1", false), ("密钥", true)]
+        {
+            assert_eq!(Channel::OpenAi.sign("/", &mut headers, &Secret::new(key)).is_ok(), expected, "{key:?}");
+            assert_eq!(is_sendable(key), expected, "{key:?}");
+        }
     }
 }

@@ -5,7 +5,6 @@ use std::ops::Range;
 use http::Method;
 
 use super::{Channel, path};
-use crate::json;
 
 impl Channel {
     /// Whether the path is one that names the model itself, so that the body's `model` decides nothing.
@@ -18,16 +17,12 @@ impl Channel {
         if self.takes_model_in_path(path) { path::model(path) } else { None }
     }
 
-    /// Whether the answer is to come in pieces. `body` is that which the upstream gets.
-    pub(crate) fn wants_stream(self, path: &str, query: Option<&str>, body: Option<&[u8]>) -> bool {
+    /// Whether path or query ask for an answer in pieces; a body may as well.
+    pub(crate) fn wants_stream(self, path: &str, query: Option<&str>) -> bool {
         let is_asked_by_path =
             self.takes_model_in_path(path) && path::last_segment(path).ends_with(":streamGenerateContent");
         let is_asked_by_query = || query.is_some_and(|query| query.split('&').any(|pair| pair == "stream=true"));
-        let is_asked_by_body = || {
-            let members = json::top_level(body?, &["stream"])?;
-            Some(members == [Some(&b"true"[..])])
-        };
-        is_asked_by_path || is_asked_by_query() || is_asked_by_body().unwrap_or_default()
+        is_asked_by_path || is_asked_by_query()
     }
 
     /// Whether this asks which models there are.
@@ -41,20 +36,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stream_is_asked_for_in_three_places() {
-        let check = |channel: Channel, path: &str, query: Option<&str>, body: &str, expected: bool| {
-            assert_eq!(channel.wants_stream(path, query, Some(body.as_bytes())), expected, "{path} {query:?} {body}");
+    fn a_stream_is_asked_for_by_path_or_query() {
+        let check = |channel: Channel, path: &str, query: Option<&str>, expected: bool| {
+            assert_eq!(channel.wants_stream(path, query), expected, "{path} {query:?}");
         };
-        check(Channel::Gemini, "/v1beta/models/a:streamGenerateContent", None, "", true);
-        check(Channel::Gemini, "/v1beta/models/a%3AstreamGenerateContent", None, "", true);
-        check(Channel::Gemini, "/v1beta/models/a:generateContent", None, "{}", false);
-        check(Channel::OpenAi, "/v1/models/a:streamGenerateContent", None, "", false);
-        check(Channel::OpenAi, "/v1/x", Some("a=1&stream=true"), "", true);
-        check(Channel::OpenAi, "/v1/x", Some("upstream=true&stream=1"), "", false);
-        check(Channel::OpenAi, "/v1/x", None, r#"{"stream":false,"stream": true}"#, true);
-        check(Channel::Anthropic, "/v1/messages", None, r#"{"stream":"true"}"#, false);
-        check(Channel::Anthropic, "/v1/messages", None, r#"{"x":{"stream":true}}"#, false);
-        assert!(!Channel::OpenAi.wants_stream("/v1/x", None, None));
+        check(Channel::Gemini, "/v1beta/models/a:streamGenerateContent", None, true);
+        check(Channel::Gemini, "/v1beta/models/a%3AstreamGenerateContent", None, true);
+        check(Channel::Gemini, "/v1beta/models/a:generateContent", None, false);
+        check(Channel::OpenAi, "/v1/models/a:streamGenerateContent", None, false);
+        check(Channel::OpenAi, "/v1/x", Some("a=1&stream=true"), true);
+        check(Channel::OpenAi, "/v1/x", Some("upstream=true&stream=1"), false);
+        check(Channel::OpenAi, "/v1/x", None, false);
     }
 
     #[test]

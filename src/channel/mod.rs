@@ -11,7 +11,9 @@ mod rest;
 mod test_request;
 mod told;
 
-pub(crate) use blame::{Blame, blame};
+pub(crate) use blame::{Asked, Blame, blame};
+pub(crate) use credentials::is_sendable;
+pub(crate) use path::encoded;
 pub(crate) use told::parsed_message;
 
 /// An API format. A group speaks one.

@@ -22,7 +22,7 @@ pub(super) fn decoded(text: &str) -> Cow<'_, str> {
 }
 
 /// A text that stands for itself within one path segment or one query value.
-pub(super) fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     utf8_percent_encode(text, KEPT_IN_SEGMENT).to_string()
 }
 

@@ -25,7 +25,7 @@ pub(super) fn read_or_generate(directory: &Path) -> Result<(Secret, Vec<String>)
         }
         Err(error) => return Err(failed("read", &error)),
     }
-    // Read back even what was just written: of two processes that start together, the later file counts for both.
+    // Read back even what was just written: of two processes that start together, the first file counts for both.
     let text = fs::read_to_string(&path).map_err(|error| failed("read", &error))?;
     let key = text.trim();
     if key.is_empty() {
@@ -42,7 +42,7 @@ pub(super) fn read_or_generate(directory: &Path) -> Result<(Secret, Vec<String>)
     Ok((Secret::new(key), notes))
 }
 
-/// Written beside and renamed, so that a crash never leaves half a key.
+/// Written beside and linked into its place, so that a crash never leaves half a key, and nobody's key is replaced.
 fn generate(directory: &Path, path: &Path) -> io::Result<()> {
     fs::create_dir_all(directory)?;
     let draft = directory.join(format!(".{FILE_NAME}.{}", hex::encode(rand::random::<[u8; 8]>())));
@@ -53,12 +53,19 @@ fn generate(directory: &Path, path: &Path) -> io::Result<()> {
         .mode(0o600)
         .open(&draft)
         .and_then(|mut file| file.write_all(key.expose().as_bytes()).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&draft, path));
-    if written.is_err() {
-        // Nothing more can be done about a draft that cannot be removed either.
-        let _ = fs::remove_file(&draft);
-    }
+        .and_then(|()| put_in_place(&draft, path));
+    // Nothing more can be done about a draft that cannot be removed.
+    let _ = fs::remove_file(&draft);
     written
+}
+
+fn put_in_place(draft: &Path, path: &Path) -> io::Result<()> {
+    match fs::hard_link(draft, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        // Some network and foreign file systems know no links.
+        Err(_) => fs::rename(draft, path),
+        Ok(()) => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -79,6 +86,18 @@ mod tests {
         assert!(notes[0].contains(path.to_str().unwrap()));
         assert!(!notes.concat().contains(first.expose()));
         assert_eq!(fs::read_dir(&directory).unwrap().count(), 1, "no draft is left");
+    }
+
+    #[test]
+    fn a_key_that_another_process_has_read_is_not_replaced() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join(FILE_NAME);
+        // Both found no file; the first has written its own and read it.
+        generate(home.path(), &path).unwrap();
+        let first = fs::read_to_string(&path).unwrap();
+        generate(home.path(), &path).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), first);
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1, "no draft is left");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::{
     database_dsn::{self, Dsn},
     dotenv,
     environment::{Environment, limit},
+    proxy_url,
     redis_dsn::RedisDsn,
 };
 use crate::crypto::Secret;
@@ -58,7 +59,8 @@ pub(crate) const VARIABLES: &[(&str, &str, &str)] = &[
     ("LOG_FILE_PATH", "./data/logs/app.log", "that file; it is rotated by size"),
     ("HTTP_PROXY", "", "outbound proxy for http:// upstreams; http, https or socks5"),
     ("HTTPS_PROXY", "", "outbound proxy for https:// upstreams"),
-    ("NO_PROXY", "", "hosts that are reached without a proxy, comma separated"),
+    ("NO_PROXY", "", "hosts that are reached without a proxy, comma separated; host:port excepts one port"),
+    ("TZ", "", "time zone of the log's times, such as Asia/Shanghai; everything else is in UTC"),
 ];
 
 impl Config {
@@ -68,10 +70,14 @@ impl Config {
         working_directory: &Path,
         process_environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<(Self, Vec<String>), Vec<String>> {
+        let process_environment: Vec<_> = process_environment.into_iter().collect();
+        let has_time_zone = process_environment.iter().any(|(name, _)| name == "TZ");
         let mut environment = merge(working_directory, process_environment);
+        let time_zone = environment.text("TZ").filter(|_| !has_time_zone).map(str::to_owned);
         let server = server(&mut environment);
         let cors = cors(&mut environment);
         let log = log(&mut environment);
+        let outbound_proxy = outbound_proxy(&mut environment);
         refuse_redis(&mut environment);
         let database = database(&mut environment);
         for name in ["AUTH_KEY", "ENCRYPTION_KEY"] {
@@ -99,7 +105,8 @@ impl Config {
             database,
             cors,
             log,
-            outbound_proxy: outbound_proxy(&environment),
+            outbound_proxy,
+            time_zone,
         };
         Ok((config, environment.warnings))
     }
@@ -233,11 +240,37 @@ fn log(environment: &mut Environment) -> Log {
     Log { level, json, file }
 }
 
-fn outbound_proxy(environment: &Environment) -> OutboundProxy {
-    let either = |name: &str| {
-        environment.text(name).or_else(|| environment.text(&name.to_ascii_lowercase())).unwrap_or_default().to_owned()
-    };
-    OutboundProxy { http: either("HTTP_PROXY"), https: either("HTTPS_PROXY"), exceptions: either("NO_PROXY") }
+/// Going out directly because of a slip of the pen could betray where the operator wanted to be unseen, so a URL that
+/// cannot be used is a problem.
+fn outbound_proxy(environment: &mut Environment) -> OutboundProxy {
+    let (http, https) = (proxy_of(environment, "HTTP_PROXY"), proxy_of(environment, "HTTPS_PROXY"));
+    let (exceptions, exceptions_on_port) = proxy_url::exceptions(either(environment, "NO_PROXY").1);
+    OutboundProxy { http, https, exceptions, exceptions_on_port }
+}
+
+fn proxy_of(environment: &mut Environment, name: &str) -> String {
+    let (name, text) = either(environment, name);
+    if text.is_empty() {
+        return String::new();
+    }
+    match proxy_url::from_environment(text) {
+        Ok(url) => url,
+        Err(problem) => {
+            environment
+                .problems
+                .push(format!("{name} names no proxy: {problem}; for example {name}=http://proxy:8080"));
+            String::new()
+        }
+    }
+}
+
+/// The value of a variable or of its lower-case twin, with the name that has it.
+fn either<'a>(environment: &'a Environment, name: &str) -> (String, &'a str) {
+    let lower_case = name.to_ascii_lowercase();
+    match (environment.text(name), environment.text(&lower_case)) {
+        (None, Some(text)) => (lower_case, text),
+        (text, _) => (name.to_owned(), text.unwrap_or_default()),
+    }
 }
 
 /// The connection string is read all the same, so that a slip in it is told now.

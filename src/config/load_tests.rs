@@ -203,6 +203,30 @@ fn lists_hosts_and_files() {
 }
 
 #[test]
+fn an_outbound_proxy_that_is_none_is_refused_at_start() {
+    let problems =
+        given(&[("AUTH_KEY", STRONG), ("HTTP_PROXY", "htpp://me:secret@p:1"), ("https_proxy", "socks4://p")])
+            .problems();
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems[0].starts_with("HTTP_PROXY names no proxy: it must begin with http://"), "{problems:?}");
+    assert!(problems[1].starts_with("https_proxy names no proxy"), "{problems:?}");
+    assert!(!problems.concat().contains("secret"));
+    let proxy = given(&[("AUTH_KEY", STRONG), ("HTTP_PROXY", "p:1"), ("NO_PROXY", "a.example:8443, b")])
+        .config()
+        .outbound_proxy;
+    assert_eq!((proxy.http.as_str(), proxy.exceptions.as_str()), ("http://p:1/", "b"));
+    assert_eq!(proxy.exceptions_on_port, [("a.example".to_owned(), 8443)]);
+}
+
+#[test]
+fn a_time_zone_that_only_the_file_sets_is_told() {
+    let zone = |variables: &[(&str, &str)]| given(variables).file("TZ=Asia/Shanghai").config().time_zone;
+    assert_eq!(zone(&[("AUTH_KEY", STRONG)]).as_deref(), Some("Asia/Shanghai"));
+    assert_eq!(zone(&[("AUTH_KEY", STRONG), ("TZ", "UTC")]), None, "the process has it already");
+    assert_eq!(given(&[("AUTH_KEY", STRONG)]).config().time_zone, None);
+}
+
+#[test]
 fn the_outbound_proxy_may_be_spelt_in_lower_case() {
     let proxy = given(&[
         ("AUTH_KEY", STRONG),
@@ -214,7 +238,7 @@ fn the_outbound_proxy_may_be_spelt_in_lower_case() {
     .file("NO_PROXY=.internal")
     .config()
     .outbound_proxy;
-    assert_eq!((proxy.http.as_str(), proxy.https.as_str()), ("http://p:1", "socks5://q:2"));
+    assert_eq!((proxy.http.as_str(), proxy.https.as_str()), ("http://p:1/", "socks5://q:2/"));
     assert_eq!(proxy.exceptions, ".internal");
 }
 
@@ -235,7 +259,7 @@ fn the_help_lists_every_variable_that_is_read() {
     let (_, code) = include_str!("load.rs").split_once("impl Config").unwrap();
     let read: std::collections::BTreeSet<&str> = code
         .split('"')
-        .filter(|text| text.contains('_') || ["HOST", "PORT"].contains(text))
+        .filter(|text| text.contains('_') || ["HOST", "PORT", "TZ"].contains(text))
         .filter(|text| text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'))
         .collect();
     let listed: std::collections::BTreeSet<&str> = VARIABLES.iter().map(|&(name, ..)| name).collect();

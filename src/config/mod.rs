@@ -8,6 +8,7 @@ mod ip_block;
 mod load;
 mod mysql_dsn;
 mod postgresql_dsn;
+mod proxy_url;
 mod query;
 pub(crate) mod redis_dsn;
 mod sqlite_dsn;
@@ -19,6 +20,7 @@ use crate::crypto::Secret;
 pub(crate) use database_dsn::DatabaseDsn;
 pub(crate) use ip_block::IpBlock;
 pub(crate) use load::VARIABLES;
+pub(crate) use proxy_url::proxy_url;
 pub(crate) use sqlite_dsn::SqliteDsn;
 
 /// Everything that needs a restart to change. Built once, then shared.
@@ -37,14 +39,18 @@ pub(crate) struct Config {
     pub(crate) log: Log,
     /// For groups that name no proxy of their own.
     pub(crate) outbound_proxy: OutboundProxy,
+    /// `TZ` where only the `.env` file sets it: the process was started in another zone.
+    pub(crate) time_zone: Option<String>,
 }
 
-/// `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`, or their lower-case twins; empty where they are not set.
+/// `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`, or their lower-case twins, checked; empty where they are not set.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct OutboundProxy {
     pub(crate) http: String,
     pub(crate) https: String,
     pub(crate) exceptions: String,
+    /// Hosts that are reached without a proxy on this port only.
+    pub(crate) exceptions_on_port: Vec<(String, u16)>,
 }
 
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Creating, changing, ordering and deleting groups: all rules are checked before anything is stored.
+//! Creating, changing and ordering groups: all rules are checked before anything is stored.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -201,14 +201,6 @@ fn check_description(text: &str) -> Result<String, Invalid> {
 
 fn check_proxy_keys(text: &str) -> Result<String, Invalid> {
     validation::text("proxy_keys", text, PROXY_KEYS_CHARACTERS_MAX)
-}
-
-/// Deletes a group with its memberships and its keys.
-pub(crate) async fn delete(database: &Database, id: GroupId) -> Result<(), Error> {
-    let mut writer = database.begin().await?;
-    queries::delete(&mut writer, id).await?;
-    writer.commit().await?;
-    Ok(())
 }
 
 /// Gives groups their positions, all of them or none.

@@ -1,6 +1,13 @@
 //! All groups in memory, ready to serve: made from the stored rows, swapped whole on a change.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use arc_swap::{ArcSwap, Guard};
 use serde::Deserialize;
@@ -18,6 +25,9 @@ use crate::{
     upstream::{ClientOptions, Upstreams, WeightedChoice},
 };
 
+/// Pause between two tries to read what is stored, after one failed.
+const RELOAD_PAUSE: Duration = Duration::from_secs(1);
+
 /// A cheap handle on the groups that are in effect.
 #[derive(Clone)]
 pub(crate) struct Directory(Arc<Inner>);
@@ -27,6 +37,8 @@ struct Inner {
     current: ArcSwap<Snapshot>,
     /// What outlives a snapshot. The lock also lets only one reload run at a time, so that the newest one wins.
     lasting: Mutex<Lasting>,
+    /// Somebody is in [`Directory::reload_until_it_works`].
+    is_retrying: AtomicBool,
 }
 
 /// Counters and rests that go on where a change does not concern them.
@@ -41,7 +53,12 @@ impl Directory {
         let mut lasting = Lasting::default();
         let snapshot = read(&database, &mut lasting).await?;
         let current = ArcSwap::from_pointee(snapshot);
-        Ok(Self(Arc::new(Inner { database, current, lasting: Mutex::new(lasting) })))
+        Ok(Self(Arc::new(Inner {
+            database,
+            current,
+            lasting: Mutex::new(lasting),
+            is_retrying: AtomicBool::new(false),
+        })))
     }
 
     /// What is in effect now. A request that took it keeps it until it ends.
@@ -55,6 +72,23 @@ impl Directory {
         let snapshot = read(&self.0.database, &mut lasting).await?;
         self.0.current.store(Arc::new(snapshot));
         Ok(())
+    }
+
+    /// After a reload that failed: tries again until one works. A second call leaves it to the first.
+    pub(crate) async fn reload_until_it_works(self) {
+        if self.0.is_retrying.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        loop {
+            tokio::time::sleep(RELOAD_PAUSE).await;
+            // Cleared before the reload: a change that is stored after this one was read starts a retry of its own.
+            self.0.is_retrying.store(false, Ordering::Relaxed);
+            match self.reload().await {
+                Ok(()) => return tracing::info!("What was stored is in effect now"),
+                Err(_) if self.0.is_retrying.swap(true, Ordering::Relaxed) => return,
+                Err(error) => tracing::debug!(%error, "What is stored can still not be read"),
+            }
+        }
     }
 }
 
@@ -102,10 +136,14 @@ fn assemble(
 fn upstreams_of(record: &Record, before: &mut Lasting) -> Arc<Upstreams> {
     match before.upstreams.remove(&record.id) {
         Some((text, upstreams)) if *text == *record.upstreams.get() => upstreams,
-        _ => Arc::new(Upstreams::parse(record.upstreams.get()).unwrap_or_else(|problem| {
-            warn(record, &format!("it has no usable upstream: {problem}"));
-            Upstreams::empty()
-        })),
+        _ => {
+            let (upstreams, problems) = Upstreams::parse(record.upstreams.get())
+                .unwrap_or_else(|problem| (Upstreams::empty(), vec![format!("it has no usable upstream: {problem}")]));
+            for problem in problems {
+                warn(record, &problem);
+            }
+            Arc::new(upstreams)
+        }
     }
 }
 

@@ -166,3 +166,13 @@ async fn a_reload_that_fails_leaves_everything_in_effect() {
     directory.reload().await.unwrap();
     assert!(Arc::ptr_eq(&before.by_name["a"].upstreams, &directory.current().by_name["a"].upstreams));
 }
+
+#[tokio::test]
+async fn a_time_that_nobody_can_read_keeps_no_group_from_serving() {
+    let (_folder, database) = testing::fresh().await;
+    create(&database, "a").await;
+    create(&database, "b").await;
+    execute(&database, "UPDATE groups SET created_at = 'yesterday', last_validated_at = 5 WHERE name = 'a'").await;
+    let directory = Directory::open(database).await.unwrap();
+    assert_eq!(directory.current().by_name.len(), 2);
+}

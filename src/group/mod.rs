@@ -20,7 +20,7 @@ mod record;
 mod validation;
 
 pub(crate) use self::{
-    changes::{GroupPatch, NewGroup, create, delete, reorder, update},
+    changes::{GroupPatch, NewGroup, create, reorder, update},
     directory::Directory,
     header_rules::{HeaderAction, HeaderRule, Variables, apply_rules},
     invalid::{Error, Fault, Invalid},

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use sqlx::{FromRow, Row, Sqlite, SqliteExecutor, Transaction, sqlite::SqliteRow};
 
 use super::{GroupId, Record};
-use crate::db::{self, ApiKeys, Database, GroupSubGroups, Groups, Timestamp};
+use crate::db::{self, Database, GroupSubGroups, Groups, Timestamp};
 
 type Writer = Transaction<'static, Sqlite>;
 
@@ -106,21 +106,17 @@ fn values(record: &Record) -> [Expr; COLUMNS.len()] {
     ]
 }
 
-/// Deletes a group with its memberships and its keys; its log and its figures stay.
+/// Deletes a group with its memberships. Its keys must be gone before.
 pub(crate) async fn delete(writer: &mut Writer, id: GroupId) -> Result<(), db::Error> {
     let mut memberships = Query::delete();
     memberships
         .from_table(GroupSubGroups::Table)
         .and_where(Expr::col(GroupSubGroups::GroupId).eq(id).or(Expr::col(GroupSubGroups::SubGroupId).eq(id)));
-    let mut keys = Query::delete();
-    keys.from_table(ApiKeys::Table).and_where(Expr::col(ApiKeys::GroupId).eq(id));
     let mut group = Query::delete();
     group.from_table(Groups::Table).and_where(Expr::col(Groups::Id).eq(id));
     // In this order no reference ever points to nothing.
-    for statement in [memberships, keys] {
-        let (text, values) = db::build(&statement);
-        sqlx::query_with(text, values).execute(&mut **writer).await?;
-    }
+    let (text, values) = db::build(&memberships);
+    sqlx::query_with(text, values).execute(&mut **writer).await?;
     let (text, values) = db::build(&group);
     match sqlx::query_with(text, values).execute(&mut **writer).await?.rows_affected() {
         0 => Err(db::Error::NotFound),

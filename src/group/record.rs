@@ -85,6 +85,7 @@ impl FromRow<'_, SqliteRow> for Record {
     fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
         let name = text(row, Groups::Name)?;
         let group_type = text(row, Groups::GroupType)?;
+        let time = |column: Groups| stored_time(row, column, &name);
         let json = |column: Groups, kind: Json| stored_json(row, column, kind, &name);
         Ok(Self {
             id: row.try_get(Groups::Id.name())?,
@@ -107,9 +108,9 @@ impl FromRow<'_, SqliteRow> for Record {
             model_redirect_strict: row
                 .try_get::<Option<bool>, _>(Groups::ModelRedirectStrict.name())?
                 .unwrap_or_default(),
-            last_validated_at: row.try_get(Groups::LastValidatedAt.name())?,
-            created_at: row.try_get(Groups::CreatedAt.name())?,
-            updated_at: row.try_get(Groups::UpdatedAt.name())?,
+            last_validated_at: time(Groups::LastValidatedAt)?,
+            created_at: time(Groups::CreatedAt)?,
+            updated_at: time(Groups::UpdatedAt)?,
             name,
         })
     }
@@ -118,6 +119,18 @@ impl FromRow<'_, SqliteRow> for Record {
 /// Rows that are older than a column hold NULL there: it means empty.
 fn text(row: &SqliteRow, column: Groups) -> Result<String, sqlx::Error> {
     Ok(row.try_get::<Option<String>, _>(column.name())?.unwrap_or_default())
+}
+
+/// One time that nobody can read must not keep all groups from serving.
+fn stored_time(row: &SqliteRow, column: Groups, group: &str) -> Result<Option<Timestamp>, sqlx::Error> {
+    // Unchecked: the column takes values of any type.
+    let Some(text) = row.try_get_unchecked::<Option<String>, _>(column.name())? else { return Ok(None) };
+    let time = Timestamp::parse_stored(&text);
+    if time.is_none() {
+        let column = column.name();
+        tracing::warn!(group.name = %group, "Group {group}: {text:?} in {column} is no time and counts as none");
+    }
+    Ok(time)
 }
 
 /// The shape that a JSON column must have.

@@ -329,33 +329,6 @@ async fn gemini_groups_have_no_test_place_that_could_differ() {
 }
 
 #[tokio::test]
-async fn a_deleted_group_takes_its_keys_and_memberships_along() {
-    let (_folder, database) = testing::fresh().await;
-    let all = create(&database, aggregate("all")).await.unwrap().id;
-    let a = member(&database, standard("a")).await;
-    let b = member(&database, standard("b")).await;
-    members::add(&database, all, &[a, b]).await.unwrap();
-    let mut writer = database.begin().await.unwrap();
-    for group in [a.group_id, b.group_id] {
-        sqlx::query("INSERT INTO api_keys (key_value, group_id) VALUES ('k', ?)")
-            .bind(group)
-            .execute(&mut *writer)
-            .await
-            .unwrap();
-    }
-    writer.commit().await.unwrap();
-
-    delete(&database, a.group_id).await.unwrap();
-    let left: Vec<i64> =
-        sqlx::query_scalar("SELECT group_id FROM api_keys").fetch_all(database.readers()).await.unwrap();
-    assert_eq!(left, [b.group_id]);
-    assert_eq!(members::list(&database, all).await.unwrap().len(), 1);
-    delete(&database, all).await.unwrap();
-    assert!(members::parents(&database, b.group_id).await.unwrap().is_empty());
-    assert_eq!(refusal(delete(&database, all).await), "NotFound");
-}
-
-#[tokio::test]
 async fn groups_are_ordered_all_or_none() {
     let (_folder, database) = testing::fresh().await;
     let mut ids = Vec::new();

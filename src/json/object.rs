@@ -17,16 +17,27 @@ pub(crate) fn top_level<'a>(text: &'a [u8], wanted: &[&str]) -> Option<Vec<Optio
     Some(values)
 }
 
-/// The text with each `(name, JSON text)` set: every member of that name gets the value, a missing one is added at the
-/// end. All other bytes stay as they are. `None`: the text is not one JSON object.
+/// The text with each `(name, JSON text)` set: the member of that name gets the value, a missing one is added at the end.
+/// Of a repeated member only the last stays, so that no reader takes another one, and so that a text of nothing but
+/// repetitions does not grow with each of them. All other bytes stay as they are. `None`: the text is not one JSON object.
 pub(crate) fn edit(text: &[u8], changes: &[(&str, &str)]) -> Option<Vec<u8>> {
     let names: Vec<&str> = changes.iter().map(|&(name, _)| name).collect();
     let found = occurrences(text, &names)?;
-    let replacements: Vec<_> = found.iter().map(|&(name, value)| (position(text, value), changes[name].1)).collect();
+    let mut is_set = vec![false; changes.len()];
+    let mut replacements: Vec<(Range<usize>, &str)> = Vec::with_capacity(found.len());
+    for &(name, value) in found.iter().rev() {
+        let place = position(text, value);
+        if std::mem::replace(&mut is_set[name], true) {
+            replacements.push((member_with_next_comma(text, place), ""));
+        } else {
+            replacements.push((place, changes[name].1));
+        }
+    }
+    replacements.reverse();
     let mut edited = splice(text, &replacements);
     for (index, (name, value)) in changes.iter().enumerate() {
         let is_set_again = names[index + 1..].contains(name);
-        if !is_set_again && !found.iter().any(|&(name, _)| name == index) {
+        if !is_set_again && !is_set[index] {
             insert_before_end(&mut edited, &format!("{}:{value}", quoted(name)));
         }
     }
@@ -36,12 +47,22 @@ pub(crate) fn edit(text: &[u8], changes: &[(&str, &str)]) -> Option<Vec<u8>> {
 /// The text without the members of this name, and without the commas that belonged to them.
 /// `None`: the text is not one JSON object.
 pub(crate) fn remove(text: &[u8], name: &str) -> Option<Vec<u8>> {
-    let mut shorter = text.to_vec();
-    while let Some(&(_, value)) = occurrences(&shorter, &[name])?.last() {
-        let place = member_with_comma(&shorter, position(&shorter, value));
-        shorter.drain(place);
+    let mut gaps: Vec<(Range<usize>, &str)> = Vec::new();
+    for (_, value) in occurrences(text, &[name])? {
+        let mut gap = member_with_next_comma(text, position(text, value));
+        if text[gap.end - 1] != b',' {
+            // The last member of the object: the comma before it goes, unless it went with its own member.
+            while let Some((before, _)) = gaps.pop_if(|(before, _)| is_blank(&text[before.end..gap.start])) {
+                gap.start = before.start;
+            }
+            let before = trimmed_end(&text[..gap.start]);
+            if text[..before].ends_with(b",") {
+                gap.start = before - 1;
+            }
+        }
+        gaps.push((gap, ""));
     }
-    Some(shorter)
+    Some(splice(text, &gaps))
 }
 
 /// Each occurrence of a wanted member, in the order of the text: its index in `wanted`, and its raw value.
@@ -52,22 +73,19 @@ fn occurrences<'a>(text: &'a [u8], wanted: &[&str]) -> Option<Vec<(usize, &'a [u
     Some(found)
 }
 
-/// From the value of a member, the range of all that goes when the member goes.
-fn member_with_comma(text: &[u8], value: Range<usize>) -> Range<usize> {
+/// From the value of a member, the range from its name to the comma behind it; to its value where no comma follows.
+fn member_with_next_comma(text: &[u8], value: Range<usize>) -> Range<usize> {
     let before_colon = trimmed_end(&text[..value.start]) - 1;
     let closing_quote = trimmed_end(&text[..before_colon]) - 1;
     // Inside a name every quote has a backslash before it; before the opening one stands a comma, a brace or white space.
     let opening_quote = (1..closing_quote).rev().find(|&at| text[at] == b'"' && text[at - 1] != b'\\');
     let start = opening_quote.unwrap_or(0);
     let after = value.end + text[value.end..].iter().take_while(|&&byte| super::is_white_space(byte)).count();
-    if text.get(after) == Some(&b',') {
-        return start..after + 1;
-    }
-    let before = trimmed_end(&text[..start]);
-    match text[..before].last() {
-        Some(b',') => before - 1..value.end,
-        _ => start..value.end,
-    }
+    if text.get(after) == Some(&b',') { start..after + 1 } else { start..value.end }
+}
+
+fn is_blank(text: &[u8]) -> bool {
+    text.iter().all(|&byte| super::is_white_space(byte))
 }
 
 struct Members<'w> {

@@ -26,8 +26,9 @@ fn names_are_compared_decoded_and_at_the_top_only() {
 }
 
 #[test]
-fn every_repetition_is_replaced_and_the_last_is_read() {
-    check_edit(r#"{"a":1,"b":2,"a":[3]}"#, &[("a", "9")], r#"{"a":9,"b":2,"a":9}"#);
+fn of_a_repeated_member_the_last_is_read_and_only_that_one_stays() {
+    check_edit(r#"{"a":1,"b":2,"a":[3]}"#, &[("a", "9")], r#"{"b":2,"a":9}"#);
+    check_edit(r#"{ "a":1 , "a" : 2 }"#, &[("a", "9")], r#"{  "a" : 9 }"#);
     assert_eq!(
         top_level(br#"{"a":1,"b":2,"a":[3]}"#, &["b", "a", "c"]).unwrap(),
         [Some(&b"2"[..]), Some(b"[3]"), None]
@@ -88,7 +89,23 @@ fn members_are_removed_with_their_comma() {
     check(r#"{"a":1,"b":2,"a":3}"#, r#"{"b":2}"#);
     check(r#"{"\"a\"\\":1,"a":1}"#, r#"{"\"a\"\\":1}"#);
     check(r#"{"b":{"a":1}}"#, r#"{"b":{"a":1}}"#);
+    check(r#"{"b":2, "a":1, "a":2 , "a":3 }"#, r#"{"b":2 }"#);
+    check(r#"{"a":1, "b":2, "a":[] ,"c":4,"a":3}"#, r#"{ "b":2, "c":4}"#);
+    check(r#"{ "a":1, "a":2 }"#, "{  }");
     assert_eq!(remove(b"[]", "a"), None);
+}
+
+/// A body of a megabyte is edited in one pass, and its repetitions neither cost more nor become more.
+#[test]
+fn repetitions_cost_no_more_than_their_length() {
+    let count = 150_000;
+    let text = format!("{{\"b\":0{}}}", ",\"a\":1".repeat(count));
+    let begin = std::time::Instant::now();
+    assert_eq!(remove(text.as_bytes(), "a").unwrap(), br#"{"b":0}"#);
+    let long = quoted(&"x".repeat(10_000));
+    let edited = edit(text.as_bytes(), &[("a", &long)]).unwrap();
+    assert_eq!(edited, format!("{{\"b\":0,\"a\":{long}}}").into_bytes());
+    assert!(begin.elapsed().as_secs() < 20, "{:?}", begin.elapsed());
 }
 
 #[test]
@@ -181,8 +198,17 @@ proptest! {
         let written: Vec<(&str, &str)> = changes.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let edited = String::from_utf8(edit(document.as_bytes(), &written).unwrap()).unwrap();
 
-        let kept: Vec<_> =
-            members.iter().map(|member| member.text(change_of(member.name).unwrap_or(&member.value))).collect();
+        let mut kept = Vec::new();
+        // White space before a member that goes stays before the next one.
+        let mut spaces = String::new();
+        for (index, member) in members.iter().enumerate() {
+            if change_of(member.name).is_some() && members[index + 1..].iter().any(|later| later.name == member.name) {
+                spaces += member.spaces[0];
+            } else {
+                let text = member.text(change_of(member.name).unwrap_or(&member.value));
+                kept.push(std::mem::take(&mut spaces) + &text);
+            }
+        }
         let mut added = Vec::new();
         for (name, _) in &changes {
             let addition = format!("{}:{}", quoted(name), change_of(name).unwrap());

@@ -9,9 +9,10 @@ use serde_json::Value;
 
 use super::{KEYS_PER_LOT, KeyPools, queries};
 use crate::{
+    channel,
     crypto::Secret,
     db,
-    group::{GroupId, Key},
+    group::{self, GroupId, Key},
 };
 
 /// Keys in one call that is answered when all is done.
@@ -24,6 +25,8 @@ pub(crate) enum KeysTextError {
     Empty,
     #[error("the JSON list holds something that is not a text, at position {position}")]
     NotOnlyTexts { position: usize },
+    #[error("the key at position {position} holds a control character, which no request can carry")]
+    Unsendable { position: usize },
     #[error("batch size exceeds the limit of {KEYS_PER_CALL_MAX} keys, got {count}")]
     TooMany { count: usize },
 }
@@ -52,6 +55,16 @@ pub(crate) fn parse_keys(text: &str, keys_max: Option<usize>) -> Result<Vec<Secr
     }
 }
 
+/// The same for keys that are to be added: each must be one that a request can carry. A stored one that is not may still
+/// be named, to be deleted.
+pub(crate) fn parse_new_keys(text: &str, keys_max: Option<usize>) -> Result<Vec<Secret>, KeysTextError> {
+    let keys = parse_keys(text, keys_max)?;
+    match keys.iter().position(|key| !channel::is_sendable(key.expose())) {
+        Some(index) => Err(KeysTextError::Unsendable { position: index + 1 }),
+        None => Ok(keys),
+    }
+}
+
 fn keys_of_list(elements: &[Value]) -> Result<Vec<Secret>, KeysTextError> {
     let mut keys = Vec::new();
     for (index, element) in elements.iter().enumerate() {
@@ -72,6 +85,9 @@ fn key_of(item: &str) -> Option<Secret> {
 impl KeyPools {
     /// Adds keys that the group does not have yet, in lots: those of a finished lot are stored and in rotation, even
     /// if a later one fails. `progress` hears how many texts are dealt with.
+    ///
+    /// # Errors
+    /// [`db::Error::NotFound`] where the group is gone, be it in the middle of an import.
     pub(crate) async fn add(
         &self,
         group_id: GroupId,
@@ -93,6 +109,8 @@ impl KeyPools {
     async fn add_lot(&self, group_id: GroupId, mut lot: Vec<(String, &Secret)>) -> Result<usize, db::Error> {
         let _turn = self.turn().await;
         let mut transaction = self.shared.database.begin().await?;
+        // Whoever deletes the group takes the same turn, so no key comes in behind it.
+        group::queries::find(&mut *transaction, group_id).await?;
         let hashes: Vec<String> = lot.iter().map(|(hash, _)| hash.clone()).collect();
         let known: HashSet<String> =
             queries::known_hashes(&mut transaction, group_id, &hashes).await?.into_iter().collect();
@@ -139,6 +157,15 @@ mod tests {
     fn a_json_list_keeps_separators_inside_its_keys() {
         check(r#"["sk 1", " sk,2 ", null, ""]"#, Ok(&["sk 1", "sk,2"]));
         check("[sk-1]", Ok(&["[sk-1]"]));
+    }
+
+    #[test]
+    fn a_key_that_no_header_can_carry_is_refused_with_its_place() {
+        let refusal = |text: &str| parse_new_keys(text, None).map(|keys| keys.len());
+        assert_eq!(refusal(r#"["sk-a", "sk-b\nsk-c"]"#), Err(KeysTextError::Unsendable { position: 2 }));
+        assert_eq!(refusal("sk-a\u{7f}"), Err(KeysTextError::Unsendable { position: 1 }));
+        assert_eq!(refusal(r#"["sk a", "sk-b"]"#), Ok(2));
+        check(r#"["sk-b\nsk-c"]"#, Ok(&["sk-b\nsk-c"]));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::{Pool, queries};
 use crate::{
+    channel,
     crypto::{self, Cipher, Secret},
     db::{self, Database},
     group::{GroupId, Key},
@@ -50,13 +51,14 @@ type StoredKey = (i64, GroupId, i64, String, Option<String>);
 struct Piece {
     keys: Vec<(Arc<Key>, u32)>,
     unreadable: usize,
+    unsendable: usize,
 }
 
 pub(super) async fn load(database: &Database, cipher: &Cipher) -> Result<HashMap<GroupId, Arc<Pool>>, OpenError> {
     check_passphrase(&queries::sample(database.readers(), SAMPLE_KEYS).await?, cipher)?;
     let pieces_at_once = thread::available_parallelism().map_or(1, NonZero::get);
-    let mut pools = HashMap::new();
-    let mut unreadable = 0;
+    let mut pools: HashMap<GroupId, Arc<Pool>> = HashMap::new();
+    let (mut unreadable, mut unsendable) = (0, 0);
     let mut pending: VecDeque<JoinHandle<Result<Piece, serde_json::Error>>> = VecDeque::new();
     let mut last_id = Some(i64::MIN);
     while let Some(id) = last_id {
@@ -69,9 +71,19 @@ pub(super) async fn load(database: &Database, cipher: &Cipher) -> Result<HashMap
             if let Some(task) = pending.pop_front() {
                 let piece = task.await??;
                 unreadable += piece.unreadable;
+                unsendable += piece.unsendable;
                 fill(&mut pools, piece.keys);
             }
         }
+    }
+    for pool in pools.values() {
+        pool.settle();
+    }
+    if unsendable > 0 {
+        tracing::warn!(
+            unsendable,
+            "{unsendable} stored keys hold a character that no header may, and are left out of rotation"
+        );
     }
     if unreadable > 0 {
         tracing::warn!(unreadable, "{unreadable} stored keys cannot be decrypted and are left out of rotation");
@@ -91,9 +103,13 @@ fn fill(pools: &mut HashMap<GroupId, Arc<Pool>>, keys: Vec<(Arc<Key>, u32)>) {
 
 fn decrypt(text: &str, cipher: &Cipher) -> Result<Piece, serde_json::Error> {
     let stored: Vec<StoredKey> = serde_json::from_str(text)?;
-    let mut piece = Piece { keys: Vec::with_capacity(stored.len()), unreadable: 0 };
+    let mut piece = Piece { keys: Vec::with_capacity(stored.len()), unreadable: 0, unsendable: 0 };
     for (id, group_id, failure_count, text, hash) in stored {
         match readable(&text, hash.as_deref(), cipher) {
+            Some(secret) if !channel::is_sendable(secret.expose()) => {
+                tracing::debug!(key.id = id, "Key {id} cannot be sent");
+                piece.unsendable += 1;
+            }
             Some(secret) => {
                 let failure_count = u32::try_from(failure_count).unwrap_or(0);
                 piece.keys.push((Arc::new(Key { id, group_id, secret }), failure_count));

@@ -18,7 +18,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::{
-    import::{KEYS_PER_CALL_MAX, KeysTextError, parse_keys},
+    import::{KEYS_PER_CALL_MAX, KeysTextError, parse_keys, parse_new_keys},
     load::OpenError,
     pool::Pool,
     schedule::{Clock, Schedule},
@@ -28,7 +28,7 @@ pub(crate) use self::{
 use crate::{
     crypto::Cipher,
     db::{self, Database},
-    group::{GroupId, Key},
+    group::{self, GroupId, Key},
 };
 
 /// How long a key's new state may be known in memory only.
@@ -81,13 +81,24 @@ impl KeyPools {
         self.of(group_id).unwrap_or_else(|| Arc::new(Pool::new()))
     }
 
-    /// Drops the pool of a group that was deleted together with its keys.
-    pub(crate) fn forget(&self, group_id: GroupId) {
+    /// Deletes a group with its memberships, its keys and its pool; its log and its figures stay.
+    ///
+    /// # Errors
+    /// [`db::Error::NotFound`] where there is no such group.
+    pub(crate) async fn delete_group(&self, group_id: GroupId) -> Result<(), db::Error> {
+        // One turn for all of it: an import or a test that is under way finds the group, or nothing of it.
+        let _turn = self.turn().await;
+        let mut transaction = self.shared.database.begin().await?;
+        // In this order no reference ever points to nothing.
+        queries::delete_all_of(&mut transaction, group_id).await?;
+        group::queries::delete(&mut transaction, group_id).await?;
+        transaction.commit().await?;
         self.shared.pools.rcu(|pools| {
             let mut pools = HashMap::clone(pools);
             pools.remove(&group_id);
             pools
         });
+        Ok(())
     }
 
     /// Stores what happened to keys, a moment after it happened, and the rest of it when told to stop.
@@ -115,7 +126,7 @@ impl KeyPools {
     }
 
     /// A key passed a test: it is stored as active without failures, and is in rotation. False: it was deleted
-    /// meanwhile.
+    /// meanwhile, perhaps with its group, whose pool does not come back then.
     pub(crate) async fn revive(&self, key: Arc<Key>) -> Result<bool, db::Error> {
         let _turn = self.turn().await;
         let mut transaction = self.shared.database.begin().await?;

@@ -1,9 +1,12 @@
 //! The keys of one group in memory: whose turn it is, who rests after a rate limit, who is out.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeSet, HashMap},
     mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Instant,
 };
 
@@ -11,11 +14,14 @@ use crate::group::Key;
 
 /// Rests that may end in one `pick`: when thousands end in the same instant, no single request pays for all of them.
 const WAKES_PER_PICK_MAX: usize = 16;
+/// Counters of [`Doubts`]; with this many or more keys in doubt at once, each success takes the lock.
+const DOUBT_COUNTERS: usize = 512;
 
-/// The active keys of one group. Every call takes one short lock that no other group shares, and costs the same with
-/// ten keys as with a million.
+/// The active keys of one group. Picking takes one short lock that no other group shares, noting a success of a sound
+/// key takes none, and everything costs the same with ten keys as with a million.
 pub(crate) struct Pool {
     rotation: Mutex<Rotation>,
+    doubts: Doubts,
 }
 
 /// What the database has to learn about a key. The last state wins, so writing it late or twice does no harm.
@@ -27,43 +33,48 @@ pub(crate) struct Change {
 
 #[derive(Default)]
 struct Rotation {
-    /// Keys that are ready. The next pick is the one at `cursor`; those before it had their turn in this round.
-    ready: Vec<Arc<Key>>,
-    cursor: usize,
-    /// Keys that wait out a rate limit, the soonest first.
-    resting: BTreeMap<(Instant, i64), Arc<Key>>,
-    /// Every key of `ready` and `resting` by its id.
+    ready: Ring,
+    /// Keys that wait out a rate limit. They take turns as well, for the time when nobody else is left.
+    resting: Ring,
+    /// Who of `resting` wakes next, and until when each of them rests.
+    wakes: BTreeSet<(Instant, i64)>,
+    rests: HashMap<i64, Instant>,
+    /// Every key of the two rings by its id.
     slots: HashMap<i64, Slot>,
     changes: HashMap<i64, Change>,
 }
 
+/// Eight bytes, since there is one for each of a million keys. Which ring the position belongs to, `rests` tells.
+#[derive(Clone, Copy)]
 struct Slot {
-    place: Place,
+    position: u32,
     /// Consecutive ones: a success sets them back.
     failure_count: u32,
 }
 
-#[derive(Clone, Copy)]
-enum Place {
-    Ready(u32),
-    RestingUntil(Instant),
+/// Keys that take turns. The next is the one at `cursor`; those before it had their turn in this round.
+#[derive(Default)]
+struct Ring {
+    keys: Vec<Arc<Key>>,
+    cursor: usize,
 }
+
+/// How many keys with failures there are, by a few bits of their ids: a zero says without a lock that a key has none.
+struct Doubts([AtomicU32; DOUBT_COUNTERS]);
 
 impl Pool {
     pub(crate) fn new() -> Self {
-        Self { rotation: Mutex::default() }
+        Self { rotation: Mutex::default(), doubts: Doubts(std::array::from_fn(|_| AtomicU32::new(0))) }
     }
 
     /// The key whose turn it is. A key in `tried` is given only when every other one was tried too, a key at rest only
-    /// when no other untried one is ready; so there is an answer as long as one key is active.
+    /// when no other untried one is ready; so there is an answer as long as one key is active. Keys at rest take turns
+    /// too: what one model's quota put to rest may serve all other models.
     pub(crate) fn pick(&self, tried: &[i64], now: Instant) -> Option<Arc<Key>> {
         let mut rotation = self.lock();
-        rotation.wake_rested(now);
-        rotation
-            .next_ready(tried)
-            .or_else(|| rotation.soonest_resting(tried))
-            .or_else(|| rotation.next_ready(&[]))
-            .or_else(|| rotation.soonest_resting(&[]))
+        self.wake_rested(&mut rotation, now);
+        let Rotation { ready, resting, .. } = &mut *rotation;
+        ready.next(tried).or_else(|| resting.next(tried)).or_else(|| ready.next(&[])).or_else(|| resting.next(&[]))
     }
 
     /// Whether a key is active that this request did not use yet.
@@ -87,14 +98,19 @@ impl Pool {
     pub(crate) fn is_sound(&self, key: &Key) -> bool {
         let rotation = self.lock();
         let slot = rotation.slots.get(&key.id);
-        slot.is_some_and(|slot| slot.failure_count == 0 && matches!(slot.place, Place::Ready(_)))
+        slot.is_some_and(|slot| slot.failure_count == 0 && !rotation.rests.contains_key(&key.id))
     }
 
     /// The upstream accepted the key: its failures were not consecutive.
     pub(crate) fn succeeded(&self, key: &Key) {
+        // The case of nearly every request.
+        if self.doubts.is_clear(key.id) {
+            return;
+        }
         let mut rotation = self.lock();
         let Some(slot) = rotation.slots.get_mut(&key.id) else { return };
         if mem::take(&mut slot.failure_count) > 0 {
+            self.doubts.drop_one(key.id);
             rotation.changes.insert(key.id, Change { failure_count: 0, is_active: true });
         }
     }
@@ -104,12 +120,15 @@ impl Pool {
     pub(crate) fn failed(&self, key: &Key, threshold: u32) -> bool {
         let mut rotation = self.lock();
         let Some(slot) = rotation.slots.get_mut(&key.id) else { return false };
+        if slot.failure_count == 0 {
+            self.doubts.add_one(key.id);
+        }
         slot.failure_count = slot.failure_count.saturating_add(1);
         let failure_count = slot.failure_count;
         let is_out = threshold > 0 && failure_count >= threshold;
         rotation.changes.insert(key.id, Change { failure_count, is_active: !is_out });
         if is_out {
-            rotation.remove(key.id);
+            self.take(&mut rotation, key.id);
         }
         is_out
     }
@@ -117,14 +136,13 @@ impl Pool {
     /// Leaves the key alone until then, as far as others are left. The later of two rests counts.
     pub(crate) fn rest(&self, key: &Key, until: Instant) {
         let mut rotation = self.lock();
-        match rotation.slots.get(&key.id) {
-            None => return,
-            Some(Slot { place: Place::RestingUntil(current), .. }) if *current >= until => return,
-            Some(_) => {}
+        if rotation.rests.get(&key.id).is_some_and(|current| *current >= until) {
+            return;
         }
-        if let Some((key, slot)) = rotation.remove(key.id) {
-            rotation.resting.insert((until, key.id), key.clone());
-            rotation.slots.insert(key.id, Slot { place: Place::RestingUntil(until), ..slot });
+        if let Some((key, failure_count)) = self.take(&mut rotation, key.id) {
+            rotation.wakes.insert((until, key.id));
+            rotation.rests.insert(key.id, until);
+            self.put(&mut rotation, key, failure_count);
         }
     }
 
@@ -133,12 +151,19 @@ impl Pool {
         let keys = keys.into_iter();
         let mut rotation = self.lock();
         rotation.slots.reserve(keys.size_hint().0);
-        rotation.ready.reserve(keys.size_hint().0);
+        rotation.ready.keys.reserve(keys.size_hint().0);
         for (key, failure_count) in keys {
             if !rotation.slots.contains_key(&key.id) {
-                rotation.push(key, failure_count);
+                self.put(&mut rotation, key, failure_count);
             }
         }
+    }
+
+    /// Gives back the room that growing left over: called once all keys are there.
+    pub(super) fn settle(&self) {
+        let mut rotation = self.lock();
+        rotation.ready.keys.shrink_to_fit();
+        rotation.slots.shrink_to_fit();
     }
 
     /// Puts a key (back) into rotation with a clean slate: it was restored, or it passed a test. What was still to be
@@ -146,21 +171,23 @@ impl Pool {
     pub(crate) fn revive(&self, key: Arc<Key>) {
         let mut rotation = self.lock();
         rotation.changes.remove(&key.id);
-        match rotation.slots.get_mut(&key.id) {
-            Some(Slot { place: Place::Ready(_), failure_count }) => *failure_count = 0,
-            Some(_) => {
-                rotation.remove(key.id);
-                rotation.push(key, 0);
+        if rotation.slots.contains_key(&key.id) && !rotation.rests.contains_key(&key.id) {
+            if let Some(slot) = rotation.slots.get_mut(&key.id)
+                && mem::take(&mut slot.failure_count) > 0
+            {
+                self.doubts.drop_one(key.id);
             }
-            None => rotation.push(key, 0),
+            return;
         }
+        self.take(&mut rotation, key.id);
+        self.put(&mut rotation, key, 0);
     }
 
     /// Takes deleted keys out; nothing about them will be written any more.
     pub(crate) fn remove(&self, ids: &[i64]) {
         let mut rotation = self.lock();
         for id in ids {
-            rotation.remove(*id);
+            self.take(&mut rotation, *id);
             rotation.changes.remove(id);
         }
     }
@@ -178,80 +205,107 @@ impl Pool {
         }
     }
 
+    fn wake_rested(&self, rotation: &mut Rotation, now: Instant) {
+        for _ in 0..WAKES_PER_PICK_MAX {
+            let Some(&(until, id)) = rotation.wakes.first() else { return };
+            if until > now {
+                return;
+            }
+            if let Some((key, failure_count)) = self.take(rotation, id) {
+                self.put(rotation, key, failure_count);
+            }
+        }
+    }
+
+    /// Puts a key that is in no ring last into the one that it belongs to.
+    fn put(&self, rotation: &mut Rotation, key: Arc<Key>, failure_count: u32) {
+        if failure_count > 0 {
+            self.doubts.add_one(key.id);
+        }
+        let ring = if rotation.rests.contains_key(&key.id) { &mut rotation.resting } else { &mut rotation.ready };
+        rotation.slots.insert(key.id, Slot { position: narrow(ring.keys.len()), failure_count });
+        ring.keys.push(key);
+    }
+
+    /// Takes a key out of its ring, with the count of its failures.
+    fn take(&self, rotation: &mut Rotation, id: i64) -> Option<(Arc<Key>, u32)> {
+        let Slot { position, failure_count } = rotation.slots.remove(&id)?;
+        if failure_count > 0 {
+            self.doubts.drop_one(id);
+        }
+        let ring = match rotation.rests.remove(&id) {
+            Some(until) => {
+                rotation.wakes.remove(&(until, id));
+                &mut rotation.resting
+            }
+            None => &mut rotation.ready,
+        };
+        let slots = &mut rotation.slots;
+        let key = ring.remove(position as usize, |moved, position| {
+            if let Some(slot) = slots.get_mut(&moved) {
+                slot.position = narrow(position);
+            }
+        });
+        Some((key, failure_count))
+    }
+
     /// A panic cannot leave the lists half changed in a way that matters more than going on serving.
     fn lock(&self) -> MutexGuard<'_, Rotation> {
         self.rotation.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Rotation {
-    fn wake_rested(&mut self, now: Instant) {
-        for _ in 0..WAKES_PER_PICK_MAX {
-            let Some((&(until, id), _)) = self.resting.first_key_value() else { return };
-            if until > now {
-                return;
-            }
-            if let Some((key, slot)) = self.remove(id) {
-                self.push(key, slot.failure_count);
-            }
-        }
-    }
-
+impl Ring {
     /// Looks at one key more than there are tried ones, so it need not look at all.
-    fn next_ready(&mut self, tried: &[i64]) -> Option<Arc<Key>> {
-        for _ in 0..self.ready.len().min(tried.len() + 1) {
-            if self.cursor >= self.ready.len() {
+    fn next(&mut self, tried: &[i64]) -> Option<Arc<Key>> {
+        for _ in 0..self.keys.len().min(tried.len() + 1) {
+            if self.cursor >= self.keys.len() {
                 self.cursor = 0;
             }
-            let key = &self.ready[self.cursor];
+            let key = &self.keys[self.cursor];
             self.cursor += 1;
             if !tried.contains(&key.id) {
-                return Some(key.clone());
+                return Some(Arc::clone(key));
             }
         }
         None
     }
 
-    fn soonest_resting(&self, tried: &[i64]) -> Option<Arc<Key>> {
-        self.resting.values().take(tried.len() + 1).find(|key| !tried.contains(&key.id)).cloned()
-    }
-
-    fn push(&mut self, key: Arc<Key>, failure_count: u32) {
-        let place = Place::Ready(narrow(self.ready.len()));
-        self.slots.insert(key.id, Slot { place, failure_count });
-        self.ready.push(key);
-    }
-
-    fn remove(&mut self, id: i64) -> Option<(Arc<Key>, Slot)> {
-        let slot = self.slots.remove(&id)?;
-        let key = match slot.place {
-            Place::RestingUntil(until) => self.resting.remove(&(until, id))?,
-            Place::Ready(position) => self.remove_ready(position as usize),
-        };
-        Some((key, slot))
-    }
-
     /// Closes the gap with the last key. Where that would put a key that waits for its turn among those that had it,
-    /// the one that was picked last moves instead, so nobody loses a turn.
-    fn remove_ready(&mut self, position: usize) -> Arc<Key> {
+    /// the one that was picked last moves instead, so nobody loses a turn. `note` hears of each key that moved where it
+    /// is now.
+    fn remove(&mut self, position: usize, mut note: impl FnMut(i64, usize)) -> Arc<Key> {
         let mut gap = position;
         if position < self.cursor {
             self.cursor -= 1;
-            self.ready.swap(position, self.cursor);
-            self.note_position(position);
+            self.keys.swap(position, self.cursor);
+            note(self.keys[position].id, position);
             gap = self.cursor;
         }
-        let key = self.ready.swap_remove(gap);
-        self.note_position(gap);
+        let key = self.keys.swap_remove(gap);
+        if let Some(moved) = self.keys.get(gap) {
+            note(moved.id, gap);
+        }
         key
     }
+}
 
-    fn note_position(&mut self, position: usize) {
-        if let Some(key) = self.ready.get(position)
-            && let Some(slot) = self.slots.get_mut(&key.id)
-        {
-            slot.place = Place::Ready(narrow(position));
-        }
+impl Doubts {
+    /// A failure that another thread is about to count may not be seen yet: which of the two came first is open anyway.
+    fn is_clear(&self, id: i64) -> bool {
+        self.counter(id).load(Ordering::Acquire) == 0
+    }
+
+    fn add_one(&self, id: i64) {
+        self.counter(id).fetch_add(1, Ordering::Release);
+    }
+
+    fn drop_one(&self, id: i64) {
+        self.counter(id).fetch_sub(1, Ordering::Release);
+    }
+
+    fn counter(&self, id: i64) -> &AtomicU32 {
+        &self.0[usize::try_from(id.unsigned_abs()).unwrap_or(0) % DOUBT_COUNTERS]
     }
 }
 
@@ -368,13 +422,27 @@ mod tests {
         pool.rest(&key(1), seconds(20));
         pool.rest(&key(2), seconds(10));
         assert_eq!(picks(&pool, 2, now), [3, 3]);
-        assert_eq!(pool.pick(&[3], now).unwrap().id, 2, "the soonest first");
+        assert_eq!(pool.pick(&[3, 1], now).unwrap().id, 2);
         assert_eq!(pool.pick(&[3, 2], now).unwrap().id, 1);
         assert_eq!(pool.active_count(), 3);
         let mut after = picks(&pool, 2, seconds(10));
         after.sort_unstable();
         assert_eq!(after, [2, 3]);
         assert_eq!(pool.pick(&[2, 3], seconds(19)).unwrap().id, 1);
+    }
+
+    #[test]
+    fn keys_take_turns_while_all_of_them_rest() {
+        let pool = pool_of(1..=3);
+        let now = Instant::now();
+        for (id, seconds) in [(2, 5), (1, 60), (3, 3_600)] {
+            pool.rest(&key(id), now + Duration::from_secs(seconds));
+        }
+        let mut round = picks(&pool, 3, now);
+        assert_eq!(picks(&pool, 3, now), round, "in the same order");
+        round.sort_unstable();
+        assert_eq!(round, [1, 2, 3], "whoever wakes first does not bear it alone");
+        assert_eq!(picks(&pool, 2, now + Duration::from_secs(6)), [2, 2], "who is awake serves");
     }
 
     #[test]
@@ -450,18 +518,34 @@ mod tests {
     }
 
     #[test]
-    fn a_key_costs_at_most_200_bytes_beside_its_text() {
+    fn a_success_of_a_sound_key_takes_no_lock() {
+        let pool = Arc::new(pool_of(1..=600));
+        assert!(!pool.failed(&key(7), 9));
+        let guard = pool.lock();
+        for id in (1..=600).filter(|id| id % 512 != 7) {
+            pool.succeeded(&key(id));
+        }
+        drop(guard);
+        pool.succeeded(&key(7));
+        assert_eq!(pool.take_changes()[&7].failure_count, 0);
+        let _guard = pool.lock();
+        pool.succeeded(&key(7));
+    }
+
+    #[test]
+    fn a_key_costs_at_most_120_bytes_beside_its_text() {
         // Just past the fill at which a hash table doubles: the dearest count.
         let keys = 115_000;
         let pool = pool_of(1..=keys);
+        pool.settle();
         let rotation = pool.lock();
         // A hash table holds a power of two of buckets, seven eighths of them in use at most, one control byte each.
         let buckets = (rotation.slots.capacity() * 8 / 7).next_power_of_two();
         let slots = buckets * (size_of::<(i64, Slot)>() + 1);
-        let ready = rotation.ready.capacity() * size_of::<Arc<Key>>();
+        let ready = rotation.ready.keys.capacity() * size_of::<Arc<Key>>();
         let reference_counts = 2 * size_of::<usize>();
         let each = size_of::<Key>() + reference_counts + (slots + ready) / usize::try_from(keys).unwrap();
-        assert!(each <= 200, "{each} bytes");
+        assert!(each <= 120, "{each} bytes");
     }
 
     #[derive(Debug, Clone)]
@@ -511,13 +595,21 @@ mod tests {
                     Step::Wait(seconds) => now += Duration::from_secs(seconds),
                 }
                 let rotation = pool.lock();
-                prop_assert_eq!(rotation.ready.len() + rotation.resting.len(), rotation.slots.len());
-                prop_assert!(rotation.cursor <= rotation.ready.len());
-                for (id, slot) in &rotation.slots {
-                    match slot.place {
-                        Place::Ready(position) => prop_assert_eq!(rotation.ready[position as usize].id, *id),
-                        Place::RestingUntil(until) => prop_assert!(rotation.resting.contains_key(&(until, *id))),
+                prop_assert_eq!(rotation.ready.keys.len() + rotation.resting.keys.len(), rotation.slots.len());
+                prop_assert_eq!(rotation.resting.keys.len(), rotation.rests.len());
+                prop_assert_eq!(rotation.wakes.len(), rotation.rests.len());
+                for ring in [&rotation.ready, &rotation.resting] {
+                    prop_assert!(ring.cursor <= ring.keys.len());
+                    for (position, key) in ring.keys.iter().enumerate() {
+                        prop_assert_eq!(rotation.slots[&key.id].position as usize, position);
                     }
+                }
+                for (id, until) in &rotation.rests {
+                    prop_assert!(rotation.wakes.contains(&(*until, *id)));
+                }
+                for id in 1..=8 {
+                    let has_failures = rotation.slots.get(&id).is_some_and(|slot| slot.failure_count > 0);
+                    prop_assert_eq!(pool.doubts.is_clear(id), !has_failures);
                 }
             }
         }

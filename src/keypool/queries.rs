@@ -209,6 +209,16 @@ pub(super) async fn delete_by_id(
     Ok(sqlx::query_with(text, values).persistent(false).execute(&mut **transaction).await?.rows_affected())
 }
 
+pub(super) async fn delete_all_of(
+    transaction: &mut Transaction<'static, Sqlite>,
+    group_id: GroupId,
+) -> Result<(), db::Error> {
+    let (text, values) =
+        db::build(Query::delete().from_table(ApiKeys::Table).and_where(Expr::col(ApiKeys::GroupId).eq(group_id)));
+    sqlx::query_with(text, values).execute(&mut **transaction).await?;
+    Ok(())
+}
+
 /// Ids and stored texts of those that are invalid.
 pub(super) async fn find_invalid(
     transaction: &mut Transaction<'static, Sqlite>,

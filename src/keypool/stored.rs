@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{KEYS_PER_LOT, KeyPools, queries};
 use crate::{
+    channel,
     crypto::Secret,
     db::{self, Timestamp},
     group::{GroupId, Key},
@@ -124,7 +125,7 @@ impl KeyPools {
             let mut transaction = self.shared.database.begin().await?;
             let ids = queries::delete_by_hash(&mut transaction, group_id, &self.hashes(lot)).await?;
             transaction.commit().await?;
-            self.ensure(group_id).remove(&ids);
+            self.take_out(group_id, &ids);
             deleted += ids.len() as u64;
             progress(index * KEYS_PER_LOT + lot.len());
         }
@@ -203,11 +204,18 @@ impl KeyPools {
             let ids: Vec<i64> = found.iter().map(|(id, _)| *id).collect();
             deleted += queries::delete_by_id(&mut transaction, &ids).await?;
             transaction.commit().await?;
-            self.ensure(group_id).remove(&ids);
+            self.take_out(group_id, &ids);
         }
     }
 
-    /// Keys that cannot be decrypted are stored as active, like the operator wants it, but stay out of the rotation.
+    fn take_out(&self, group_id: GroupId, ids: &[i64]) {
+        if let Some(pool) = self.of(group_id) {
+            pool.remove(ids);
+        }
+    }
+
+    /// Keys that cannot be decrypted, or sent, are stored as active, like the operator wants it, but stay out of the
+    /// rotation.
     async fn revive_found(
         &self,
         mut transaction: sqlx::Transaction<'static, sqlx::Sqlite>,
@@ -217,9 +225,15 @@ impl KeyPools {
         let ids: Vec<i64> = found.iter().map(|(id, _)| *id).collect();
         let count = queries::revive(&mut transaction, &ids).await?;
         transaction.commit().await?;
+        if count == 0 {
+            return Ok(0);
+        }
         let pool = self.ensure(group_id);
         for (id, stored) in found {
             match self.shared.cipher.decrypt(&stored) {
+                Ok(secret) if !channel::is_sendable(secret.expose()) => {
+                    tracing::warn!(key.id = id, "Key {id} cannot be used: it holds a character that no header may");
+                }
                 Ok(secret) => pool.revive(Arc::new(Key { id, group_id, secret })),
                 Err(error) => tracing::warn!(key.id = id, %error, "Key {id} cannot be used"),
             }

@@ -17,6 +17,15 @@ struct House {
 
 async fn house(cipher: Cipher) -> House {
     let (folder, database) = testing::fresh().await;
+    let mut transaction = database.begin().await.unwrap();
+    sqlx::query(
+        "INSERT INTO groups (id, name, channel_type, upstreams, test_model)
+         VALUES (1, 'a', 'openai', '[]', 'm'), (2, 'b', 'openai', '[]', 'm')",
+    )
+    .execute(&mut *transaction)
+    .await
+    .unwrap();
+    transaction.commit().await.unwrap();
     let pools = KeyPools::open(database.clone(), cipher).await.unwrap();
     House { _folder: folder, database, pools }
 }
@@ -298,10 +307,51 @@ async fn a_key_that_cannot_be_decrypted_never_serves() {
 }
 
 #[tokio::test]
-async fn a_forgotten_group_has_no_pool() {
-    let house = house_with(1).await;
-    house.pools.forget(GROUP);
+async fn a_deleted_group_takes_its_keys_its_memberships_and_its_pool_along() {
+    let house = house_with(2).await;
+    house.pools.add(2, &secrets(1), |_| {}).await.unwrap();
+    house.execute("INSERT INTO group_sub_groups (group_id, sub_group_id) VALUES (2, 1)").await;
+    house.pools.delete_group(GROUP).await.unwrap();
     assert!(house.pools.of(GROUP).is_none());
+    assert_eq!(house.rows().await.len(), 1, "another group's keys stay");
+    let left: Vec<i64> = sqlx::query_scalar("SELECT id FROM groups UNION ALL SELECT id FROM group_sub_groups")
+        .fetch_all(house.database.readers())
+        .await
+        .unwrap();
+    assert_eq!(left, [2]);
+    assert!(matches!(house.pools.delete_group(GROUP).await, Err(db::Error::NotFound)));
+}
+
+#[tokio::test]
+async fn nothing_brings_a_deleted_group_back() {
+    let house = house_with(2).await;
+    let key = house.pools.ensure(GROUP).pick(&[], Instant::now()).unwrap();
+    let late = secrets(5_000);
+    let (added, deleted) = tokio::join!(house.pools.add(GROUP, &late, |_| {}), house.pools.delete_group(GROUP));
+    deleted.unwrap();
+    assert!(matches!(added, Err(db::Error::NotFound)), "{added:?}");
+    assert!(!house.pools.revive(key).await.unwrap());
+    house.pools.restore_all_invalid(GROUP).await.unwrap();
+    house.pools.clear_all(GROUP).await.unwrap();
+    house.pools.delete(GROUP, &late, |_| {}).await.unwrap();
+    assert!(matches!(house.pools.add(GROUP, &late, |_| {}).await, Err(db::Error::NotFound)));
+    assert!(house.pools.of(GROUP).is_none());
+    assert!(house.rows().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_key_that_no_header_can_carry_never_serves() {
+    let house = house(Cipher::new(None)).await;
+    house
+        .execute(
+            "INSERT INTO api_keys (key_value, group_id, status) VALUES
+             ('sk-a' || char(10) || 'sk-b', 1, 'active'), ('sk-c', 1, 'active'), ('sk-d' || char(10), 1, 'invalid')",
+        )
+        .await;
+    let reopened = house.reopened(Cipher::new(None)).await.unwrap();
+    assert_eq!(picks(&reopened, 2), ["sk-c", "sk-c"]);
+    assert_eq!(reopened.restore_all_invalid(GROUP).await.unwrap(), 1);
+    assert_eq!(picks(&reopened, 2), ["sk-c", "sk-c"]);
 }
 
 /// Without this, deleting by text from a group of a million keys reads all of them for each lot.

@@ -14,7 +14,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 
 use super::{KeyPools, queries};
 use crate::{
-    channel::{self, Blame},
+    channel::{self, Asked, Blame},
     crypto::{Secret, redact},
     db,
     group::{Directory, Group, Key, Variables, apply_rules},
@@ -157,7 +157,9 @@ impl Validator {
         }
         let message = redact(&channel::parsed_message(&body), &key.secret);
         let reason = format!("[status {}] {message}", status.as_u16());
-        match channel::blame(status.as_u16(), &head.headers, &body, chrono::Utc::now()) {
+        // The operator chose place and model, so nothing in the answer is a client's.
+        let asked = Asked { path: "", model: "" };
+        match channel::blame(&asked, status.as_u16(), &head.headers, &body, chrono::Utc::now()) {
             Blame::Key => Verdict::Invalid(reason),
             Blame::KeyForNow(rest) => Verdict::Undecided { reason, rest: Some(rest) },
             Blame::Client | Blame::Upstream => Verdict::Undecided { reason, rest: None },
@@ -173,11 +175,14 @@ impl Validator {
             }
             Verdict::Invalid(_) => {
                 // One test is as good as the threshold's number of requests, unless keys are never to be taken out.
-                let pool = pools.ensure(group.id);
-                pool.failed(&key, group.settings.blacklist_threshold.min(1));
+                if let Some(pool) = pools.of(group.id) {
+                    pool.failed(&key, group.settings.blacklist_threshold.min(1));
+                }
             }
             Verdict::Undecided { rest: Some(rest), .. } => {
-                pools.ensure(group.id).rest(&key, Instant::now() + rest);
+                if let Some(pool) = pools.of(group.id) {
+                    pool.rest(&key, Instant::now() + rest);
+                }
             }
             Verdict::Undecided { rest: None, .. } => {}
         }
@@ -246,10 +251,7 @@ fn build(group: &Group, key: &Key, address: &crate::upstream::Address) -> Result
     let uri: Uri = target.parse().map_err(|_| unsendable("the validation endpoint is no valid target"))?;
     let mut headers = test.headers;
     headers.insert(header::USER_AGENT, USER_AGENT);
-    group
-        .channel
-        .sign(uri.path(), &mut headers, &key.secret)
-        .map_err(|_| unsendable("the key holds a character that no header may"))?;
+    group.channel.sign(uri.path(), &mut headers, &key.secret).map_err(|_| SendError::UnsendableKey)?;
     if let Some(authorization) = &address.basic_authorization
         && !headers.contains_key(header::AUTHORIZATION)
     {

@@ -25,7 +25,7 @@ impl House {
         let (folder, database) = testing::fresh().await;
         let directory = Directory::open(database.clone()).await.unwrap();
         let pools = KeyPools::open(database.clone(), Cipher::new(None)).await.unwrap();
-        let proxy = OutboundProxy { http: String::new(), https: String::new(), exceptions: String::new() };
+        let proxy = OutboundProxy::default();
         let validator = Validator::new(directory.clone(), pools.clone(), Clients::new(proxy, 1));
         Self { _folder: folder, database, directory, pools, validator }
     }

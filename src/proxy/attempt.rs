@@ -16,7 +16,7 @@ use super::{
     prepare::{Call, Prepared},
 };
 use crate::{
-    channel::{self, Blame},
+    channel::{self, Asked, Blame},
     group::{Group, Key, Variables, apply_rules},
     http1::Interim,
     upstream::{Answer, AnswerBody, BoxError, Clients, Limits, RequestBody, SendError},
@@ -76,10 +76,7 @@ fn build(attempt: &Attempt<'_>) -> Result<Request<RequestBody>, SendError> {
     if prepared.is_decoded {
         headers.remove(header::CONTENT_ENCODING);
     }
-    group
-        .channel
-        .sign(&prepared.path, &mut headers, &key.secret)
-        .map_err(|_| SendError::Unsendable("the key holds a character that no header may".to_owned()))?;
+    group.channel.sign(&prepared.path, &mut headers, &key.secret).map_err(|_| SendError::UnsendableKey)?;
     if let Some(authorization) = &address.basic_authorization
         && !headers.contains_key(header::AUTHORIZATION)
     {
@@ -119,7 +116,7 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    pub(super) async fn read(answer: Answer, key: &Key) -> Self {
+    pub(super) async fn read(answer: Answer, key: &Key, prepared: &Prepared) -> Self {
         let (mut parts, mut rest) = answer.into_parts();
         let mut gathered = BytesMut::new();
         let mut broken: Option<BoxError> = None;
@@ -143,7 +140,8 @@ impl Refusal {
             Some(encoding) => content::decode_for_reading(&prefix, encoding, REFUSAL_DECODED_BYTES_MAX).await,
         };
         let readable = decoded.as_deref().unwrap_or(&prefix);
-        let blame = channel::blame(parts.status.as_u16(), &parts.headers, readable, chrono::Utc::now());
+        let asked = Asked { path: &prepared.path, model: &prepared.model };
+        let blame = channel::blame(&asked, parts.status.as_u16(), &parts.headers, readable, chrono::Utc::now());
         let message = crate::crypto::redact(&channel::parsed_message(readable), &key.secret);
 
         // Some upstreams repeat the key that they refuse.

@@ -93,7 +93,7 @@ impl Failure {
         let inner = error.to_string();
         match error {
             SendError::ClientBody(_) => Self::client_body(inner),
-            SendError::Unsendable(_) => Self {
+            SendError::Unsendable(_) | SendError::UnsendableKey => Self {
                 inner,
                 ..Self::new(
                     StatusCode::INTERNAL_SERVER_ERROR,

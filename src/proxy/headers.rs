@@ -72,7 +72,20 @@ fn is_client_secret(name: &HeaderName) -> bool {
 fn is_about_the_client(name: &HeaderName) -> bool {
     let name = name.as_str();
     name.starts_with("x-forwarded-")
-        || name.starts_with("cf-")
+        // Those that Cloudflare's network adds itself; its AI gateway is told what to do by others, `cf-aig-…`.
+        || matches!(
+            name,
+            "cf-connecting-ip"
+                | "cf-connecting-ipv6"
+                | "cf-connecting-o2o"
+                | "cf-ew-via"
+                | "cf-ipcountry"
+                | "cf-pseudo-ipv4"
+                | "cf-ray"
+                | "cf-visitor"
+                | "cf-warp-tag-id"
+                | "cf-worker"
+        )
         || matches!(
             name,
             "forwarded"
@@ -119,6 +132,8 @@ mod tests {
             ("Cookie", "session=1"),
             ("X-Forwarded-For", "203.0.113.9"),
             ("CF-Connecting-IP", "203.0.113.9"),
+            ("CF-Ray", "1"),
+            ("cf-aig-cache-ttl", "60"),
             ("Accept", "application/json"),
             ("X-Two", "a"),
             ("X-Two", "b"),
@@ -127,7 +142,14 @@ mod tests {
         clean_request(&mut kept);
         let mut names: Vec<_> = kept.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
         names.sort_unstable();
-        assert_eq!(names, [("accept", "application/json"), ("te", "trailers"), ("x-two", "a"), ("x-two", "b")]);
+        let expected = [
+            ("accept", "application/json"),
+            ("cf-aig-cache-ttl", "60"),
+            ("te", "trailers"),
+            ("x-two", "a"),
+            ("x-two", "b"),
+        ];
+        assert_eq!(names, expected);
     }
 
     #[test]

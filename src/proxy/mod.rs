@@ -92,7 +92,7 @@ impl Proxy {
                 buffer_bytes_max: server.body_buffer_bytes_max,
                 bytes_max: server.body_bytes_max,
                 idle_timeout: server.read_timeout,
-                memory: Arc::new(MemoryBudget::new(server.body_buffer_bytes_max.saturating_mul(BUFFERED_BODIES_MAX))),
+                memory: Arc::new(MemoryBudget::new(server.body_buffer_bytes_max, BUFFERED_BODIES_MAX)),
             },
             trusted_proxies: server.trusted_proxies.clone(),
             jitter,
@@ -198,7 +198,7 @@ impl Proxy {
                     }
                     return Ok(relay(&group, &prepared, answer, record, slot, &tries));
                 }
-                Ok(answer) => Outcome::Refused(Box::new(Refusal::read(answer, &key).await)),
+                Ok(answer) => Outcome::Refused(Box::new(Refusal::read(answer, &key, &prepared).await)),
                 Err(error) => Outcome::Unanswered(error),
             };
             record.working();

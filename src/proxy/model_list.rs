@@ -13,6 +13,8 @@ use crate::{group::Group, upstream::Answer};
 
 /// A longer list is no model list.
 const LIST_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Nor is one that grows beyond this.
+const DECODED_LIST_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
 /// Whether this answer is a list that the group's redirects have something to say about.
 pub(super) fn is_concerned(group: &Group, call: &Call, prepared: &Prepared, answer: &Answer) -> bool {
@@ -37,7 +39,7 @@ pub(super) async fn merge(group: &Group, prepared: &Prepared, answer: Answer) ->
         .to_bytes();
     let decoded = match parts.headers.get(header::CONTENT_ENCODING) {
         None => None,
-        Some(encoding) => content::decode(&whole, encoding).await,
+        Some(encoding) => content::decode(&whole, encoding, DECODED_LIST_BYTES_MAX, &mut |_| true).await.ok(),
     };
     let sources = group.redirects.rules.iter().map(|(source, _)| source.as_str());
     let merged = group.channel.merge_model_list(

@@ -5,15 +5,15 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, header};
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 
 use super::{
-    content,
+    content::{self, Undecoded},
     failure::Failure,
-    received::{Reason, Received},
+    received::{MemoryShare, Reason, Received},
 };
 use crate::{
-    channel::multipart,
+    channel::{self, multipart},
     group::{Group, ModelNotConfigured},
     json, request_log,
 };
@@ -41,17 +41,16 @@ pub(super) struct Prepared {
     pub(super) body: Option<Bytes>,
     /// The changed body is not encoded, though the received one was.
     pub(super) is_decoded: bool,
+    /// What the decoded body takes of the memory for bodies.
+    decoded_share: Option<MemoryShare>,
     /// The model that the client asked for, or an override set; empty where none can be told.
     pub(super) model: String,
     pub(super) wants_stream: bool,
     pub(super) logged_body: Option<String>,
 }
 
-/// Path segments keep everything but what would end them or break the URL.
-const SEGMENT: &AsciiSet =
-    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'/').add(b'<').add(b'>').add(b'?').add(b'\\').add(b'`');
-
-const QUERY_VALUE: &AsciiSet = &SEGMENT.add(b'&').add(b'+').add(b'=');
+/// As much of a model's name as a refusal repeats.
+const SHOWN_MODEL_BYTES_MAX: usize = 200;
 
 /// Endpoints whose body names a model. In strict mode a request to one of them must name a configured one.
 const ENDPOINTS_WITH_MODEL: [&str; 16] = [
@@ -78,11 +77,15 @@ const ENDPOINTS_WITH_MODEL: [&str; 16] = [
 pub(super) async fn prepare(group: &Group, call: &Call) -> Result<Prepared, Failure> {
     let mut prepared = Prepared {
         path: call.path.clone(),
-        query: call.query.clone(),
+        query: call.query.as_deref().and_then(|query| {
+            let kept = group.channel.without_credentials(query);
+            (!kept.is_empty() || query.is_empty()).then(|| kept.into_owned())
+        }),
         body: None,
         is_decoded: false,
+        decoded_share: None,
         model: String::new(),
-        wants_stream: group.channel.wants_stream(&call.path, call.query.as_deref(), None),
+        wants_stream: group.channel.wants_stream(&call.path, call.query.as_deref()),
         logged_body: None,
     };
     if group.channel.takes_model_in_path(&call.path) {
@@ -96,15 +99,12 @@ pub(super) async fn prepare(group: &Group, call: &Call) -> Result<Prepared, Fail
         Content::Multipart(bytes, boundary) => redirect_multipart(group, call, bytes, &boundary, &mut prepared)?,
         Content::Opaque => check_unread(group, call, "its content type is not one that a model can be read from")?,
         Content::TooLarge(reason) => {
-            let is_json = content_type(&call.headers).contains("json");
+            let is_json = content_type(&call.headers).to_ascii_lowercase().contains("json");
             if is_json && has_body_rules(group) && reason == Reason::Memory {
                 return Err(Failure::no_room());
             }
             if is_json && has_body_rules(group) {
-                return Err(Failure::too_large(
-                    "The request body is too large to apply the group's rules to (REQUEST_BODY_BUFFER_BYTES)"
-                        .to_owned(),
-                ));
+                return Err(too_large_for_rules());
             }
             check_unread(group, call, "its body is too large to read the model from")?;
         }
@@ -155,10 +155,22 @@ async fn prepare_json(group: &Group, call: &Call, bytes: &Bytes, prepared: &mut 
         None => Cow::Borrowed(bytes),
         // Without rules nobody needs to know what is in it.
         Some(_) if !has_rules => return Ok(()),
-        Some(encoding) => match content::decode(bytes, encoding).await {
-            Some(decoded) => Cow::Owned(decoded),
-            None => return check_unread(group, call, "its content encoding cannot be undone"),
-        },
+        Some(encoding) => {
+            let mut share = call.body.further_share();
+            let bytes_max = share.as_ref().map_or(0, MemoryShare::body_bytes_max);
+            let mut has_room = |bytes| share.as_mut().is_some_and(|share| share.grow_to(bytes));
+            match content::decode(bytes, encoding, bytes_max, &mut has_room).await {
+                Ok(decoded) => {
+                    prepared.decoded_share = share;
+                    Cow::Owned(decoded)
+                }
+                Err(Undecoded::TooLarge) => return Err(too_large_for_rules()),
+                Err(Undecoded::NoRoom) => return Err(Failure::no_room()),
+                Err(Undecoded::Unreadable) => {
+                    return check_unread(group, call, "its content encoding cannot be undone");
+                }
+            }
+        }
     };
     let mut edited: Option<Vec<u8>> = None;
     let overrides = group.overrides_for(&call.path);
@@ -199,7 +211,7 @@ fn redirect_path(group: &Group, prepared: &mut Prepared) -> Result<(), Failure> 
     let model = percent_decode_str(&prepared.path[place.clone()]).decode_utf8_lossy().into_owned();
     if let Some(target) = redirected(group, &model)? {
         let target = target.strip_prefix("models/").unwrap_or(target);
-        prepared.path.replace_range(place, &utf8_percent_encode(target, SEGMENT).to_string());
+        prepared.path.replace_range(place, &channel::encoded(target));
     }
     prepared.model = model;
     Ok(())
@@ -214,7 +226,7 @@ fn redirect_query(group: &Group, prepared: &mut Prepared) -> Result<(), Failure>
     let Some(value) = query.split('&').find_map(|pair| pair.strip_prefix("model=")) else { return Ok(()) };
     let model = percent_decode_str(value).decode_utf8_lossy().into_owned();
     if let Some(target) = redirected(group, &model)? {
-        let pair = format!("model={}", utf8_percent_encode(target, QUERY_VALUE));
+        let pair = format!("model={}", channel::encoded(target));
         let pairs: Vec<&str> =
             query.split('&').map(|old| if old.starts_with("model=") { pair.as_str() } else { old }).collect();
         prepared.query = Some(pairs.join("&"));
@@ -249,6 +261,11 @@ fn redirect_multipart(
     Ok(())
 }
 
+fn too_large_for_rules() -> Failure {
+    let message = "The request body is too large to apply the group's rules to (REQUEST_BODY_BUFFER_BYTES)";
+    Failure::too_large(message.to_owned())
+}
+
 fn has_body_rules(group: &Group) -> bool {
     !group.param_overrides.is_empty() || !group.redirects.rules.is_empty() || group.redirects.strict
 }
@@ -259,7 +276,10 @@ fn has_body_rules(group: &Group) -> bool {
 /// 400 where strict mode does not know the model.
 fn redirected<'a>(group: &'a Group, model: &str) -> Result<Option<&'a str>, Failure> {
     group.redirects.target(group.channel, model).map_err(|ModelNotConfigured| {
-        Failure::bad_request(format!("model '{model}' is not configured in redirect rules"))
+        // A name may be megabytes long, and this goes into the answer and the log.
+        let shown = &model[..model.floor_char_boundary(SHOWN_MODEL_BYTES_MAX)];
+        let dots = if shown.len() < model.len() { "…" } else { "" };
+        Failure::bad_request(format!("model '{shown}{dots}' is not configured in redirect rules"))
     })
 }
 

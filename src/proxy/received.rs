@@ -39,6 +39,7 @@ pub(super) struct BodyLimits {
 /// Bytes of request bodies that are held at this moment.
 pub(super) struct MemoryBudget {
     used: AtomicU64,
+    body_bytes_max: u64,
     bytes_max: u64,
 }
 
@@ -50,7 +51,7 @@ pub(super) struct MemoryShare {
 
 pub(super) enum Received {
     Empty,
-    Whole { bytes: Bytes, _share: MemoryShare },
+    Whole { bytes: Bytes, share: MemoryShare },
     Streamed(Arc<OneWay>),
 }
 
@@ -72,8 +73,9 @@ pub(super) enum Reason {
 }
 
 impl MemoryBudget {
-    pub(super) fn new(bytes_max: u64) -> Self {
-        Self { used: AtomicU64::new(0), bytes_max }
+    /// `bodies_max`: how many bodies of the largest size find room at once.
+    pub(super) fn new(body_bytes_max: u64, bodies_max: u64) -> Self {
+        Self { used: AtomicU64::new(0), body_bytes_max, bytes_max: body_bytes_max.saturating_mul(bodies_max) }
     }
 
     fn share(self: &Arc<Self>) -> MemoryShare {
@@ -82,8 +84,13 @@ impl MemoryBudget {
 }
 
 impl MemoryShare {
+    /// Of one body.
+    pub(super) fn body_bytes_max(&self) -> u64 {
+        self.budget.body_bytes_max
+    }
+
     /// Makes room for a body of this size; false: there is none.
-    fn grow_to(&mut self, bytes: u64) -> bool {
+    pub(super) fn grow_to(&mut self, bytes: u64) -> bool {
         let more = bytes.saturating_sub(self.bytes);
         if more == 0 || bytes <= SMALL_BODY_BYTES {
             return true;
@@ -144,7 +151,7 @@ impl Received {
         }
         Ok(match whole.finish() {
             bytes if bytes.is_empty() => Self::Empty,
-            bytes => Self::Whole { bytes, _share: share },
+            bytes => Self::Whole { bytes, share },
         })
     }
 
@@ -155,6 +162,14 @@ impl Received {
     pub(super) fn bytes(&self) -> Option<&Bytes> {
         match self {
             Self::Whole { bytes, .. } => Some(bytes),
+            Self::Empty | Self::Streamed(_) => None,
+        }
+    }
+
+    /// For a second form of a body that is in memory.
+    pub(super) fn further_share(&self) -> Option<MemoryShare> {
+        match self {
+            Self::Whole { share, .. } => Some(share.budget.share()),
             Self::Empty | Self::Streamed(_) => None,
         }
     }

@@ -19,6 +19,13 @@ use crate::{
 /// nginx's code for a client that left before the answer was complete; nobody ever receives it.
 const STATUS_CLIENT_GONE: u16 = 499;
 
+/// Longest texts of an entry, in bytes: what the widest column holds of the longest characters. Clients decide how long
+/// these texts are, and an entry may wait in memory for as long as the database is away.
+const PATH_BYTES_MAX: usize = 2_000;
+const USER_AGENT_BYTES_MAX: usize = 2_048;
+const MODEL_BYTES_MAX: usize = 1_024;
+const ERROR_MESSAGE_BYTES_MAX: usize = 8 * 1024;
+
 /// Dropping it unclosed says that the client left: nothing else drops a request midway.
 pub(super) struct Record(Option<Box<Open>>);
 
@@ -67,11 +74,11 @@ impl Record {
             status: None,
             source_ip,
             // Without the query until the credential that may be in it is known.
-            request_path: parts.uri.path().to_owned(),
-            user_agent: parts
-                .headers
-                .get(header::USER_AGENT)
-                .map_or_else(String::new, |value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
+            request_path: cut(parts.uri.path(), PATH_BYTES_MAX).to_owned(),
+            user_agent: parts.headers.get(header::USER_AGENT).map_or_else(String::new, |value| {
+                let start = &value.as_bytes()[..value.len().min(USER_AGENT_BYTES_MAX)];
+                cut(&String::from_utf8_lossy(start), USER_AGENT_BYTES_MAX).to_owned()
+            }),
             upstream_addr: String::new(),
             is_stream: false,
             request_body: None,
@@ -96,7 +103,8 @@ impl Record {
             open.group = Some(name_of(group));
             if let Some(query) = query {
                 open.request_path.push('?');
-                open.request_path.push_str(query);
+                let room = PATH_BYTES_MAX.saturating_sub(open.request_path.len());
+                open.request_path.push_str(cut(query, room));
             }
         });
     }
@@ -111,7 +119,7 @@ impl Record {
 
     pub(super) fn prepared(&mut self, model: &str, is_stream: bool, request_body: Option<String>) {
         self.with(|open| {
-            model.clone_into(&mut open.model);
+            cut(model, MODEL_BYTES_MAX).clone_into(&mut open.model);
             open.is_stream = is_stream;
             open.request_body = request_body;
         });
@@ -121,7 +129,7 @@ impl Record {
         self.with(|open| {
             open.attempt = attempt;
             open.key = Some(Arc::clone(key));
-            open.upstream_addr = upstream_addr;
+            open.upstream_addr = shortened(upstream_addr, PATH_BYTES_MAX);
         });
     }
 
@@ -159,6 +167,7 @@ impl Record {
     /// This attempt failed and another follows.
     pub(super) fn retry(&mut self, status: u16, error_message: String) {
         self.with(|open| {
+            let error_message = shortened(error_message, ERROR_MESSAGE_BYTES_MAX);
             let entry = open.entry(Kind::Retry, status, error_message.into());
             open.log.submit(open.worker, entry);
             open.status = None;
@@ -169,7 +178,11 @@ impl Record {
     pub(super) fn close(&mut self, status: u16, error_message: impl Into<Cow<'static, str>>) {
         self.waiting();
         if let Some(mut open) = self.0.take() {
-            let entry = open.entry(Kind::Final, status, error_message.into());
+            let error_message = match error_message.into() {
+                Cow::Owned(text) => shortened(text, ERROR_MESSAGE_BYTES_MAX).into(),
+                fixed @ Cow::Borrowed(_) => fixed,
+            };
+            let entry = open.entry(Kind::Final, status, error_message);
             open.log.submit(open.worker, entry);
         }
     }
@@ -224,6 +237,42 @@ impl Open {
     }
 }
 
+/// A text of at most so many bytes, ended between two characters.
+fn cut(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
+}
+
+/// The same for a text that is ours already; one that is too long gives all of its room back.
+fn shortened(text: String, bytes_max: usize) -> String {
+    if text.len() <= bytes_max { text } else { cut(&text, bytes_max).to_owned() }
+}
+
 fn name_of(group: &Group) -> GroupName {
     GroupName { id: group.id, name: Arc::clone(&group.name) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_clients_are_cut_before_they_wait() {
+        let log = RequestLog::new(1);
+        let long = "ü".repeat(1 << 20);
+        let (parts, ()) = http::Request::get(format!("/proxy/g/{}", "a".repeat(60_000)))
+            .header(header::USER_AGENT, http::HeaderValue::from_bytes(&vec![0xfc; 1 << 20]).unwrap())
+            .body(())
+            .unwrap()
+            .into_parts();
+        let mut record = Record::open(&log, 0, &parts, IpAddr::from([127, 0, 0, 1]));
+        record.prepared(&long, false, None);
+        let key = Arc::new(Key { id: 1, group_id: 1, secret: crate::crypto::Secret::new("sk-1") });
+        record.attempting(1, &key, long.clone());
+        let open = record.0.as_mut().unwrap();
+        let entry = open.entry(Kind::Retry, 500, Cow::Borrowed(""));
+        for text in [&entry.model, &entry.user_agent, &entry.request_path, &entry.upstream_addr] {
+            assert!((500..=2_048).contains(&text.len()), "{}", text.len());
+        }
+        record.close(500, long);
+    }
 }

@@ -71,6 +71,10 @@ pub(super) fn judge(seen: &Seen<'_>, circumstances: &Circumstances) -> Verdict {
             let retry = if circumstances.is_second_opinion { Retry::No } else { Retry::OtherKey };
             Verdict { retry, key: KeyCost::Nothing, upstream: UpstreamCost::Nothing }
         }
+        // Such a key stays out of the pool; one that comes in all the same must not fail every request of its turn.
+        Seen::NoAnswer(SendError::UnsendableKey) => {
+            Verdict { retry: Retry::OtherKey, key: KeyCost::Failure, upstream: UpstreamCost::Nothing }
+        }
         Seen::NoAnswer(error) => {
             let is_safe = circumstances.is_repeatable || !error.may_have_been_processed();
             let (retry, upstream) = match error.is_outage() {
@@ -152,6 +156,12 @@ mod tests {
         for error in [SendError::Unsendable(String::new()), SendError::ClientBody(String::new())] {
             check(&Seen::NoAnswer(&error), &USUAL, Retry::No, KeyCost::Nothing, UpstreamCost::Nothing);
         }
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_sent_is_at_fault_itself() {
+        let seen = Seen::NoAnswer(&SendError::UnsendableKey);
+        check(&seen, &USUAL, Retry::OtherKey, KeyCost::Failure, UpstreamCost::Nothing);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What a group sets differently: checked when it is saved, read leniently when it is used.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value as Json};
 
 use super::{GroupSettings, Setting, table::Scope};
@@ -31,10 +33,28 @@ impl GroupSettings {
             // Of a later version, perhaps: not worth a word at each reload.
             let Some(setting) = Setting::find(key) else { continue };
             let Scope::GroupMayOverride(field) = &setting.scope else { continue };
-            let read = setting.parse_json(value).and_then(|value| field.write(&mut effective, &value));
+            let (value, problem) = within_bounds(setting, value);
+            problems.extend(problem);
+            let read = setting.parse_json(&value).and_then(|value| field.write(&mut effective, &value));
             problems.extend(read.err());
         }
         (effective, problems)
+    }
+}
+
+/// A number that the original let through may be above our maximum: like a stored setting it is cut to it, since the
+/// inherited value could be far from what is meant.
+fn within_bounds<'a>(setting: &Setting, value: &'a Json) -> (Cow<'a, Json>, Option<String>) {
+    let above = setting.bounds().map(|(_, maximum)| maximum).filter(|maximum| {
+        #[expect(clippy::cast_precision_loss, reason = "maxima are far below 2^53")]
+        value.as_f64().is_some_and(|number| number > *maximum as f64)
+    });
+    match above {
+        Some(maximum) => {
+            let problem = format!("{} ({value}) is above the maximum, {maximum} is in effect", setting.key);
+            (Cow::Owned(Json::from(maximum)), Some(problem))
+        }
+        None => (Cow::Borrowed(value), None),
     }
 }
 
@@ -92,6 +112,16 @@ mod tests {
         assert_eq!(effective.failover_status_codes, inherited.failover_status_codes);
         assert_eq!(effective.proxy_url, "socks5://user:secret@proxy:1080");
         assert_eq!(problems.len(), 2, "{problems:?}");
+    }
+
+    #[test]
+    fn a_number_above_its_maximum_is_cut_to_it() {
+        let overrides = json!({"request_timeout": 3_000_000, "max_retries": 1e30, "connect_timeout": 0});
+        let (effective, problems) = GroupSettings::default().overridden_by(&object(overrides));
+        assert_eq!(effective.request_timeout.as_secs(), 30 * 24 * 60 * 60);
+        assert_eq!(effective.max_retries, 1_000);
+        assert_eq!(effective.connect_timeout.as_secs(), 15, "below the minimum there is nothing that could be meant");
+        assert_eq!(problems.len(), 3, "{problems:?}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{GroupSettings, Settings, StatusCodes, Value};
+use crate::config::proxy_url;
 
 const DAY_SECONDS: u64 = 24 * 60 * 60;
 const YEAR_MINUTES: u64 = 366 * 24 * 60;
@@ -439,12 +440,5 @@ fn check_proxy_url(text: &str) -> Result<(), String> {
     if text.trim().is_empty() {
         return Ok(());
     }
-    let url = url::Url::parse(text.trim()).map_err(|reason| format!("invalid value for proxy_url: {reason}"))?;
-    if !matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h") {
-        return Err("invalid value for proxy_url: it must begin with http://, https://, socks5:// or socks5h://".into());
-    }
-    if url.host_str().is_none_or(str::is_empty) {
-        return Err("invalid value for proxy_url: the host is missing".into());
-    }
-    Ok(())
+    proxy_url(text).map(drop).map_err(|reason| format!("invalid value for proxy_url: {reason}"))
 }

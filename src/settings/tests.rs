@@ -63,7 +63,7 @@ fn the_group_form_offers_exactly_what_a_group_may_override() {
 
 #[track_caller]
 fn check_refusal(wanted: Json, expected: &str) {
-    assert_eq!(validate(&object(wanted)).map(|_| ()).unwrap_err(), expected);
+    assert_eq!(changes(&object(wanted), &Settings::default()).map(|_| ()).unwrap_err(), expected);
 }
 
 #[test]
@@ -102,21 +102,22 @@ fn wrong_values_are_refused() {
 fn numbers_beyond_every_limit_are_refused_however_they_are_written() {
     for number in ["1e30", "-1e30", "99999999999999999999999", "-99999999999999999999999", "1e999"] {
         let wanted = serde_json::from_str(&format!(r#"{{"max_retries": {number}}}"#)).unwrap();
-        assert!(validate(&wanted).is_err(), "{number}");
+        assert!(changes(&wanted, &Settings::default()).is_err(), "{number}");
     }
 }
 
 #[test]
 fn values_are_normalised_for_storage() {
-    let changes = validate(&object(json!({
-        "proxy_keys": " sk-a, ,sk-b ,", "max_idle_conns": 1e6, "enable_request_body_logging": true, "max_retries": 3.0,
-    })));
+    let wanted = json!({
+        "proxy_keys": " sk-a, ,sk-b ,", "max_idle_conns": 1e6, "enable_request_body_logging": true, "max_retries": 4.0,
+    });
+    let changes = changes(&object(wanted), &Settings::default());
     let stored: Vec<_> = changes.unwrap().iter().map(|(setting, value)| (setting.key, value.to_string())).collect();
     let expected = [
         ("proxy_keys", "sk-a,sk-b"),
         ("max_idle_conns", "1000000"),
         ("enable_request_body_logging", "true"),
-        ("max_retries", "3"),
+        ("max_retries", "4"),
     ];
     assert_eq!(stored, expected.map(|(key, value)| (key, value.to_owned())));
 }
@@ -163,7 +164,7 @@ async fn what_is_saved_is_in_effect_after_loading() {
     let (_folder, database) = db::testing::fresh().await;
     seed(&database, "", 3001, None).await.unwrap();
     let wanted = json!({"request_timeout": 1_000_000, "failover_status_codes": " 429 ", "upstream_http2": true});
-    save(&database, &validate(&object(wanted)).unwrap()).await.unwrap();
+    save(&database, &changes(&object(wanted), &Settings::default()).unwrap()).await.unwrap();
     let settings = load(&database).await.unwrap();
     assert_eq!(settings.group.request_timeout.as_secs(), 1_000_000);
     assert_eq!(settings.group.failover_status_codes.as_str(), " 429 ");

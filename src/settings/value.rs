@@ -38,18 +38,20 @@ impl fmt::Display for Value {
 /// A checked new value.
 pub(crate) type Change = (&'static Setting, Value);
 
-/// Checks the wanted settings, all of them before any is saved.
+/// Checks the wanted settings, all of them before any is saved, and leaves out those that are `current`: a console sends
+/// every setting back, also one that an old version let through.
 ///
 /// # Errors
 /// The text for the caller.
-pub(crate) fn validate(wanted: &Map<String, Json>) -> Result<Vec<Change>, String> {
-    wanted
-        .iter()
-        .map(|(key, value)| {
-            let setting = Setting::find(key).ok_or_else(|| format!("invalid setting key: {key}"))?;
-            Ok((setting, setting.parse_json(value)?))
-        })
-        .collect()
+pub(crate) fn changes(wanted: &Map<String, Json>, current: &Settings) -> Result<Vec<Change>, String> {
+    let mut changes = Vec::new();
+    for (key, value) in wanted {
+        let setting = Setting::find(key).ok_or_else(|| format!("invalid setting key: {key}"))?;
+        if setting.current(current).to_json() != *value {
+            changes.push((setting, setting.parse_json(value)?));
+        }
+    }
+    Ok(changes)
 }
 
 impl Setting {

@@ -9,6 +9,7 @@ use std::{
 };
 
 use serde::Deserialize;
+use serde_json::{Number, Value as Json};
 
 use super::Address;
 
@@ -69,29 +70,40 @@ struct Upstream {
 #[derive(Deserialize)]
 struct Stored {
     url: String,
+    /// Missing: 0, which rests the entry.
     #[serde(default)]
-    weight: i64,
+    weight: Option<Number>,
 }
 
 impl Upstreams {
-    /// Reads the stored form, `[{"url":"https://host","weight":1}]`. Entries without a positive weight are left out.
+    /// Reads the stored form, `[{"url":"https://host","weight":1}]`. Entries of weight 0 are left out, and so are those
+    /// that cannot be used: what is wrong with them comes beside the others, for the operator.
     ///
     /// # Errors
-    /// What is wrong, for the operator: not such an array, a URL that cannot be used, or no entry left.
-    pub(crate) fn parse(stored: &str) -> Result<Self, String> {
-        let stored: Vec<Stored> = serde_json::from_str(stored).map_err(|error| format!("upstreams: {error}"))?;
+    /// What is wrong where no entry is left.
+    pub(crate) fn parse(stored: &str) -> Result<(Self, Vec<String>), String> {
+        let stored: Vec<Json> = serde_json::from_str(stored).map_err(|error| format!("upstreams: {error}"))?;
         let mut entries = Vec::new();
         let mut weights = Vec::new();
+        let mut problems = Vec::new();
         for (position, entry) in stored.into_iter().enumerate() {
-            let Some(weight) = u32::try_from(entry.weight).ok().filter(|&weight| weight > 0) else { continue };
-            let address = Address::parse(&entry.url).map_err(|error| format!("upstream {}: {error}", position + 1))?;
-            entries.push(Upstream { address, rests_until_ms: AtomicU64::new(0), outages_in_a_row: AtomicU32::new(0) });
-            weights.push(weight);
+            match entry_of(entry) {
+                Ok(Some((address, weight))) => {
+                    let (rests_until_ms, outages_in_a_row) = (AtomicU64::new(0), AtomicU32::new(0));
+                    entries.push(Upstream { address, rests_until_ms, outages_in_a_row });
+                    weights.push(weight);
+                }
+                Ok(None) => {}
+                Err(problem) => problems.push(format!("upstream {}: {problem}", position + 1)),
+            }
         }
-        if entries.is_empty() {
-            return Err("no upstream has a weight above 0".to_owned());
+        if !entries.is_empty() {
+            return Ok((Self { entries, choice: WeightedChoice::new(weights), epoch: Instant::now() }, problems));
         }
-        Ok(Self { entries, choice: WeightedChoice::new(weights), epoch: Instant::now() })
+        if problems.is_empty() {
+            problems.push("no upstream has a weight above 0".to_owned());
+        }
+        Err(problems.join("; "))
     }
 
     /// None at all: an aggregate group, or one whose stored upstreams cannot be used.
@@ -157,6 +169,22 @@ impl Upstreams {
     }
 }
 
+/// Address and weight of a stored entry; `None`: its weight is 0.
+fn entry_of(stored: Json) -> Result<Option<(Address, u32)>, String> {
+    let Stored { url, weight } = serde_json::from_value(stored).map_err(|error| error.to_string())?;
+    let weight = match weight {
+        None => 0,
+        Some(weight) => weight
+            .as_i64()
+            .and_then(|weight| u32::try_from(weight).ok())
+            .ok_or_else(|| format!("the weight {weight} is not a whole number from 0 to {}", u32::MAX))?,
+    };
+    if weight == 0 {
+        return Ok(None);
+    }
+    Ok(Some((Address::parse(&url)?, weight)))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -198,7 +226,7 @@ mod tests {
 
     #[test]
     fn an_upstream_that_is_down_rests_longer_each_time_and_others_serve() {
-        let upstreams = Upstreams::parse(r#"[{"url":"http://a","weight":1},{"url":"http://b","weight":1}]"#).unwrap();
+        let upstreams = Upstreams::parse(r#"[{"url":"http://a","weight":1},{"url":"http://b","weight":1}]"#).unwrap().0;
         let start = Instant::now();
         upstreams.failed(0, start);
         assert!((0..4).all(|_| upstreams.pick(&[], start) == Some(1)));
@@ -212,7 +240,7 @@ mod tests {
 
     #[test]
     fn when_all_rest_the_soonest_serves() {
-        let upstreams = Upstreams::parse(r#"[{"url":"http://a","weight":1},{"url":"http://b","weight":1}]"#).unwrap();
+        let upstreams = Upstreams::parse(r#"[{"url":"http://a","weight":1},{"url":"http://b","weight":1}]"#).unwrap().0;
         let start = Instant::now();
         upstreams.failed(1, start);
         upstreams.failed(0, start + Duration::from_millis(200));
@@ -230,7 +258,27 @@ mod tests {
         };
         check("[]", "no upstream has a weight");
         check(r#"[{"url":"http://a","weight":0}]"#, "no upstream has a weight");
-        check(r#"[{"url":"http://a","weight":1},{"url":"x","weight":1}]"#, "upstream 2");
+        check(r#"[{"url":"y","weight":1},{"url":"x","weight":1}]"#, "upstream 2");
         check("{}", "upstreams:");
+    }
+
+    #[test]
+    fn one_bad_entry_costs_only_itself_and_is_told() {
+        let check = |bad: &str, expected: &str| {
+            let stored = format!(r#"[{{"url":"http://a","weight":1}},{bad},{{"url":"http://c","weight":2}}]"#);
+            let (upstreams, problems) = Upstreams::parse(&stored).unwrap();
+            assert_eq!(upstreams.count(), 2, "{bad}");
+            assert_eq!(problems.len(), 1, "{bad}: {problems:?}");
+            assert!(problems[0].starts_with("upstream 2") && problems[0].contains(expected), "{problems:?}");
+        };
+        check(r#"{"url":"x","weight":1}"#, "not a URL");
+        check(r#"{"weight":1}"#, "url");
+        check(r#"{"url":"http://b","weight":4294967296}"#, "4294967296");
+        check(r#"{"url":"http://b","weight":1.5}"#, "1.5");
+        check(r#"{"url":"http://b","weight":-1}"#, "-1");
+        check(r#"{"url":"http://b","weight":"1"}"#, "number");
+        check("null", "");
+        let (upstreams, problems) = Upstreams::parse(r#"[{"url":"x"},{"url":"http://a","weight":1}]"#).unwrap();
+        assert_eq!((upstreams.count(), problems.len()), (1, 0), "what rests is not looked at");
     }
 }

@@ -24,7 +24,7 @@ use tokio_rustls::client::TlsStream;
 use tower_service::Service;
 
 use super::{Address, ClientOptions, SendError, connection::Stream};
-use crate::config::OutboundProxy;
+use crate::config::{OutboundProxy, proxy_url};
 
 const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
@@ -43,7 +43,11 @@ enum Proxies {
     /// Named by the operator for this group: always used, loopback included.
     Configured(Matcher),
     /// `HTTP_PROXY` and its kin: `NO_PROXY` holds, and loopback is never proxied.
-    Environment(Matcher),
+    Environment {
+        matcher: Matcher,
+        /// Intercepts what is *not* excepted on this port.
+        on_port: Vec<(u16, Matcher)>,
+    },
     /// A configured URL that cannot be used fails every attempt: going out directly instead could betray a client's
     /// location.
     Unusable(String),
@@ -71,17 +75,17 @@ impl Connector {
         tcp.set_keepalive(Some(TCP_KEEPALIVE));
         tcp.set_connect_timeout(Some(options.connect_timeout));
         let proxies = if options.proxy_url.is_empty() {
-            Proxies::Environment(
-                Matcher::builder()
-                    .http(environment.http.as_str())
-                    .https(environment.https.as_str())
-                    .no(environment.exceptions.as_str())
-                    .build(),
-            )
+            let builder = || Matcher::builder().http(environment.http.as_str()).https(environment.https.as_str());
+            let on_port = environment.exceptions_on_port.iter();
+            Proxies::Environment {
+                matcher: builder().no(environment.exceptions.as_str()).build(),
+                on_port: on_port.map(|(host, port)| (*port, builder().no(host.as_str()).build())).collect(),
+            }
         } else {
-            check_proxy_url(&options.proxy_url).map_or_else(Proxies::Unusable, |()| {
-                Proxies::Configured(Matcher::builder().all(options.proxy_url.as_str()).build())
-            })
+            proxy_url(&options.proxy_url).map_or_else(
+                |problem| Proxies::Unusable(format!("proxy_url cannot be used: {problem}")),
+                |url| Proxies::Configured(Matcher::builder().all(url).build()),
+            )
         };
         Self { tcp, connect_timeout: options.connect_timeout, proxies, http2: options.http2 }
     }
@@ -96,7 +100,7 @@ impl Connector {
             .path_and_query("/")
             .build()
             .map_err(|error| SendError::Connect(error.to_string()))?;
-        let proxy = self.proxy_for(&target, &address.host)?;
+        let proxy = self.proxy_for(&target, address)?;
         let via_proxy = proxy
             .as_ref()
             .filter(|proxy| is_http_proxy(proxy) && !address.is_tls())
@@ -122,11 +126,19 @@ impl Connector {
         Ok(Connected { stream: Stream::layered(tls), is_http2, via_proxy: None })
     }
 
-    fn proxy_for(&self, target: &Uri, host: &str) -> Result<Option<Intercept>, SendError> {
+    fn proxy_for(&self, target: &Uri, address: &Address) -> Result<Option<Intercept>, SendError> {
         match &self.proxies {
-            Proxies::Configured(matcher) => Ok(matcher.intercept(target)),
-            Proxies::Environment(_) if is_loopback(host) => Ok(None),
-            Proxies::Environment(matcher) => Ok(matcher.intercept(target)),
+            // Never directly, whatever the matcher makes of the URL.
+            Proxies::Configured(matcher) => match matcher.intercept(target) {
+                Some(proxy) => Ok(Some(proxy)),
+                None => Err(SendError::Proxy("proxy_url cannot be used for this upstream".to_owned())),
+            },
+            Proxies::Environment { .. } if is_loopback(&address.host) => Ok(None),
+            Proxies::Environment { matcher, on_port } => {
+                let mut on_port = on_port.iter().filter(|(port, _)| *port == address.port);
+                let is_excepted = on_port.any(|(_, excepting)| excepting.intercept(target).is_none());
+                Ok(matcher.intercept(target).filter(|_| !is_excepted))
+            }
             Proxies::Unusable(reason) => Err(SendError::Proxy(reason.clone())),
         }
     }
@@ -238,17 +250,6 @@ fn bracketed(host: &str) -> std::borrow::Cow<'_, str> {
     if host.contains(':') { format!("[{host}]").into() } else { host.into() }
 }
 
-/// # Errors
-/// Why the URL cannot be a proxy; without its password.
-fn check_proxy_url(text: &str) -> Result<(), String> {
-    let url = url::Url::parse(text).map_err(|error| format!("proxy_url is not a URL: {error}"))?;
-    match url.scheme() {
-        "http" | "https" | "socks5" | "socks5h" if url.host().is_some() => Ok(()),
-        "http" | "https" | "socks5" | "socks5h" => Err("proxy_url has no host".to_owned()),
-        other => Err(format!("proxy_url must begin with http://, https://, socks5:// or socks5h://, not {other}:")),
-    }
-}
-
 /// An error with its causes: libraries tend to keep the interesting part in the source.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -261,4 +262,76 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::settings::GroupSettings;
+
+    fn connector(proxy_url: &str, environment: &OutboundProxy) -> Connector {
+        let settings = GroupSettings { proxy_url: proxy_url.to_owned(), ..GroupSettings::default() };
+        Connector::new(&ClientOptions::new(&settings), environment)
+    }
+
+    /// Where a connection to an upstream would go; `None`: straight there.
+    fn hop(connector: &Connector, upstream: &str) -> Result<Option<String>, SendError> {
+        let address = Address::parse(upstream).unwrap();
+        let proxy = connector.proxy_for(&upstream.parse().unwrap(), &address)?;
+        Ok(proxy.map(|proxy| proxy.uri().to_string()))
+    }
+
+    #[test]
+    fn a_configured_proxy_is_always_used_however_it_is_written() {
+        let check = |configured: &str, expected: &str| {
+            let connector = connector(configured, &OutboundProxy::default());
+            for upstream in ["https://api.example.com", "http://127.0.0.1:1"] {
+                assert_eq!(hop(&connector, upstream).unwrap().as_deref(), Some(expected), "{configured}");
+            }
+        };
+        check("SOCKS5://proxy:1080", "socks5://proxy:1080/");
+        check(" http://me:p^ss@proxy:8080/x ", "http://proxy:8080/");
+    }
+
+    #[test]
+    fn a_proxy_that_cannot_be_used_is_an_error_and_not_bypassed() {
+        for configured in ["127.0.0.1:8080", "socks4://proxy", "http://"] {
+            let connector = connector(configured, &OutboundProxy::default());
+            assert!(matches!(hop(&connector, "https://api.example.com"), Err(SendError::Proxy(_))), "{configured}");
+        }
+    }
+
+    #[test]
+    fn the_environment_s_exceptions_hold_for_all_ports_or_for_one() {
+        let environment = OutboundProxy {
+            http: "http://proxy:1/".to_owned(),
+            https: "http://proxy:2/".to_owned(),
+            exceptions: "a.example".to_owned(),
+            exceptions_on_port: vec![("b.example".to_owned(), 8443)],
+        };
+        let connector = connector("", &environment);
+        let check = |upstream: &str, expected: Option<&str>| {
+            assert_eq!(hop(&connector, upstream).unwrap().as_deref(), expected, "{upstream}");
+        };
+        check("http://c.example", Some("http://proxy:1/"));
+        check("https://c.example:8443", Some("http://proxy:2/"));
+        check("https://a.example:8443", None);
+        check("https://b.example", Some("http://proxy:2/"));
+        check("https://b.example:8443", None);
+        check("https://x.b.example:8443", None);
+        check("http://localhost:9", None);
+    }
+
+    proptest! {
+        /// What may be saved is what connections are made with.
+        #[test]
+        fn whatever_is_accepted_as_a_proxy_is_used(text in "(http|HTTP|https|socks5|SOCKS5h)://([!-~é]{0,8}(:[!-~]{0,8})?@)?[!-~]{0,12}(:[0-9]{0,5})?[!-~]{0,4}") {
+            if proxy_url(&text).is_ok() {
+                let connector = connector(&text, &OutboundProxy::default());
+                prop_assert!(hop(&connector, "https://api.example.com").is_ok(), "{}", text);
+            }
+        }
+    }
 }

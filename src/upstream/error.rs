@@ -6,6 +6,8 @@
 pub(crate) enum SendError {
     #[error("the request cannot be sent: {0}")]
     Unsendable(String),
+    #[error("the key cannot be sent: it holds a character that no header may")]
+    UnsendableKey,
     #[error("no connection: {0}")]
     Connect(String),
     #[error("no connection within {0:?}")]
@@ -33,7 +35,7 @@ impl SendError {
 
     /// Whether the upstream (or the way to it) is down, rather than this one request being impossible.
     pub(crate) fn is_outage(&self) -> bool {
-        !matches!(self, Self::Unsendable(_) | Self::ClientBody(_) | Self::Stale { .. })
+        !matches!(self, Self::Unsendable(_) | Self::UnsendableKey | Self::ClientBody(_) | Self::Stale { .. })
     }
 
     pub(crate) fn is_timeout(&self) -> bool {

@@ -8,6 +8,6 @@ use crate::{
 
 pub(in crate::api) async fn create(api: Api, Body(wanted): Body<NewGroup>) -> Result<Answer, Refusal> {
     let group = group::create(&api.database, wanted).await?;
-    api.directory.reload().await?;
+    api.put_into_effect().await?;
     Answer::with(&Shown::of(&group, &app_url(&api)))
 }

@@ -32,6 +32,6 @@ impl FromFields for Position {
 pub(in crate::api) async fn reorder(api: Api, Body(Order(wanted)): Body<Order>) -> Result<Answer, Refusal> {
     let positions: Vec<_> = wanted.into_iter().map(|Position { id, sort }| (id, sort)).collect();
     group::reorder(&api.database, &positions).await?;
-    api.directory.reload().await?;
+    api.put_into_effect().await?;
     Ok(Answer::saying("success.groups_reordered"))
 }

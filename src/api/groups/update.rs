@@ -12,6 +12,6 @@ pub(in crate::api) async fn update(
     Body(wanted): Body<GroupPatch>,
 ) -> Result<Answer, Refusal> {
     let group = group::update(&api.database, id, wanted).await?;
-    api.directory.reload().await?;
+    api.put_into_effect().await?;
     Answer::with(&Shown::of(&group, &app_url(&api)))
 }

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     crypto::Secret,
     group::{self, GroupId},
-    keypool::{KEYS_PER_CALL_MAX, KeysTextError, parse_keys},
+    keypool::{KEYS_PER_CALL_MAX, KeysTextError, parse_keys, parse_new_keys},
 };
 
 pub(super) use self::{
@@ -55,6 +55,10 @@ impl KeyTexts {
         Ok(parse_keys(&self.keys_text, Some(KEYS_PER_CALL_MAX))?)
     }
 
+    fn parse_new(&self) -> Result<Vec<Secret>, Refusal> {
+        Ok(parse_new_keys(&self.keys_text, Some(KEYS_PER_CALL_MAX))?)
+    }
+
     /// The keys that are meant among those of the group. A stored key may contain a separator; shown as it is and sent
     /// back, it is one key and not several.
     async fn parse_stored(&self, api: &Api) -> Result<Vec<Secret>, Refusal> {
@@ -89,6 +93,9 @@ impl From<KeysTextError> for Refusal {
             KeysTextError::Empty => Self::invalid("validation.no_keys_found"),
             KeysTextError::NotOnlyTexts { position } => {
                 Self::invalid(("validation.key_not_text", [("position", position.to_string())]))
+            }
+            KeysTextError::Unsendable { position } => {
+                Self::invalid(("validation.key_not_sendable", [("position", position.to_string())]))
             }
             KeysTextError::TooMany { count } => Self::invalid((
                 "validation.too_many_keys",

@@ -29,8 +29,9 @@ pub(in crate::api) async fn update(api: Api, Body(Wanted(wanted)): Body<Wanted>)
     if wanted.is_empty() {
         return Ok(Answer::saying("common.success"));
     }
-    let changes = settings::validate(&wanted).map_err(|problem| Refusal::invalid(Message::Verbatim(problem.into())))?;
+    let changes = settings::changes(&wanted, &api.directory.current().settings)
+        .map_err(|problem| Refusal::invalid(Message::Verbatim(problem.into())))?;
     settings::save(&api.database, &changes).await?;
-    api.directory.reload().await?;
+    api.put_into_effect().await?;
     Ok(Answer::saying("settings.update_success"))
 }

@@ -66,6 +66,42 @@ async fn only_these_routes_are_open() {
     let open: Vec<_> =
         routes::table().into_iter().filter(|route| route.access == Access::Open).map(|route| route.path).collect();
     assert_eq!(open, ["/health", "/api/auth/login", "/api/integration/info", "/proxy/{group}/api/integration/info"]);
+    for route in routes::table() {
+        assert_eq!(routes::is_open(route.path), route.access == Access::Open, "{}", route.path);
+    }
+}
+
+/// A body that never comes.
+struct Silent;
+
+impl http_body::Body for Silent {
+    type Data = bytes::Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, Self::Error>>> {
+        std::task::Poll::Pending
+    }
+}
+
+/// Without a key nobody can make the operator wait.
+#[tokio::test]
+async fn log_ins_that_stall_do_not_take_the_places_of_the_operator() {
+    let house = House::open().await;
+    let stalled = || Request::post("/api/auth/login").body(Body::new(Silent)).unwrap();
+    let mut waiting: Vec<_> = (0..300).map(|_| Box::pin(house.send(stalled()))).collect();
+    let mut refused = 0;
+    for log_in in &mut waiting {
+        tokio::select! {
+            biased;
+            reply = log_in => { assert_eq!(reply.status, 503); refused += 1; }
+            () = tokio::time::sleep(std::time::Duration::from_millis(2)) => {}
+        }
+    }
+    assert!(refused > 200, "{refused}");
+    house.get("/api/channel-types").await.data();
 }
 
 #[tokio::test]

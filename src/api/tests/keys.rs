@@ -214,3 +214,15 @@ async fn notes_are_kept_beside_a_key() {
         reply.refuses(400, "BAD_REQUEST", "The key id is not valid");
     }
 }
+
+#[tokio::test]
+async fn a_key_that_no_request_can_carry_is_refused_and_can_still_be_deleted() {
+    let house = House::open().await;
+    let id = house.group("g", json!({})).await;
+    let body = json!({"group_id": id, "keys_text": "[\"sk-a\", \"sk-b\\nsk-c\"]"});
+    let reply = house.post("/api/keys/add-multiple", body.clone()).await;
+    reply.refuses_naming(400, "VALIDATION_FAILED", "position 2");
+    assert_eq!(house.stored_keys().await, 0);
+    let deleted = house.post("/api/keys/delete-multiple", body).await.data();
+    assert_eq!(deleted["ignored_count"], 2);
+}

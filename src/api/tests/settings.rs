@@ -119,3 +119,54 @@ async fn an_empty_change_does_nothing() {
         house.ask(Method::PUT, "/api/settings", body).await.refuses_naming(400, "INVALID_JSON", "body");
     }
 }
+
+#[tokio::test]
+async fn a_change_that_cannot_be_put_into_effect_is_told_so_and_comes_into_effect_later() {
+    let house = House::open().await;
+    let execute = async |statement: &'static str| {
+        let mut writer = house.database.begin().await.unwrap();
+        sqlx::raw_sql(statement).execute(&mut *writer).await.unwrap();
+        writer.commit().await.unwrap();
+    };
+    // Settings can be stored, but what belongs to them cannot be read.
+    execute("ALTER TABLE group_sub_groups RENAME TO elsewhere").await;
+    let reply = house.put("/api/settings", json!({"max_retries": 7})).await;
+    reply.refuses_naming(503, "NOT_YET_IN_EFFECT", "is stored, but not in effect yet");
+    assert_eq!(house.directory.current().settings.group.max_retries, 3);
+    execute("ALTER TABLE elsewhere RENAME TO group_sub_groups").await;
+    let in_effect = async {
+        while house.directory.current().settings.group.max_retries != 7 {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), in_effect).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_sent_back_as_it_was_shown_is_no_change() {
+    let house = House::open().await;
+    let mut writer = house.database.begin().await.unwrap();
+    sqlx::raw_sql(
+        "INSERT OR REPLACE INTO system_settings (setting_key, setting_value, description) VALUES
+         ('app_url', 'myhost:3001', ''), ('proxy_url', '127.0.0.1:8080', ''), ('request_timeout', '99999999', '')",
+    )
+    .execute(&mut *writer)
+    .await
+    .unwrap();
+    writer.commit().await.unwrap();
+    house.directory.reload().await.unwrap();
+    // A console sends every setting, whatever was changed.
+    let mut all = json!({});
+    for category in house.get("/api/settings").await.data().as_array().unwrap() {
+        for setting in category["settings"].as_array().unwrap() {
+            all[setting["key"].as_str().unwrap()] = setting["value"].clone();
+        }
+    }
+    assert_eq!(all["app_url"], "myhost:3001");
+    all["max_retries"] = json!(7);
+    all["proxy_keys"] = json!("sk-a");
+    house.put("/api/settings", all.clone()).await.says(SAVED);
+    assert_eq!(setting(&house, "max_retries").await["value"], 7);
+    all["app_url"] = json!("otherhost:3001");
+    house.put("/api/settings", all).await.refuses_naming(400, "VALIDATION_FAILED", "app_url");
+}

@@ -31,6 +31,6 @@ pub(in crate::api) async fn add(
     Body(Wanted(wanted)): Body<Wanted>,
 ) -> Result<Answer, Refusal> {
     members::add(&api.database, id, &wanted).await?;
-    api.directory.reload().await?;
+    api.put_into_effect().await?;
     Ok(Answer::saying("success.sub_groups_added"))
 }

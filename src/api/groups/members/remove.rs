@@ -16,6 +16,6 @@ pub(in crate::api) async fn remove(
     SubGroupInPath(member_id): SubGroupInPath,
 ) -> Result<Answer, Refusal> {
     members::remove(&api.database, id, member_id).await?;
-    api.directory.reload().await?;
+    api.put_into_effect().await?;
     Ok(Answer::saying("success.sub_group_deleted"))
 }

@@ -27,6 +27,6 @@ pub(in crate::api) async fn set_weight(
     Body(Weight(weight)): Body<Weight>,
 ) -> Result<Answer, Refusal> {
     members::set_weight(&api.database, id, member_id, weight).await?;
-    api.directory.reload().await?;
+    api.put_into_effect().await?;
     Ok(Answer::saying("success.sub_group_weight_updated"))
 }
