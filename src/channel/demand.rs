@@ -18,6 +18,21 @@ impl Channel {
         if self.takes_model_in_path(path) { path::model(path) } else { None }
     }
 
+    /// Where strict mode finds a model in a raw path, besides the place where redirects do.
+    pub(crate) fn deployment_in_path(self, path: &str) -> Option<Range<usize>> {
+        matches!(self, Self::OpenAi | Self::OpenAiResponse).then(|| path::deployment(path))?
+    }
+
+    /// Whether a path of Gemini's own calls upon a model, be it one that cannot be read from it.
+    pub(crate) fn calls_model_by_path(self, path: &str) -> bool {
+        const METHODS: [&str; 9] = [
+            "generate", "streamgenerate", "embed", "batchembed", "batchgenerate", "asyncbatch", "count", "predict", "bidi",
+        ];
+        let last = path::last_segment(path).to_ascii_lowercase();
+        let Some((_, method)) = last.rsplit_once(':') else { return false };
+        self.takes_model_in_path(path) && METHODS.iter().any(|beginning| method.starts_with(beginning))
+    }
+
     /// Whether the answer is to come in pieces. `body` is that which the upstream gets.
     pub(crate) fn wants_stream(self, path: &str, query: Option<&str>, body: Option<&[u8]>) -> bool {
         let is_asked_by_path =

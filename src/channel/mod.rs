@@ -6,12 +6,14 @@ mod demand;
 mod error_body;
 mod model_list;
 pub(crate) mod multipart;
+mod named_models;
 mod path;
 mod rest;
 mod test_request;
 mod told;
 
 pub(crate) use blame::{Blame, blame};
+pub(crate) use named_models::named_models;
 pub(crate) use told::parsed_message;
 
 /// An API format. A group speaks one.
