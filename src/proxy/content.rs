@@ -13,10 +13,13 @@ pub(super) async fn decode(bytes: &[u8], encoding: &HeaderValue) -> Option<Vec<u
     is_whole.then_some(decoded)
 }
 
-/// As much as can be decoded of what may be the start of a text, for people to read.
-pub(super) async fn decode_for_reading(bytes: &[u8], encoding: &HeaderValue, bytes_max: u64) -> Option<Vec<u8>> {
-    let (decoded, _) = decode_start(bytes, encoding, bytes_max).await?;
-    (!decoded.is_empty()).then_some(decoded)
+/// As much as can be decoded of what may be the start of a text, for people to read, and whether that is all of it.
+pub(super) async fn decode_for_reading(
+    bytes: &[u8],
+    encoding: &HeaderValue,
+    bytes_max: u64,
+) -> Option<(Vec<u8>, bool)> {
+    decode_start(bytes, encoding, bytes_max).await.filter(|(decoded, _)| !decoded.is_empty())
 }
 
 async fn decode_start(bytes: &[u8], encoding: &HeaderValue, bytes_max: u64) -> Option<(Vec<u8>, bool)> {
