@@ -1,8 +1,19 @@
 //! The data plane of the real binary over real sockets, towards a mock upstream that plays a script.
 
+mod aggregates;
+mod authentication;
 mod bodies;
+mod databases;
+mod errors;
 mod failover;
+mod headers;
+mod keys;
 mod life_cycle;
 mod limits;
+mod model_lists;
+mod records;
+mod rules;
+mod settings;
 mod streams;
+mod strict;
 mod support;
