@@ -142,6 +142,18 @@ async fn an_endless_error_is_judged_by_its_beginning() {
     assert_eq!((&rows[0]["status_code"], &rows[0]["error_message"]), (&json!(401), &json!("no")));
 }
 
+/// proxy.md 10: the only upstream is given time before it is asked again.
+#[tokio::test]
+async fn an_upstream_that_fails_is_asked_again_after_a_growing_pause() {
+    let (mock, server) = house(json!({ "config": { "max_retries": 2 } }), &["sk-up"]).await;
+    mock.play_any_always(Play::status(500));
+    assert_eq!(ask(&server, "g").await.status, 500);
+    let rows = records(&server, 3).await;
+    let durations: Vec<i64> = rows.iter().filter_map(|row| row["duration"].as_i64()).collect();
+    // 100 and 200 milliseconds, each halved at most by chance; what is rounded off is a millisecond.
+    assert!(durations[1] - durations[0] >= 49 && durations[2] - durations[1] >= 99, "{durations:?}");
+}
+
 /// What a client does wrong is told before anything is sent.
 #[tokio::test]
 async fn a_clients_mistakes_are_refused_in_words() {

@@ -1,5 +1,7 @@
 //! The data plane of the real binary over real sockets, towards a mock upstream that plays a script.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "what cannot be set up fails the test")]
+
 mod aggregates;
 mod authentication;
 mod bodies;
@@ -14,6 +16,7 @@ mod model_lists;
 mod records;
 mod rules;
 mod settings;
+mod starting;
 mod streams;
 mod strict;
 mod support;

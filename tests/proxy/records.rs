@@ -1,9 +1,11 @@
 //! The request log: a row for every attempt and every refusal, with all of its fields, whatever happens.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 use testkit::{Ending, MockUpstream, Play, RawConnection, TempServer};
 
-use crate::support::{CHAT, NOBODY, ask, eventually_stored, house, keys_of, post, question, records, request};
+use crate::support::{CHAT, NOBODY, ask, eventually_stored, house, keys_of, post, question, records, request, stored};
 
 /// SHA-256 of `sk-test-0001`, and what `my-encryption-key-0123456789` makes of it (database.md 9).
 const HASH_IN_CLEAR: &str = "820b1c7a7f3b9722bca2bdf90fb63c8af91c71bf8e7b399efb0646163b5af643";
@@ -59,7 +61,7 @@ async fn a_request_leaves_one_row_with_every_field() {
 #[tokio::test]
 async fn a_stream_is_recorded_as_one_when_its_last_byte_is_sent() {
     let (mock, server) = house(json!({}), &["sk-a"]).await;
-    mock.play_any_always(Play::usual().chunks(3).gap(std::time::Duration::from_millis(40)));
+    mock.play_any_always(Play::usual().chunks(3).gap(Duration::from_millis(40)));
     let mut body = question();
     body["stream"] = json!(true);
     assert_eq!(server.proxied("POST", &format!("/proxy/g{CHAT}"), Some(&body)).await.status, 200);
@@ -314,6 +316,36 @@ async fn hostile_texts_cost_no_row() {
     let hours = "SELECT json(sum(success_count + failure_count)) FROM group_hourly_stats";
     let count = rows.len();
     eventually_stored(&server, hours, |rows| rows == [json!(count)]).await;
+}
+
+/// A crash loses at most the last second of records, and nothing is counted twice.
+#[tokio::test]
+async fn a_kill_under_load_loses_the_last_moment_of_the_log_only() {
+    let (mock, mut server) = house(json!({}), &["sk-a", "sk-b"]).await;
+    let group = server.managed("GET", "/api/groups", None).await[0]["id"].as_i64().expect("an id");
+    let begin = Instant::now();
+    let mut answered = Vec::new();
+    while begin.elapsed() < Duration::from_secs(3) {
+        let answer = ask(&server, "g").await;
+        answered.push((answer.header("x-gpt-load-request-id").map(str::to_owned), Instant::now()));
+    }
+    let killed = Instant::now();
+    server.kill_and_restart().await;
+    let ids = stored(&server, "SELECT json_quote(request_id) FROM request_logs").await;
+    // Twice what is promised, since the machine may be busy with other tests.
+    let old = answered.iter().filter(|(_, at)| killed.duration_since(*at) > Duration::from_secs(2));
+    let lost: Vec<_> = old.filter(|(id, _)| !ids.contains(&json!(id))).collect();
+    assert!(lost.is_empty() && ids.len() > 1, "{} of {} are lost", lost.len(), answered.len());
+    // Uses of keys are counted from the rows that are there.
+    let listed = format!("/api/keys?group_id={group}");
+    let counted = |data: &Value| {
+        let counts = data["items"].as_array().into_iter().flatten().filter_map(|key| key["request_count"].as_i64());
+        counts.sum::<i64>()
+    };
+    let expected = i64::try_from(ids.len()).expect("few");
+    server.eventually(&listed, |data| counted(data) == expected).await;
+    assert_eq!(ask(&server, "g").await.status, 200);
+    assert!(mock.requests().len() > ids.len());
 }
 
 /// An upstream that cannot be reached is named in the record, without its password.

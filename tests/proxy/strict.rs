@@ -3,7 +3,7 @@
 use serde_json::json;
 use testkit::{MockUpstream, TempServer};
 
-use crate::support::{CHAT, encoded, post, records, request};
+use crate::support::{CHAT, ENCODINGS, encoded, house, post, records, request};
 
 const JSON: &str = "Content-Type: application/json\r\n";
 const FORM: &str = "Content-Type: multipart/form-data; boundary=x\r\n";
@@ -63,18 +63,33 @@ async fn what_is_configured_passes_in_every_form() {
     }
 }
 
-/// proxy.md 45: each of these is read as another model by some server, or as none by ours.
-#[tokio::test]
-async fn nothing_slips_past_strict_mode() {
-    let (mock, server) = strict_houses().await;
-    let chat = "/proxy/openai/v1/chat/completions";
-    let gemini = "/proxy/gemini/v1beta";
-    let mut cases: Vec<(String, String, Vec<u8>)> = Vec::new();
-    let mut add = |target: &str, headers: &str, body: &[u8]| {
-        cases.push((target.to_owned(), headers.to_owned(), body.to_vec()));
-    };
+/// Requests by target, further headers and body.
+#[derive(Default)]
+struct Cases(Vec<(String, String, Vec<u8>)>);
 
-    // JSON that names another model, or that two readers may understand differently.
+impl Cases {
+    fn add(&mut self, target: &str, headers: &str, body: impl AsRef<[u8]>) {
+        self.0.push((target.to_owned(), headers.to_owned(), body.as_ref().to_vec()));
+    }
+
+    /// None of them reaches the upstream.
+    async fn are_refused(self) {
+        let (mock, server) = strict_houses().await;
+        for (target, headers, body) in &self.0 {
+            let answer = server.exchange(post(target, headers, body)).await;
+            let shown = String::from_utf8_lossy(body);
+            assert_eq!(answer.status, 400, "{target}\n{headers}\n{shown}\n{}\n{:?}", answer.text(), mock.requests());
+            assert_eq!(mock.requests().len(), 0, "{target}\n{headers}\n{shown}");
+        }
+    }
+}
+
+const CHAT_OF_OPENAI: &str = "/proxy/openai/v1/chat/completions";
+
+/// proxy.md 45: another model, or a text that two readers may understand differently.
+#[tokio::test]
+async fn json_that_names_or_may_name_another_model_does_not_pass_strict_mode() {
+    let mut cases = Cases::default();
     for body in [
         r#"{"model":"other"}"#,
         r#"{"model":"fast","model":"other"}"#,
@@ -100,16 +115,22 @@ async fn nothing_slips_past_strict_mode() {
         "\u{feff}{\"model\":\"other\"}",
         "model=other",
     ] {
-        add(chat, JSON, body.as_bytes());
-        add("/proxy/gemini/v1beta/openai/chat/completions", JSON, body.as_bytes());
+        cases.add(CHAT_OF_OPENAI, JSON, body);
+        cases.add("/proxy/gemini/v1beta/openai/chat/completions", JSON, body);
     }
     let wide = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
-    add(chat, "Content-Type: application/json; charset=utf-16le\r\n", &wide(r#"{"model":"other"}"#));
-    add(chat, JSON, &wide("\u{feff}{\"model\":\"other\"}"));
-    add(chat, "Content-Type: application/json; charset=utf-7\r\n", b"+AHsAIg-model+ACI-:+ACI-other+ACIAfQ-");
-    add(chat, JSON, b"{\"model\":\"other\xff\"}");
+    let of_charset = |charset: &str| format!("Content-Type: application/json; charset={charset}\r\n");
+    cases.add(CHAT_OF_OPENAI, &of_charset("utf-16le"), wide(r#"{"model":"other"}"#));
+    cases.add(CHAT_OF_OPENAI, JSON, wide("\u{feff}{\"model\":\"other\"}"));
+    cases.add(CHAT_OF_OPENAI, &of_charset("utf-7"), b"+AHsAIg-model+ACI-:+ACI-other+ACIAfQ-");
+    cases.add(CHAT_OF_OPENAI, JSON, b"{\"model\":\"other\xff\"}");
+    cases.are_refused().await;
+}
 
-    // Another spelling of the same place.
+/// proxy.md 45
+#[tokio::test]
+async fn another_spelling_of_an_endpoint_does_not_pass_strict_mode() {
+    let mut cases = Cases::default();
     for path in [
         "/v1/chat/completions/",
         "/v1/chat//completions",
@@ -118,25 +139,41 @@ async fn nothing_slips_past_strict_mode() {
         "/v1/Chat/Completions",
         "/v1/chat/completions;x=1",
     ] {
-        add(&format!("/proxy/openai{path}"), JSON, b"\xef\xbb\xbf{\"model\":\"other\"}");
-        add(&format!("/proxy/openai{path}"), "Content-Type: text/plain\r\n", b"model=other");
-        add(&format!("/proxy/openai{path}"), JSON, b"{}");
+        let target = format!("/proxy/openai{path}");
+        cases.add(&target, JSON, b"\xef\xbb\xbf{\"model\":\"other\"}");
+        cases.add(&target, "Content-Type: text/plain\r\n", "model=other");
+        cases.add(&target, JSON, "{}");
     }
+    cases.are_refused().await;
+}
 
-    // Encodings: undone and judged, or not understood and refused.
-    for encoding in ["gzip", "br", "zstd", "deflate"] {
+/// proxy.md 45: an encoding is undone and its content judged, or it is not understood and refused.
+#[tokio::test]
+async fn an_encoding_hides_no_model_from_strict_mode() {
+    let mut cases = Cases::default();
+    for encoding in ENCODINGS {
         let packed = encoded(encoding, br#"{"model":"other"}"#).await;
-        add(chat, &format!("{JSON}Content-Encoding: {encoding}\r\n"), &packed);
-        add(chat, &format!("{JSON}Content-Encoding: {}\r\n", encoding.to_uppercase()), &packed);
-        add(chat, &format!("{JSON}Content-Encoding: {encoding}, identity\r\n"), &packed);
-        add(chat, &format!("{JSON}Content-Encoding: identity\r\nContent-Encoding: {encoding}\r\n"), &packed);
-        add(chat, JSON, &packed);
-        add(chat, &format!("{FORM}Content-Encoding: {encoding}\r\n"), &packed);
+        let upper = encoding.to_uppercase();
+        for (content_type, encodings) in [
+            (JSON, format!("Content-Encoding: {encoding}\r\n")),
+            (JSON, format!("Content-Encoding: {upper}\r\n")),
+            (JSON, format!("Content-Encoding: {encoding}, identity\r\n")),
+            (JSON, format!("Content-Encoding: identity\r\nContent-Encoding: {encoding}\r\n")),
+            (JSON, String::new()),
+            (FORM, format!("Content-Encoding: {encoding}\r\n")),
+        ] {
+            cases.add(CHAT_OF_OPENAI, &format!("{content_type}{encodings}"), &packed);
+        }
     }
-    add(chat, &format!("{JSON}Content-Encoding: compress\r\n"), br#"{"model":"fast"}"#);
+    cases.add(CHAT_OF_OPENAI, &format!("{JSON}Content-Encoding: compress\r\n"), r#"{"model":"fast"}"#);
+    cases.are_refused().await;
+}
 
-    // Forms.
-    let speech = "/proxy/openai/v1/audio/transcriptions";
+/// proxy.md 45
+#[tokio::test]
+async fn a_form_that_two_readers_may_understand_differently_does_not_pass_strict_mode() {
+    let mut cases = Cases::default();
+    let target = "/proxy/openai/v1/audio/transcriptions";
     let fast = field("name=\"model\"", "fast");
     let other = field("name=\"model\"", "other");
     let folded = "--x\r\nContent-Disposition: form-data;\r\n name=\"model\"\r\n\r\nother\r\n";
@@ -157,7 +194,7 @@ async fn nothing_slips_past_strict_mode() {
         format!("{fast}{}--x--\r\n", other.replace("--x\r\n", "--x \u{b}\r\n")),
         format!("{fast}{}--x--\r\n", other.replace("--x\r\n", "--x\r")),
     ] {
-        add(speech, FORM, body.as_bytes());
+        cases.add(target, FORM, body);
     }
     let good = format!("{fast}--x--\r\n");
     for content_type in [
@@ -168,13 +205,18 @@ async fn nothing_slips_past_strict_mode() {
         "application/x-www-form-urlencoded",
         "text/plain",
     ] {
-        add(speech, &format!("Content-Type: {content_type}\r\n"), good.as_bytes());
+        cases.add(target, &format!("Content-Type: {content_type}\r\n"), &good);
     }
-    add(speech, &format!("{FORM}Content-Type: application/json\r\n"), good.as_bytes());
-    add(speech, FORM, br#"{"model":"other"}"#);
-    add(speech, "Content-Type: application/x-www-form-urlencoded\r\n", b"model=fast&model=other");
+    cases.add(target, &format!("{FORM}Content-Type: application/json\r\n"), &good);
+    cases.add(target, FORM, r#"{"model":"other"}"#);
+    cases.add(target, "Content-Type: application/x-www-form-urlencoded\r\n", "model=fast&model=other");
+    cases.are_refused().await;
+}
 
-    // Gemini's own paths.
+/// proxy.md 45
+#[tokio::test]
+async fn a_gemini_path_that_may_name_another_model_does_not_pass_strict_mode() {
+    let mut cases = Cases::default();
     for path in [
         "/models/other:generateContent",
         "/models/mock-small:generateContent",
@@ -193,40 +235,50 @@ async fn nothing_slips_past_strict_mode() {
         "/models/other%3AgenerateContent",
         "//models/other:generateContent",
     ] {
-        add(&format!("{gemini}{path}"), JSON, br#"{"model":"fast"}"#);
-        add(&format!("{gemini}{path}"), JSON, b"{}");
+        cases.add(&format!("/proxy/gemini/v1beta{path}"), JSON, r#"{"model":"fast"}"#);
+        cases.add(&format!("/proxy/gemini/v1beta{path}"), JSON, "{}");
     }
-    for body in [
-        &br#"{"requests":[{"model":"models/other"}]}"#[..],
-        br#"{"requests":[{"model":"models/fast"},{"model":"models/other"}]}"#,
-    ] {
-        add(&format!("{gemini}/models/fast:batchEmbedContents"), JSON, body);
-    }
-    add(&format!("{gemini}/cachedContents"), JSON, br#"{"model":"models/other"}"#);
-    add(&format!("{gemini}/interactions"), JSON, br#"{"model":"other"}"#);
-    add(&format!("{gemini}/tunedModels"), JSON, br#"{"baseModel":"models/other"}"#);
+    cases.are_refused().await;
+}
 
-    // Models that stand deeper, or in the path of other providers.
-    for body in [
-        &br#"{"requests":[{"params":{"model":"other"}}]}"#[..],
-        br#"{"requests":[{"params":{"model":"fast"}},{"params":{"model":"other"}}]}"#,
-        br#"{"requests":[{"params":{"model":"fast","model":"other"}}]}"#,
-        br#"{"requests":[{"params":{"Model":"other"}}]}"#,
+/// proxy.md 45: in batches, sessions, caches, fallbacks, and in the path as some providers have it.
+#[tokio::test]
+async fn a_model_that_is_named_elsewhere_does_not_pass_strict_mode() {
+    let mut cases = Cases::default();
+    let gemini = "/proxy/gemini/v1beta";
+    for (target, body) in [
+        ("/proxy/anthropic/v1/messages/batches", r#"{"requests":[{"params":{"model":"other"}}]}"#),
+        (
+            "/proxy/anthropic/v1/messages/batches",
+            r#"{"requests":[{"params":{"model":"fast"}},{"params":{"model":"other"}}]}"#,
+        ),
+        ("/proxy/anthropic/v1/messages/batches", r#"{"requests":[{"params":{"model":"fast","model":"other"}}]}"#),
+        ("/proxy/anthropic/v1/messages/batches", r#"{"requests":[{"params":{"Model":"other"}}]}"#),
+        ("/proxy/openai/v1/realtime/client_secrets", r#"{"session":{"model":"other"}}"#),
+        ("/proxy/openai/v1/fine_tuning/jobs", r#"{"model":"other"}"#),
+        ("/proxy/openai/v1/batches", r#"{"input_file_id":"file-1","endpoint":"/v1/chat/completions"}"#),
+        (CHAT_OF_OPENAI, r#"{"model":"fast","models":["other"]}"#),
+        ("/proxy/openai/openai/deployments/other/chat/completions", r#"{"model":"fast"}"#),
+        ("/proxy/openai/v1/engines/other/completions", r#"{"model":"fast"}"#),
+        (&format!("{gemini}/models/fast:batchEmbedContents"), r#"{"requests":[{"model":"models/other"}]}"#),
+        (
+            &format!("{gemini}/models/fast:batchEmbedContents"),
+            r#"{"requests":[{"model":"models/fast"},{"model":"models/other"}]}"#,
+        ),
+        (&format!("{gemini}/models/fast:countTokens"), r#"{"generateContentRequest":{"model":"models/other"}}"#),
+        (&format!("{gemini}/cachedContents"), r#"{"model":"models/other"}"#),
+        (&format!("{gemini}/interactions"), r#"{"model":"other"}"#),
+        (&format!("{gemini}/tunedModels"), r#"{"baseModel":"models/other"}"#),
     ] {
-        add("/proxy/anthropic/v1/messages/batches", JSON, body);
+        cases.add(target, JSON, body);
     }
-    add("/proxy/openai/v1/realtime/client_secrets", JSON, br#"{"session":{"model":"other"}}"#);
-    add("/proxy/openai/v1/fine_tuning/jobs", JSON, br#"{"model":"other"}"#);
-    add("/proxy/openai/v1/chat/completions", JSON, br#"{"model":"fast","models":["other"]}"#);
-    add("/proxy/openai/openai/deployments/other/chat/completions", JSON, br#"{"model":"fast"}"#);
-    add("/proxy/openai/v1/engines/other/completions", JSON, br#"{"model":"fast"}"#);
+    cases.are_refused().await;
+}
 
-    for (target, headers, body) in &cases {
-        let answer = server.exchange(post(target, headers, body)).await;
-        let shown = String::from_utf8_lossy(body);
-        assert_eq!(answer.status, 400, "{target}\n{headers}\n{shown}\n{}\n{:?}", answer.text(), mock.requests());
-        assert_eq!(mock.requests().len(), 0, "{target}\n{headers}\n{shown}");
-    }
+/// proxy.md 45: a realtime session has no body.
+#[tokio::test]
+async fn a_realtime_session_must_name_a_configured_model_in_strict_mode() {
+    let (mock, server) = strict_houses().await;
     let authorization = format!("Authorization: Bearer {}\r\n", TempServer::CLIENT_KEY);
     for query in ["?model=other", "?model=fast&model=other", "?Model=other&model=fast", "?mod%65l=other", ""] {
         let target = format!("/proxy/openai/v1/realtime{query}");
@@ -238,11 +290,8 @@ async fn nothing_slips_past_strict_mode() {
 /// proxy.md 45: without rules, strict mode serves no model at all; the refusal is on record, and costs nothing.
 #[tokio::test]
 async fn strict_without_rules_serves_no_model() {
-    let (mock, server) = crate::support::house(
-        json!({ "model_redirect_strict": true, "config": { "blacklist_threshold": 1 } }),
-        &["sk-up"],
-    )
-    .await;
+    let (mock, server) =
+        house(json!({ "model_redirect_strict": true, "config": { "blacklist_threshold": 1 } }), &["sk-up"]).await;
     let answer = server.exchange(post(&format!("/proxy/g{CHAT}"), JSON, br#"{"model":"any"}"#)).await;
     assert_eq!(answer.status, 400);
     assert_eq!(answer.json()["message"], "model 'any' is not configured in redirect rules");
