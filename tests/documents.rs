@@ -8,6 +8,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Rows that are settled but not shown yet. The limit only falls.
+const DEBTS_MAX: usize = 12;
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }
@@ -59,6 +62,7 @@ fn every_test_that_differences_names_exists() {
     let rows = rows(&text);
     assert!(rows.len() > 150, "the tables were not read: {} rows", rows.len());
     let mut problems = Vec::new();
+    let mut debts = Vec::new();
     for (number, shown_by, line) in rows {
         for name in quoted(shown_by) {
             if !names.contains(name) {
@@ -67,11 +71,13 @@ fn every_test_that_differences_names_exists() {
         }
         let is_shown = quoted(shown_by).next().is_some() || shown_by.starts_with("by construction");
         let refers = shown_by == "the same" || line.contains("as data plane");
-        let is_open = (line.contains("open") || line.contains("issue ")) && line.contains("issue ");
-        let is_debt = shown_by == "no test yet";
-        if !(is_shown || refers || is_open || is_debt) {
+        let is_open = line.contains("issue ");
+        if shown_by == "no test yet" {
+            debts.push(number);
+        } else if !(is_shown || refers || is_open) {
             problems.push(format!("{number} is neither shown, nor by construction, nor open with its issue: {line}"));
         }
     }
     assert!(problems.is_empty(), "{problems:#?}");
+    assert!(debts.len() <= DEBTS_MAX, "show these, or say why not: {debts:?}");
 }

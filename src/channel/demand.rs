@@ -26,7 +26,15 @@ impl Channel {
     /// Whether a path of Gemini's own calls upon a model, be it one that cannot be read from it.
     pub(crate) fn calls_model_by_path(self, path: &str) -> bool {
         const METHODS: [&str; 9] = [
-            "generate", "streamgenerate", "embed", "batchembed", "batchgenerate", "asyncbatch", "count", "predict", "bidi",
+            "generate",
+            "streamgenerate",
+            "embed",
+            "batchembed",
+            "batchgenerate",
+            "asyncbatch",
+            "count",
+            "predict",
+            "bidi",
         ];
         let last = path::last_segment(path).to_ascii_lowercase();
         let Some((_, method)) = last.rsplit_once(':') else { return false };
@@ -79,6 +87,24 @@ mod tests {
         assert!(Channel::OpenAi.model_in_path("/v1/models/a").is_none());
         assert!(Channel::Gemini.takes_model_in_path("/v1beta/models"));
         assert!(!Channel::Anthropic.takes_model_in_path("/v1/models/a"));
+    }
+
+    #[test]
+    fn a_path_that_calls_a_model_is_known_by_its_method() {
+        for path in ["/v1beta/models/a:generateContent", "/v1beta/x/a%3AstreamGenerateContent", "/v1/a:countTokens"] {
+            assert!(Channel::Gemini.calls_model_by_path(path), "{path}");
+            assert!(!Channel::OpenAi.calls_model_by_path(path), "{path}");
+        }
+        for path in
+            ["/v1beta/models", "/v1beta/files/a:download", "/v1beta/openai/x:generate", "/v1beta/batches/a:cancel"]
+        {
+            assert!(!Channel::Gemini.calls_model_by_path(path), "{path}");
+        }
+        let place = |path: &str| Channel::OpenAi.deployment_in_path(path).map(|place| path[place].to_owned());
+        assert_eq!(place("/openai/deployments/a/chat/completions").as_deref(), Some("a"));
+        assert_eq!(place("/v1/%65ngines/a%2Fb/completions").as_deref(), Some("a%2Fb"));
+        assert_eq!(place("/openai/deployments/a"), None);
+        assert_eq!(Channel::Anthropic.deployment_in_path("/x/deployments/a/b"), None);
     }
 
     #[test]

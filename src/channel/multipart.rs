@@ -287,6 +287,25 @@ mod tests {
     }
 
     #[test]
+    fn only_a_plain_form_is_unambiguous() {
+        let model = part("model", "a");
+        let check = |body: &str, expected: bool| assert_eq!(is_unambiguous(body.as_bytes(), "x"), expected, "{body}");
+        check(&format!("{model}--x--\r\n"), true);
+        check(
+            &format!("{model}{}--x--", part("file\"; filename=\"b; name=c\"; filename*=\"utf-8''b", "--y\r\n\n-")),
+            true,
+        );
+        for body in ["", "--x--", "--x\r\n--x--", &model, &format!("\r\n{model}--x--"), &format!("{model}--x--a")] {
+            check(body, false);
+        }
+        check(&format!("{}--x--", model.replace("\r\n", "\n")), false);
+        check(&format!("{model}{}--x--", part("n", "a --x b")), false);
+        check(&format!("{}--x--", model.replace("form-data;", "form-data;\r\n")), false);
+        check(&format!("{}--x--", model.replace("name=", "name*=")), false);
+        check(&format!("{}--x--", model.replace("\r\n\r\n", "\r\nContent-Transfer-Encoding: base64\r\n\r\n")), false);
+    }
+
+    #[test]
     fn every_value_is_found() {
         let body = format!("{}{}{}--x--\r\n", part("model", "a"), part("n", "1"), part("model", "bc"));
         assert_eq!(found(&body, "model"), (vec!["a", "bc"], true));
@@ -327,6 +346,9 @@ mod tests {
         fn nothing_makes_the_reader_panic(body in "(--x|\r\n|\n|--|a|:|;|name=|\"model\"|content-disposition|form-data){0,40}") {
             for range in text_fields(body.as_bytes(), "x", "model").values {
                 prop_assert!(range.start <= range.end && range.end <= body.len());
+            }
+            if is_unambiguous(body.as_bytes(), "x") {
+                prop_assert!(text_fields(body.as_bytes(), "x", "model").is_complete);
             }
         }
     }

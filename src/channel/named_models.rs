@@ -7,9 +7,25 @@ const DEPTH_MAX: usize = 8;
 
 /// Members whose content is the client's own, in which a `model` means nothing to the upstream.
 const FREE_CONTENT: [&[u8]; 19] = [
-    b"messages", b"input", b"contents", b"content", b"system", b"systeminstruction", b"instructions", b"prompt",
-    b"metadata", b"labels", b"tools", b"functions", b"tool_choice", b"response_format", b"text", b"schema", b"parameters",
-    b"properties", b"generationconfig",
+    b"messages",
+    b"input",
+    b"contents",
+    b"content",
+    b"system",
+    b"systeminstruction",
+    b"instructions",
+    b"prompt",
+    b"metadata",
+    b"labels",
+    b"tools",
+    b"functions",
+    b"tool_choice",
+    b"response_format",
+    b"text",
+    b"schema",
+    b"parameters",
+    b"properties",
+    b"generationconfig",
 ];
 
 /// The raw JSON strings, in the order of the text. Names of members are read in any case, as many servers read them.

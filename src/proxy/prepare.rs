@@ -250,7 +250,8 @@ fn redirect_query(group: &Group, call: &Call, prepared: &mut Prepared) -> Result
     }
     let query = prepared.query.as_deref().unwrap_or_default();
     if group.redirects.strict {
-        let models = url::form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name.eq_ignore_ascii_case("model"));
+        let models =
+            url::form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name.eq_ignore_ascii_case("model"));
         let models: Vec<_> = models.map(|(_, model)| model).collect();
         if models.is_empty() {
             return Err(unchecked("it does not name a model"));
