@@ -17,6 +17,29 @@ impl Channel {
         if self.takes_model_in_path(path) { path::model(path) } else { None }
     }
 
+    /// Where strict mode finds a model in a raw path, besides the place where redirects do.
+    pub(crate) fn deployment_in_path(self, path: &str) -> Option<Range<usize>> {
+        matches!(self, Self::OpenAi | Self::OpenAiResponse).then(|| path::deployment(path))?
+    }
+
+    /// Whether a path of Gemini's own calls upon a model, be it one that cannot be read from it.
+    pub(crate) fn calls_model_by_path(self, path: &str) -> bool {
+        const METHODS: [&str; 9] = [
+            "generate",
+            "streamgenerate",
+            "embed",
+            "batchembed",
+            "batchgenerate",
+            "asyncbatch",
+            "count",
+            "predict",
+            "bidi",
+        ];
+        let last = path::last_segment(path).to_ascii_lowercase();
+        let Some((_, method)) = last.rsplit_once(':') else { return false };
+        self.takes_model_in_path(path) && METHODS.iter().any(|beginning| method.starts_with(beginning))
+    }
+
     /// Whether path or query ask for an answer in pieces; a body may as well.
     pub(crate) fn wants_stream(self, path: &str, query: Option<&str>) -> bool {
         let is_asked_by_path =
@@ -56,6 +79,24 @@ mod tests {
         assert!(Channel::OpenAi.model_in_path("/v1/models/a").is_none());
         assert!(Channel::Gemini.takes_model_in_path("/v1beta/models"));
         assert!(!Channel::Anthropic.takes_model_in_path("/v1/models/a"));
+    }
+
+    #[test]
+    fn a_path_that_calls_a_model_is_known_by_its_method() {
+        for path in ["/v1beta/models/a:generateContent", "/v1beta/x/a%3AstreamGenerateContent", "/v1/a:countTokens"] {
+            assert!(Channel::Gemini.calls_model_by_path(path), "{path}");
+            assert!(!Channel::OpenAi.calls_model_by_path(path), "{path}");
+        }
+        for path in
+            ["/v1beta/models", "/v1beta/files/a:download", "/v1beta/openai/x:generate", "/v1beta/batches/a:cancel"]
+        {
+            assert!(!Channel::Gemini.calls_model_by_path(path), "{path}");
+        }
+        let place = |path: &str| Channel::OpenAi.deployment_in_path(path).map(|place| path[place].to_owned());
+        assert_eq!(place("/openai/deployments/a/chat/completions").as_deref(), Some("a"));
+        assert_eq!(place("/v1/%65ngines/a%2Fb/completions").as_deref(), Some("a%2Fb"));
+        assert_eq!(place("/openai/deployments/a"), None);
+        assert_eq!(Channel::Anthropic.deployment_in_path("/x/deployments/a/b"), None);
     }
 
     #[test]

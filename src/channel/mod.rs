@@ -6,6 +6,7 @@ mod demand;
 mod error_body;
 mod model_list;
 pub(crate) mod multipart;
+mod named_models;
 mod path;
 mod rest;
 mod test_request;
@@ -13,6 +14,7 @@ mod told;
 
 pub(crate) use blame::{Asked, Blame, blame};
 pub(crate) use credentials::is_sendable;
+pub(crate) use named_models::named_models;
 pub(crate) use path::encoded;
 pub(crate) use told::parsed_message;
 

@@ -25,7 +25,10 @@ pub(crate) fn boundary(content_type: &str) -> Option<String> {
     if !media_type.trim().eq_ignore_ascii_case("multipart/form-data") {
         return None;
     }
-    parameter(parameters, "boundary").filter(|boundary| !boundary.is_empty())
+    let mut boundaries = self::parameters(parameters)?.into_iter().filter(|(name, _)| name == "boundary");
+    let (_, boundary) = boundaries.next()?;
+    // Of two, nobody knows which one another reader takes.
+    (!boundary.is_empty() && boundaries.next().is_none()).then_some(boundary)
 }
 
 /// All values of the text field `name`. The body may be the beginning of a longer one.
@@ -50,6 +53,66 @@ pub(crate) fn text_fields(body: &[u8], boundary: &str, name: &str) -> Fields {
         part_start = delimiter.after;
     }
     fields
+}
+
+/// Whether every reader of forms must find the same fields in this one: nothing stands before its first part or behind
+/// its last, its lines end alike, and no part is named twice, in an extended form, or in an encoding of its own.
+pub(crate) fn is_unambiguous(body: &[u8], boundary: &str) -> bool {
+    let dashed = format!("--{boundary}");
+    if !body.starts_with(dashed.as_bytes()) {
+        return false;
+    }
+    let mut part_start = None;
+    for at in memmem::find_iter(body, dashed.as_bytes()) {
+        let behind = &body[at + dashed.len()..];
+        if let Some(start) = part_start {
+            let Some(part) = body.get(start..at).and_then(|part| part.strip_suffix(b"\r\n")) else { return false };
+            if !has_plain_head(part) {
+                return false;
+            }
+        }
+        if let Some(end) = behind.strip_prefix(b"--") {
+            return part_start.is_some() && end.iter().all(u8::is_ascii_whitespace);
+        }
+        if !behind.starts_with(b"\r\n") {
+            return false;
+        }
+        part_start = Some(at + dashed.len() + 2);
+    }
+    false
+}
+
+fn has_plain_head(part: &[u8]) -> bool {
+    let Some(end) = memmem::find(part, b"\r\n\r\n") else { return false };
+    let head = String::from_utf8_lossy(&part[..end]);
+    let mut dispositions = 0;
+    let is_plain = head.split("\r\n").all(|line| {
+        let Some((header, value)) = line.split_once(':') else { return false };
+        // A line that begins with a blank continues the one before.
+        if header.is_empty() || header.contains(char::is_whitespace) || value.contains(['\r', '\n', '\0']) {
+            return false;
+        }
+        match header.to_ascii_lowercase().as_str() {
+            "content-disposition" => {
+                dispositions += 1;
+                has_plain_parameters(value)
+            }
+            "content-transfer-encoding" => matches!(value.trim(), "7bit" | "8bit" | "binary"),
+            _ => true,
+        }
+    });
+    is_plain && dispositions == 1
+}
+
+fn has_plain_parameters(disposition: &str) -> bool {
+    let Some((kind, rest)) = disposition.split_once(';') else { return false };
+    let Some(all) = parameters(rest) else { return false };
+    let count = |wanted: &str| all.iter().filter(|(name, _)| name == wanted).count();
+    kind.trim().eq_ignore_ascii_case("form-data")
+        && count("name") == 1
+        && count("filename") <= 1
+        && count("filename*") <= 1
+        && !all.iter().any(|(name, _)| name.starts_with("name*"))
 }
 
 /// The body with the value at each of these places, in order, replaced.
@@ -124,17 +187,23 @@ fn is_text_field(head: &str, name: &str) -> bool {
     head.lines().any(|line| {
         let Some((header, value)) = line.split_once(':') else { return false };
         let Some((kind, parameters)) = value.split_once(';') else { return false };
+        let Some(parameters) = self::parameters(parameters) else { return false };
+        let has = |wanted: &str, is_right: &dyn Fn(&str) -> bool| {
+            parameters.iter().any(|(found, value)| found == wanted && is_right(value))
+        };
         header.trim().eq_ignore_ascii_case("content-disposition")
             && kind.trim().eq_ignore_ascii_case("form-data")
-            && parameter(parameters, "name").as_deref() == Some(name)
-            && parameter(parameters, "filename").is_none()
-            && parameter(parameters, "filename*").is_none()
+            && has("name", &|value| value == name)
+            // Some readers take an empty file name for none.
+            && !has("filename", &|value| !value.is_empty())
+            && !has("filename*", &|_| true)
     })
 }
 
-/// A parameter of a header value, from `a=b; c="d"`.
-fn parameter(parameters: &str, wanted: &str) -> Option<String> {
-    let mut rest = parameters;
+/// The parameters of a header value, from `a=b; c="d"`, with their names in lower case. `None`: a quote is not closed.
+fn parameters(text: &str) -> Option<Vec<(String, String)>> {
+    let mut all = Vec::new();
+    let mut rest = text;
     while let Some((name, after)) = rest.split_once('=') {
         let after = after.trim_start();
         let (value, behind) = if let Some(quoted) = after.strip_prefix('"') {
@@ -144,12 +213,11 @@ fn parameter(parameters: &str, wanted: &str) -> Option<String> {
             (after[..end].trim().to_owned(), &after[end..])
         };
         // Parameters without a value may stand before this one.
-        if name.rsplit(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case(wanted)) {
-            return Some(value);
-        }
+        let name = name.rsplit(';').next().unwrap_or_default();
+        all.push((name.trim().to_ascii_lowercase(), value));
         rest = behind;
     }
-    None
+    Some(all)
 }
 
 /// The text up to the closing quote, and what follows it. Browsers write a quote as `%22`, mail programs as `\"`.
@@ -219,6 +287,25 @@ mod tests {
     }
 
     #[test]
+    fn only_a_plain_form_is_unambiguous() {
+        let model = part("model", "a");
+        let check = |body: &str, expected: bool| assert_eq!(is_unambiguous(body.as_bytes(), "x"), expected, "{body}");
+        check(&format!("{model}--x--\r\n"), true);
+        check(
+            &format!("{model}{}--x--", part("file\"; filename=\"b; name=c\"; filename*=\"utf-8''b", "--y\r\n\n-")),
+            true,
+        );
+        for body in ["", "--x--", "--x\r\n--x--", &model, &format!("\r\n{model}--x--"), &format!("{model}--x--a")] {
+            check(body, false);
+        }
+        check(&format!("{}--x--", model.replace("\r\n", "\n")), false);
+        check(&format!("{model}{}--x--", part("n", "a --x b")), false);
+        check(&format!("{}--x--", model.replace("form-data;", "form-data;\r\n")), false);
+        check(&format!("{}--x--", model.replace("name=", "name*=")), false);
+        check(&format!("{}--x--", model.replace("\r\n\r\n", "\r\nContent-Transfer-Encoding: base64\r\n\r\n")), false);
+    }
+
+    #[test]
     fn every_value_is_found() {
         let body = format!("{}{}{}--x--\r\n", part("model", "a"), part("n", "1"), part("model", "bc"));
         assert_eq!(found(&body, "model"), (vec!["a", "bc"], true));
@@ -259,6 +346,9 @@ mod tests {
         fn nothing_makes_the_reader_panic(body in "(--x|\r\n|\n|--|a|:|;|name=|\"model\"|content-disposition|form-data){0,40}") {
             for range in text_fields(body.as_bytes(), "x", "model").values {
                 prop_assert!(range.start <= range.end && range.end <= body.len());
+            }
+            if is_unambiguous(body.as_bytes(), "x") {
+                prop_assert!(text_fields(body.as_bytes(), "x", "model").is_complete);
             }
         }
     }

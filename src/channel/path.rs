@@ -40,6 +40,19 @@ pub(super) fn model(path: &str) -> Option<Range<usize>> {
     (length > 0).then(|| place.start..place.start + length)
 }
 
+/// Where the model stands in `…/deployments/{model}/…` and `…/engines/{model}/…`, by which some providers of OpenAI's
+/// format name it.
+pub(super) fn deployment(path: &str) -> Option<Range<usize>> {
+    let mut segments = segments(path);
+    segments.find(|(_, segment)| {
+        let segment = decoded(segment).to_ascii_lowercase();
+        segment == "deployments" || segment == "engines"
+    })?;
+    let (place, _) = segments.next()?;
+    segments.next()?;
+    Some(place)
+}
+
 /// Whether this is the path by which Gemini speaks OpenAI's format, `…/v1beta/openai/…`.
 pub(super) fn is_openai_dialect_of_gemini(path: &str) -> bool {
     let mut before = "";

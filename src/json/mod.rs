@@ -12,7 +12,7 @@ mod object;
 
 pub(crate) use array::{append, elements};
 pub(crate) use merge_patch::merge_patch;
-pub(crate) use object::{edit, remove, top_level};
+pub(crate) use object::{edit, members, remove, top_level};
 
 /// The text that a JSON string stands for; `None` if this is not one string, or one with half a surrogate pair.
 pub(crate) fn string(value: &[u8]) -> Option<String> {
@@ -39,7 +39,7 @@ pub(crate) fn splice<T: AsRef<[u8]>>(text: &[u8], changes: &[(Range<usize>, T)])
 }
 
 /// Where `part` lies in `whole`. It must be a slice of it.
-fn position(whole: &[u8], part: &[u8]) -> Range<usize> {
+pub(crate) fn position(whole: &[u8], part: &[u8]) -> Range<usize> {
     let start = part.as_ptr().addr() - whole.as_ptr().addr();
     start..start + part.len()
 }

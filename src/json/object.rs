@@ -17,6 +17,14 @@ pub(crate) fn top_level<'a>(text: &'a [u8], wanted: &[&str]) -> Option<Vec<Optio
     Some(values)
 }
 
+/// All members in their order: names, unescaped, and raw values. `None`: the text is not one JSON object.
+pub(crate) fn members(text: &[u8]) -> Option<Vec<(Vec<u8>, &[u8])>> {
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let all = reader.deserialize_map(AllMembers).ok()?;
+    reader.end().ok()?;
+    Some(all)
+}
+
 /// The text with each `(name, JSON text)` set: the member of that name gets the value, a missing one is added at the end.
 /// Of a repeated member only the last stays, so that no reader takes another one, and so that a text of nothing but
 /// repetitions does not grow with each of them. All other bytes stay as they are. `None`: the text is not one JSON object.
@@ -86,6 +94,46 @@ fn member_with_next_comma(text: &[u8], value: Range<usize>) -> Range<usize> {
 
 fn is_blank(text: &[u8]) -> bool {
     text.iter().all(|&byte| super::is_white_space(byte))
+}
+
+struct AllMembers;
+
+impl<'de> Visitor<'de> for AllMembers {
+    type Value = Vec<(Vec<u8>, &'de [u8])>;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut all = Vec::new();
+        while let Some(name) = members.next_key_seed(NameInBytes)? {
+            all.push((name, members.next_value::<&RawValue>()?.get().as_bytes()));
+        }
+        Ok(all)
+    }
+}
+
+struct NameInBytes;
+
+impl<'de> serde::de::DeserializeSeed<'de> for NameInBytes {
+    type Value = Vec<u8>;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, name: D) -> Result<Self::Value, D::Error> {
+        name.deserialize_bytes(self)
+    }
+}
+
+impl Visitor<'_> for NameInBytes {
+    type Value = Vec<u8>;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("a member's name")
+    }
+
+    fn visit_bytes<E>(self, name: &[u8]) -> Result<Self::Value, E> {
+        Ok(name.to_vec())
+    }
 }
 
 struct Members<'w> {

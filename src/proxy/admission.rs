@@ -97,18 +97,20 @@ fn header_credentials(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 }
 
 fn key_parameters(query: &str) -> impl Iterator<Item = Cow<'_, str>> {
-    query
-        .split('&')
-        .filter_map(|pair| pair.strip_prefix("key="))
-        .map(decoded_parameter)
-        .filter(|credential| !credential.is_empty())
+    query.split('&').filter_map(value_of_key).map(decoded_parameter).filter(|credential| !credential.is_empty())
+}
+
+/// The value of a parameter that is called `key`, however its name is spelled.
+fn value_of_key(pair: &str) -> Option<&str> {
+    let (name, value) = pair.split_once('=')?;
+    (name == "key" || (name.contains('%') && decoded_parameter(name) == "key")).then_some(value)
 }
 
 /// The query without the `key` parameters whose value is a credential of ours; the rest is untouched, byte for byte.
 fn without_parameters(query: &str, is_credential: impl Fn(&str) -> bool) -> Option<String> {
     let kept: Vec<&str> = query
         .split('&')
-        .filter(|pair| !pair.strip_prefix("key=").is_some_and(|value| is_credential(&decoded_parameter(value))))
+        .filter(|pair| !value_of_key(pair).is_some_and(|value| is_credential(&decoded_parameter(value))))
         .collect();
     (!kept.is_empty()).then(|| kept.join("&"))
 }
@@ -182,6 +184,7 @@ mod tests {
         check("z=1&key=P&a=b%20c", Some("z=1&a=b%20c"));
         check("key=theirs&key=P&&b", Some("key=theirs&&b"));
         check("key=%50&monkey=P", Some("monkey=P"));
+        check("%6bey=P&%6b=P&ke%79=theirs", Some("%6b=P&ke%79=theirs"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, Request, Uri, header, response};
+use http::{HeaderMap, HeaderValue, Request, Uri, header, response};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 
@@ -76,7 +76,7 @@ fn build(attempt: &Attempt<'_>) -> Result<Request<RequestBody>, SendError> {
     if prepared.is_decoded {
         headers.remove(header::CONTENT_ENCODING);
     }
-    group.channel.sign(&prepared.path, &mut headers, &key.secret).map_err(|_| SendError::UnsendableKey)?;
+    group.channel.sign(uri.path(), &mut headers, &key.secret).map_err(|_| SendError::UnsendableKey)?;
     if let Some(authorization) = &address.basic_authorization
         && !headers.contains_key(header::AUTHORIZATION)
     {
@@ -139,18 +139,21 @@ impl Refusal {
             None => None,
             Some(encoding) => content::decode_for_reading(&prefix, encoding, REFUSAL_DECODED_BYTES_MAX).await,
         };
-        let readable = decoded.as_deref().unwrap_or(&prefix);
+        let readable = decoded.as_ref().map_or(&prefix[..], |(text, _)| text);
         let asked = Asked { path: &prepared.path, model: &prepared.model };
         let blame = channel::blame(&asked, parts.status.as_u16(), &parts.headers, readable, chrono::Utc::now());
         let message = crate::crypto::redact(&channel::parsed_message(readable), &key.secret);
 
-        // Some upstreams repeat the key that they refuse.
-        if holds(readable, key.secret.expose()) {
-            let text = String::from_utf8_lossy(readable);
-            prefix = Bytes::from(crate::crypto::redact(&text, &key.secret));
+        // Some upstreams repeat the key that they refuse, in whatever spelling.
+        redact_headers(&mut parts.headers, key);
+        let text = String::from_utf8_lossy(readable);
+        let redacted = crate::crypto::redact(&text, &key.secret);
+        if redacted != text {
+            prefix = Bytes::from(redacted);
             parts.headers.remove(header::CONTENT_LENGTH);
             let was_encoded = parts.headers.remove(header::CONTENT_ENCODING).is_some();
-            if was_encoded && !rest.is_end_stream() {
+            let is_whole = decoded.as_ref().is_none_or(|(_, is_whole)| *is_whole);
+            if was_encoded && !(is_whole && rest.is_end_stream()) {
                 broken.get_or_insert_with(|| "the rest is encoded and its beginning is not".into());
             }
         }
@@ -158,6 +161,13 @@ impl Refusal {
     }
 }
 
-fn holds(text: &[u8], secret: &str) -> bool {
-    !secret.is_empty() && memchr::memmem::find(text, secret.as_bytes()).is_some()
+fn redact_headers(headers: &mut HeaderMap, key: &Key) {
+    for value in headers.values_mut() {
+        let Ok(text) = value.to_str() else { continue };
+        let redacted = crate::crypto::redact(text, &key.secret);
+        if redacted != text {
+            // What is masked stays a header; if it did not, it would say nothing.
+            *value = HeaderValue::try_from(redacted).unwrap_or(HeaderValue::from_static("****"));
+        }
+    }
 }

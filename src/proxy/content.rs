@@ -32,11 +32,15 @@ pub(super) async fn decode(
     }
 }
 
-/// As much as can be decoded of what may be the start of a text, for people to read.
-pub(super) async fn decode_for_reading(bytes: &[u8], encoding: &HeaderValue, bytes_max: u64) -> Option<Vec<u8>> {
-    let (mut decoded, _) = decode_start(bytes, encoding, bytes_max, &mut |_| true).await;
+/// As much as can be decoded of what may be the start of a text, for people to read, and whether that is all of it.
+pub(super) async fn decode_for_reading(
+    bytes: &[u8],
+    encoding: &HeaderValue,
+    bytes_max: u64,
+) -> Option<(Vec<u8>, bool)> {
+    let (mut decoded, missing) = decode_start(bytes, encoding, bytes_max, &mut |_| true).await;
     decoded.truncate(usize::try_from(bytes_max).unwrap_or(usize::MAX));
-    (!decoded.is_empty()).then_some(decoded)
+    (!decoded.is_empty()).then_some((decoded, missing.is_none()))
 }
 
 /// What was decoded, and why not all of it was.
@@ -111,7 +115,7 @@ mod tests {
         assert_eq!(decode(cut, &GZIP, 1_000_000, &mut |_| true).await, Err(Undecoded::Unreadable));
         let unknown = HeaderValue::from_static("gzip, br");
         assert_eq!(decode(&zipped, &unknown, 1_000_000, &mut |_| true).await, Err(Undecoded::Unreadable));
-        assert_eq!(decode_for_reading(cut, &GZIP, 1_000).await.unwrap().len(), 1_000);
+        assert_eq!(decode_for_reading(cut, &GZIP, 1_000).await.unwrap().0.len(), 1_000);
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, header};
-use percent_encoding::percent_decode_str;
+use percent_encoding::{percent_decode, percent_decode_str};
 
 use super::{
     content::{self, Undecoded},
@@ -13,7 +13,7 @@ use super::{
     received::{MemoryShare, Reason, Received},
 };
 use crate::{
-    channel::{self, multipart},
+    channel::{self, Channel, multipart},
     group::{Group, ModelNotConfigured},
     json, request_log,
 };
@@ -52,8 +52,8 @@ pub(super) struct Prepared {
 /// As much of a model's name as a refusal repeats.
 const SHOWN_MODEL_BYTES_MAX: usize = 200;
 
-/// Endpoints whose body names a model. In strict mode a request to one of them must name a configured one.
-const ENDPOINTS_WITH_MODEL: [&str; 16] = [
+/// Endpoints whose body names a model, or, of a batch, a file that does. In strict mode a request to one of them must name a configured one.
+const ENDPOINTS_WITH_MODEL: [&str; 17] = [
     "/chat/completions",
     "/completions",
     "/responses",
@@ -70,6 +70,7 @@ const ENDPOINTS_WITH_MODEL: [&str; 16] = [
     "/rerank",
     "/videos",
     "/realtime",
+    "/v1/batches",
 ];
 
 /// # Errors
@@ -88,10 +89,10 @@ pub(super) async fn prepare(group: &Group, call: &Call) -> Result<Prepared, Fail
         wants_stream: group.channel.wants_stream(&call.path, call.query.as_deref()),
         logged_body: None,
     };
-    if group.channel.takes_model_in_path(&call.path) {
-        redirect_path(group, &mut prepared)?;
-    } else {
-        redirect_query(group, &mut prepared)?;
+    redirect_path(group, &mut prepared)?;
+    redirect_query(group, call, &mut prepared)?;
+    if is_repeated(&call.headers, &header::CONTENT_TYPE) || is_repeated(&call.headers, &header::CONTENT_ENCODING) {
+        check_unread(group, call, "its content type or encoding is given twice")?;
     }
     match Content::of(call) {
         Content::Nothing => {}
@@ -99,7 +100,7 @@ pub(super) async fn prepare(group: &Group, call: &Call) -> Result<Prepared, Fail
         Content::Multipart(bytes, boundary) => redirect_multipart(group, call, bytes, &boundary, &mut prepared)?,
         Content::Opaque => check_unread(group, call, "its content type is not one that a model can be read from")?,
         Content::TooLarge(reason) => {
-            let is_json = content_type(&call.headers).to_ascii_lowercase().contains("json");
+            let is_json = claims_json(&call.headers);
             if is_json && has_body_rules(group) && reason == Reason::Memory {
                 return Err(Failure::no_room());
             }
@@ -140,7 +141,7 @@ impl<'a> Content<'a> {
         }
         // Clients mislabel JSON often enough to look at the bytes instead.
         let looks_like_json = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
-        if looks_like_json || call.headers.contains_key(header::CONTENT_ENCODING) {
+        if looks_like_json || claims_json(&call.headers) || call.headers.contains_key(header::CONTENT_ENCODING) {
             Self::Json(bytes)
         } else {
             Self::Opaque
@@ -167,7 +168,7 @@ async fn prepare_json(group: &Group, call: &Call, bytes: &Bytes, prepared: &mut 
                 Err(Undecoded::TooLarge) => return Err(too_large_for_rules()),
                 Err(Undecoded::NoRoom) => return Err(Failure::no_room()),
                 Err(Undecoded::Unreadable) => {
-                    return check_unread(group, call, "its content encoding cannot be undone");
+                    return check_unreadable_json(group, call, "its content encoding cannot be undone");
                 }
             }
         }
@@ -179,25 +180,31 @@ async fn prepare_json(group: &Group, call: &Call, bytes: &Bytes, prepared: &mut 
     }
     let current = edited.as_deref().unwrap_or(&text);
     let Some(members) = json::top_level(current, &["model", "stream"]) else {
-        return check_unread(group, call, "its body is not a JSON object");
+        return check_unreadable_json(group, call, "its body is not a JSON object");
     };
     prepared.wants_stream |= members[1] == Some(b"true");
-    match members[0].and_then(json::string) {
-        Some(model) => {
-            if prepared.model.is_empty() {
-                prepared.model.clone_from(&model);
-            }
-            if !group.channel.takes_model_in_path(&call.path)
-                && let Some(target) = redirected(group, &model)?
-            {
-                if group.settings.enable_request_body_logging {
-                    prepared.logged_body = Some(request_log::body_text(current));
-                }
-                let target = json::quoted(target);
-                edited = json::edit(current, &[("model", &target)]);
-            }
+    let model = members[0].and_then(json::string);
+    if model.is_none() {
+        check_unread(group, call, "it does not name a model")?;
+    }
+    let is_named_by_path = !prepared.model.is_empty();
+    if !is_named_by_path {
+        prepared.model = model.clone().unwrap_or_default();
+    }
+    let redirected = if group.redirects.strict {
+        redirect_everywhere(group, call, current)?
+    } else if let Some(model) = model.filter(|_| !is_named_by_path) {
+        redirected(group, &model)?.and_then(|target| {
+            json::edit(current, &[("model", &json::quoted(&in_form_of(&model, target, group, call)))])
+        })
+    } else {
+        None
+    };
+    if let Some(redirected) = redirected {
+        if group.settings.enable_request_body_logging {
+            prepared.logged_body = Some(request_log::body_text(current));
         }
-        None => check_unread(group, call, "it does not name a model")?,
+        edited = Some(redirected);
     }
     if let Some(edited) = edited {
         prepared.is_decoded = encoding.is_some();
@@ -206,8 +213,37 @@ async fn prepare_json(group: &Group, call: &Call, bytes: &Bytes, prepared: &mut 
     Ok(())
 }
 
+/// Of a request in strict mode: each model that the body names, wherever it does.
+fn redirect_everywhere(group: &Group, call: &Call, text: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
+    let mut changes = Vec::new();
+    for value in channel::named_models(text) {
+        let model = json::string(value).unwrap_or_default();
+        if let Some(target) = redirected(group, &model)? {
+            changes.push((json::position(text, value), json::quoted(&in_form_of(&model, target, group, call))));
+        }
+    }
+    Ok((!changes.is_empty()).then(|| json::splice(text, &changes)))
+}
+
+/// Bodies of Gemini's own format call a model `models/x`.
+fn in_form_of<'a>(model: &str, target: &'a str, group: &Group, call: &Call) -> Cow<'a, str> {
+    let is_prefixed = |name: &str| name.starts_with("models/");
+    if is_prefixed(model) && !is_prefixed(target) && group.dialect(&call.path) == Channel::Gemini {
+        Cow::Owned(format!("models/{target}"))
+    } else {
+        Cow::Borrowed(target)
+    }
+}
+
 fn redirect_path(group: &Group, prepared: &mut Prepared) -> Result<(), Failure> {
-    let Some(place) = group.channel.model_in_path(&prepared.path) else { return Ok(()) };
+    let dialect = group.dialect(&prepared.path);
+    let strict_only = || dialect.deployment_in_path(&prepared.path).filter(|_| group.redirects.strict);
+    let Some(place) = dialect.model_in_path(&prepared.path).or_else(strict_only) else {
+        if group.redirects.strict && dialect.calls_model_by_path(&prepared.path) {
+            return Err(unchecked("its path names none that can be read"));
+        }
+        return Ok(());
+    };
     let model = percent_decode_str(&prepared.path[place.clone()]).decode_utf8_lossy().into_owned();
     if let Some(target) = redirected(group, &model)? {
         let target = target.strip_prefix("models/").unwrap_or(target);
@@ -218,11 +254,24 @@ fn redirect_path(group: &Group, prepared: &mut Prepared) -> Result<(), Failure> 
 }
 
 /// A realtime session names its model in the query.
-fn redirect_query(group: &Group, prepared: &mut Prepared) -> Result<(), Failure> {
-    if !prepared.path.ends_with("/realtime") {
+fn redirect_query(group: &Group, call: &Call, prepared: &mut Prepared) -> Result<(), Failure> {
+    let is_session = prepared.path.ends_with("/realtime")
+        || (group.redirects.strict && normalized(&prepared.path).ends_with("/realtime"));
+    if call.method != Method::GET || !is_session || group.dialect(&call.path) == Channel::Gemini {
         return Ok(());
     }
-    let Some(query) = &prepared.query else { return Ok(()) };
+    let query = prepared.query.as_deref().unwrap_or_default();
+    if group.redirects.strict {
+        let models =
+            url::form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name.eq_ignore_ascii_case("model"));
+        let models: Vec<_> = models.map(|(_, model)| model).collect();
+        if models.is_empty() {
+            return Err(unchecked("it does not name a model"));
+        }
+        for model in models {
+            redirected(group, &model)?;
+        }
+    }
     let Some(value) = query.split('&').find_map(|pair| pair.strip_prefix("model=")) else { return Ok(()) };
     let model = percent_decode_str(value).decode_utf8_lossy().into_owned();
     if let Some(target) = redirected(group, &model)? {
@@ -243,7 +292,7 @@ fn redirect_multipart(
     prepared: &mut Prepared,
 ) -> Result<(), Failure> {
     let models = multipart::text_fields(bytes, boundary, "model");
-    if !models.is_complete {
+    if !models.is_complete || (group.redirects.strict && !multipart::is_unambiguous(bytes, boundary)) {
         check_unread(group, call, "its form cannot be read to the end")?;
     }
     let Some(last) = models.values.last() else { return check_unread(group, call, "it does not name a model") };
@@ -285,14 +334,47 @@ fn redirected<'a>(group: &'a Group, model: &str) -> Result<Option<&'a str>, Fail
 
 /// Strict mode is a whitelist: a request that must name a model, but from which none can be read, does not pass.
 fn check_unread(group: &Group, call: &Call, reason: &str) -> Result<(), Failure> {
-    let must_name_model = call.method == Method::POST
-        && ENDPOINTS_WITH_MODEL.iter().any(|endpoint| call.path.trim_end_matches('/').ends_with(endpoint));
-    if group.redirects.strict && must_name_model && !group.channel.takes_model_in_path(&call.path) {
-        return Err(Failure::bad_request(format!(
-            "This group only serves configured models, and this request cannot be checked: {reason}"
-        )));
+    if !group.redirects.strict {
+        return Ok(());
+    }
+    let is_read_only = matches!(call.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::DELETE);
+    let path = normalized(&call.path);
+    let must_name_model = !is_read_only && ENDPOINTS_WITH_MODEL.iter().any(|endpoint| path.ends_with(endpoint));
+    if must_name_model && group.dialect(&call.path) != Channel::Gemini {
+        return Err(unchecked(reason));
     }
     Ok(())
+}
+
+/// What calls itself JSON, and may be so for a more tolerant reader than we are, names a model at any address.
+fn check_unreadable_json(group: &Group, call: &Call, reason: &str) -> Result<(), Failure> {
+    // A file that is uploaded asks for nothing, whatever is in it.
+    let is_upload = || normalized(&call.path).starts_with("/upload/");
+    if group.redirects.strict && claims_json(&call.headers) && !is_upload() {
+        return Err(unchecked(reason));
+    }
+    check_unread(group, call, reason)
+}
+
+fn unchecked(reason: &str) -> Failure {
+    Failure::bad_request(format!(
+        "This group only serves configured models, and this request cannot be checked: {reason}"
+    ))
+}
+
+/// A path as the most tolerant server reads it.
+fn normalized(path: &str) -> String {
+    let decoded = percent_decode(path.as_bytes()).decode_utf8_lossy().to_ascii_lowercase();
+    let segments = decoded.split('/').map(|segment| segment.split(';').next().unwrap_or_default().trim());
+    segments.filter(|segment| !segment.is_empty()).fold(String::new(), |path, segment| path + "/" + segment)
+}
+
+fn is_repeated(headers: &HeaderMap, name: &header::HeaderName) -> bool {
+    headers.get_all(name).iter().nth(1).is_some()
+}
+
+fn claims_json(headers: &HeaderMap) -> bool {
+    content_type(headers).as_bytes().windows(4).any(|word| word.eq_ignore_ascii_case(b"json"))
 }
 
 fn content_type(headers: &HeaderMap) -> &str {

@@ -6,7 +6,7 @@
 
 use std::{collections::HashMap, fmt::Write, time::Duration};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -92,9 +92,11 @@ impl KeyUsage {
     pub(super) fn count(&mut self, entries: &[Entry], last_row_id: i64) {
         for entry in entries {
             let Some(key) = &entry.key else { continue };
-            let used = self.counts.entry(key.id).or_insert(Use { requests: 0, last_at: entry.ended_at });
+            // As precise as the row, so that the two are equal.
+            let ended_at = entry.ended_at.trunc_subsecs(6);
+            let used = self.counts.entry(key.id).or_insert(Use { requests: 0, last_at: ended_at });
             used.requests += 1;
-            used.last_at = used.last_at.max(entry.ended_at);
+            used.last_at = used.last_at.max(ended_at);
         }
         self.last_row_id = last_row_id;
     }

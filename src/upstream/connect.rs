@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{Arc, OnceLock},
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use http::{HeaderValue, Uri};
@@ -187,7 +187,11 @@ impl Service<Uri> for FirstHop {
         let tls_host = (self.is_proxy && hop.scheme_str() == Some("https"))
             .then(|| hop.host().unwrap_or_default().trim_matches(['[', ']']).to_owned());
         Box::pin(async move {
-            let tcp = tcp.call(hop).await.map_err(|error| SendError::Connect(chain(&error)))?;
+            let begun_at = Instant::now();
+            let tcp = tcp.call(hop).await.map_err(|error| match is_timeout(&error) {
+                true => SendError::ConnectTimeout(begun_at.elapsed()),
+                false => SendError::Connect(chain(&error)),
+            })?;
             let stream = Stream::Plain(tcp.into_inner());
             Ok(TokioIo::new(match tls_host {
                 Some(host) => Stream::layered(secure(stream, &host, false).await?),
@@ -248,6 +252,13 @@ fn is_loopback(host: &str) -> bool {
 
 fn bracketed(host: &str) -> std::borrow::Cow<'_, str> {
     if host.contains(':') { format!("[{host}]").into() } else { host.into() }
+}
+
+/// Whether a timer, the connector's or the system's, ended it.
+fn is_timeout(error: &(dyn std::error::Error + 'static)) -> bool {
+    let is_own =
+        error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut);
+    is_own || error.source().is_some_and(is_timeout)
 }
 
 /// An error with its causes: libraries tend to keep the interesting part in the source.

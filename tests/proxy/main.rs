@@ -1,9 +1,23 @@
 //! The data plane of the real binary over real sockets, towards a mock upstream that plays a script.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "what cannot be set up fails the test")]
+
+mod aggregates;
+mod authentication;
 mod bodies;
+mod databases;
+mod errors;
 mod failover;
+mod headers;
+mod keys;
 mod life_cycle;
 mod limits;
+mod model_lists;
+mod records;
 mod review_rooms;
+mod rules;
+mod settings;
+mod starting;
 mod streams;
+mod strict;
 mod support;

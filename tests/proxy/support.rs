@@ -1,7 +1,12 @@
 //! What the tests of the data plane share.
 
+use std::time::{Duration, Instant};
+
+use async_compression::tokio::bufread::{BrotliEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};
 use serde_json::{Value, json};
+use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
 use testkit::{MockUpstream, RawResponse, TempServer};
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 pub const CHAT: &str = "/v1/chat/completions";
 /// Nothing listens on the discard port of the loopback address.
@@ -34,4 +39,90 @@ pub fn post(path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     .into_bytes();
     request.extend_from_slice(body);
     request
+}
+
+/// The bytes of a request that holds no credential but those in `target` and `headers`; each line of `headers` ends with
+/// CRLF.
+pub fn request(method: &str, target: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+    let mut request = format!("{method} {target} HTTP/1.1\r\nHost: here\r\n{headers}").into_bytes();
+    if !body.is_empty() {
+        request.extend_from_slice(format!("Content-Length: {}\r\n", body.len()).as_bytes());
+    }
+    request.extend_from_slice(b"\r\n");
+    request.extend_from_slice(body);
+    request
+}
+
+/// The content encodings that are read where a rule or an error has to be.
+pub const ENCODINGS: [&str; 4] = ["gzip", "br", "zstd", "deflate"];
+
+pub async fn encoded(encoding: &str, clear: &[u8]) -> Vec<u8> {
+    async fn read(mut encoder: impl AsyncRead + Unpin) -> Vec<u8> {
+        let mut packed = Vec::new();
+        encoder.read_to_end(&mut packed).await.expect("memory can be read");
+        packed
+    }
+    match encoding {
+        "gzip" => read(GzipEncoder::new(clear)).await,
+        "br" => read(BrotliEncoder::new(clear)).await,
+        "zstd" => read(ZstdEncoder::new(clear)).await,
+        "deflate" => read(ZlibEncoder::new(clear)).await,
+        other => panic!("no such encoding: {other}"),
+    }
+}
+
+/// What a query of one column of JSON text finds in the server's database.
+pub async fn stored(server: &TempServer, query: &'static str) -> Vec<Value> {
+    let mut connection = SqliteConnectOptions::new()
+        .filename(server.database_path())
+        .read_only(true)
+        .busy_timeout(Duration::from_secs(10))
+        .connect()
+        .await
+        .expect("the database can be opened");
+    let rows: Vec<String> =
+        sqlx::query_scalar(query).fetch_all(&mut connection).await.unwrap_or_else(|error| panic!("{query}: {error}"));
+    connection.close().await.expect("the database can be closed");
+    rows.iter().map(|row| serde_json::from_str(row).expect("the column is JSON")).collect()
+}
+
+/// The same, once it is as wanted.
+pub async fn eventually_stored(
+    server: &TempServer,
+    query: &'static str,
+    wanted: impl Fn(&[Value]) -> bool,
+) -> Vec<Value> {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let rows = stored(server, query).await;
+        if wanted(&rows) {
+            return rows;
+        }
+        assert!(Instant::now() < deadline, "{query} stays at {rows:#?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The rows of the request log in the order of their times, once there are this many. Those of different threads are
+/// stored in no order.
+pub async fn records(server: &TempServer, count: usize) -> Vec<Value> {
+    const QUERY: &str = "SELECT json_object('id', id, 'timestamp', timestamp, 'group_id', group_id, \
+        'group_name', group_name, 'parent_group_id', parent_group_id, 'parent_group_name', parent_group_name, \
+        'key_value', key_value, 'key_hash', key_hash, 'model', model, 'is_success', is_success, \
+        'source_ip', source_ip, 'status_code', status_code, 'request_path', request_path, 'duration', duration, \
+        'error_message', error_message, 'user_agent', user_agent, 'request_type', request_type, \
+        'upstream_addr', upstream_addr, 'is_stream', is_stream, 'request_body', request_body, \
+        'request_id', request_id, 'attempt', attempt, 'first_byte_ms', first_byte_ms, 'overhead_us', overhead_us) \
+        FROM request_logs ORDER BY timestamp, rowid";
+    let rows = eventually_stored(server, QUERY, |rows| rows.len() >= count).await;
+    assert_eq!(rows.len(), count, "{rows:#?}");
+    rows
+}
+
+/// The keys of a group as the operator sees them, in the order in which they were added.
+pub async fn keys_of(server: &TempServer, group: i64) -> Vec<Value> {
+    let listed = server.managed("GET", &format!("/api/keys?group_id={group}&page_size=100"), None).await;
+    let mut keys = listed["items"].as_array().cloned().unwrap_or_default();
+    keys.sort_by_key(|key| key["id"].as_i64());
+    keys
 }
