@@ -4,5 +4,6 @@ mod bodies;
 mod failover;
 mod life_cycle;
 mod limits;
+mod review_path;
 mod streams;
 mod support;
