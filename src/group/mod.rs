@@ -17,12 +17,13 @@ pub(crate) mod members;
 mod proxy_keys;
 pub(crate) mod queries;
 mod record;
+mod signing;
 mod validation;
 
 pub(crate) use self::{
     changes::{GroupPatch, NewGroup, create, delete, reorder, update},
     directory::Directory,
-    header_rules::{HeaderAction, HeaderRule, Variables, apply_rules},
+    header_rules::{HeaderAction, HeaderRule},
     invalid::{Error, Fault, Invalid},
     key::Key,
     proxy_keys::ProxyKeys,
@@ -78,6 +79,16 @@ impl Group {
             }
         }
         all
+    }
+
+    /// The format that is spoken at a path. The base path counts as well: behind `…/v1beta/openai` Gemini speaks
+    /// OpenAI's.
+    pub(crate) fn dialect(&self, path: &str) -> Channel {
+        let is_native = |base: &str| self.channel.takes_model_in_path(&[base, path].concat());
+        match self.channel {
+            Channel::Gemini if !is_native("") || !self.upstreams.base_paths().all(is_native) => Channel::OpenAi,
+            channel => channel,
+        }
     }
 }
 

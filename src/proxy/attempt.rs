@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     channel::{self, Blame},
-    group::{Group, Key, Variables, apply_rules},
+    group::{Group, Key},
     upstream::{Answer, AnswerBody, BoxError, Clients, Limits, RequestBody, SendError},
 };
 
@@ -65,18 +65,7 @@ fn build(attempt: &Attempt<'_>) -> Result<Request<RequestBody>, SendError> {
     if prepared.is_decoded {
         headers.remove(header::CONTENT_ENCODING);
     }
-    group
-        .channel
-        .sign(&prepared.path, &mut headers, &key.secret)
-        .map_err(|_| SendError::Unsendable("the key holds a character that no header may".to_owned()))?;
-    if let Some(authorization) = &address.basic_authorization
-        && !headers.contains_key(header::AUTHORIZATION)
-    {
-        headers.insert(header::AUTHORIZATION, authorization.clone());
-    }
-    let variables = Variables { client: attempt.client, group: &group.name, key: &key.secret };
-    apply_rules(&mut headers, &group.header_rules, &variables)
-        .map_err(|error| SendError::Unsendable(error.to_string()))?;
+    group.sign(&mut headers, address, uri.path(), key, attempt.client)?;
 
     let body = match &prepared.body {
         Some(body) => RequestBody::Whole(body.clone()),

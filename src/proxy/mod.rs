@@ -135,7 +135,7 @@ impl Proxy {
             self.in_flight.enter().and_then(|slot| Ok((slot, admission::admit(&self.directory.current(), &parts)?)));
         let (slot, admitted) = admitted.inspect_err(|_| *channel = Some(admission::likely_channel(&parts)))?;
         let asked = admitted.group;
-        *channel = Some(asked.channel);
+        *channel = Some(asked.dialect(&admitted.path));
         record.asked(&asked, admitted.query.as_deref());
 
         let upgrade = take_upgrade(&mut parts);

@@ -76,16 +76,17 @@ const ENDPOINTS_WITH_MODEL: [&str; 16] = [
 /// # Errors
 /// 400 for a model that strict mode does not know, 413 for a body that rules must read but that is too large to.
 pub(super) async fn prepare(group: &Group, call: &Call) -> Result<Prepared, Failure> {
+    let dialect = group.dialect(&call.path);
     let mut prepared = Prepared {
         path: call.path.clone(),
         query: call.query.clone(),
         body: None,
         is_decoded: false,
         model: String::new(),
-        wants_stream: group.channel.wants_stream(&call.path, call.query.as_deref(), None),
+        wants_stream: dialect.wants_stream(&call.path, call.query.as_deref(), None),
         logged_body: None,
     };
-    if group.channel.takes_model_in_path(&call.path) {
+    if dialect.takes_model_in_path(&call.path) {
         redirect_path(group, &mut prepared)?;
     } else {
         redirect_query(group, &mut prepared)?;
@@ -175,7 +176,7 @@ async fn prepare_json(group: &Group, call: &Call, bytes: &Bytes, prepared: &mut 
             if prepared.model.is_empty() {
                 prepared.model.clone_from(&model);
             }
-            if !group.channel.takes_model_in_path(&call.path)
+            if !group.dialect(&call.path).takes_model_in_path(&call.path)
                 && let Some(target) = redirected(group, &model)?
             {
                 if group.settings.enable_request_body_logging {
@@ -267,7 +268,7 @@ fn redirected<'a>(group: &'a Group, model: &str) -> Result<Option<&'a str>, Fail
 fn check_unread(group: &Group, call: &Call, reason: &str) -> Result<(), Failure> {
     let must_name_model = call.method == Method::POST
         && ENDPOINTS_WITH_MODEL.iter().any(|endpoint| call.path.trim_end_matches('/').ends_with(endpoint));
-    if group.redirects.strict && must_name_model && !group.channel.takes_model_in_path(&call.path) {
+    if group.redirects.strict && must_name_model && !group.dialect(&call.path).takes_model_in_path(&call.path) {
         return Err(Failure::bad_request(format!(
             "This group only serves configured models, and this request cannot be checked: {reason}"
         )));

@@ -89,6 +89,11 @@ impl Address {
         text
     }
 
+    /// The encoded base path, without slashes at its end.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// How the log shows a target: without the user information.
     pub(crate) fn display(&self, path_and_query: &str) -> String {
         [&self.shown, path_and_query].concat()

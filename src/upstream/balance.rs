@@ -121,6 +121,10 @@ impl Upstreams {
         &self.entries[index].address
     }
 
+    pub(crate) fn base_paths(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|entry| entry.address.path())
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.entries.len()
     }
