@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, Request, Uri, header, response};
+use http::{HeaderValue, Method, Request, Uri, header, response};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 
@@ -71,7 +71,9 @@ fn build(attempt: &Attempt<'_>) -> Result<Request<RequestBody>, SendError> {
         Some(body) => RequestBody::Whole(body.clone()),
         None => call.body.request_body(),
     };
-    if matches!(body, RequestBody::Empty) && call.had_content_length {
+    // RFC 9110, 8.6: a method that means a body says that there is none; Google insists on it.
+    let usually_has_body = matches!(call.method, Method::POST | Method::PUT | Method::PATCH);
+    if matches!(body, RequestBody::Empty) && (call.had_content_length || usually_has_body) {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
     let mut request = Request::new(body);
