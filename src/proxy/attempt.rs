@@ -126,10 +126,11 @@ impl Refusal {
         let blame = channel::blame(parts.status.as_u16(), &parts.headers, readable, chrono::Utc::now());
         let message = crate::crypto::redact(&channel::parsed_message(readable), &key.secret);
 
-        // Some upstreams repeat the key that they refuse.
-        if holds(readable, key.secret.expose()) {
-            let text = String::from_utf8_lossy(readable);
-            prefix = Bytes::from(crate::crypto::redact(&text, &key.secret));
+        // Some upstreams repeat the key that they refuse, in whatever spelling.
+        let text = String::from_utf8_lossy(readable);
+        let redacted = crate::crypto::redact(&text, &key.secret);
+        if redacted != text {
+            prefix = Bytes::from(redacted);
             parts.headers.remove(header::CONTENT_LENGTH);
             let was_encoded = parts.headers.remove(header::CONTENT_ENCODING).is_some();
             if was_encoded && !rest.is_end_stream() {
@@ -138,8 +139,4 @@ impl Refusal {
         }
         Self { parts, prefix, rest, broken, blame, message }
     }
-}
-
-fn holds(text: &[u8], secret: &str) -> bool {
-    !secret.is_empty() && memchr::memmem::find(text, secret.as_bytes()).is_some()
 }
