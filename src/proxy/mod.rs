@@ -113,7 +113,7 @@ impl Proxy {
         let answer = self.serve(worker, parts, body, client, &mut record, &mut channel).await;
         let mut response = answer.unwrap_or_else(|failure| {
             let answer = failure.answer(channel.unwrap_or(Channel::OpenAi), request_id);
-            record.close(failure.status.as_u16(), failure.inner);
+            record.close(failure.recorded_status(), failure.inner);
             answer
         });
         if let Ok(value) = HeaderValue::from_str(request_id) {

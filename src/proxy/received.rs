@@ -1,6 +1,7 @@
 //! The client's body: read into memory so that a retry can send it again, or, above a limit, streamed through once.
 
 use std::{
+    io,
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
@@ -99,8 +100,8 @@ impl Drop for MemoryShare {
 
 impl Received {
     /// # Errors
-    /// 413 for a body that is announced as, or turns out, too large; 400 for one that ends early; 408 for one that
-    /// stalls.
+    /// 413 for a body that is announced as, or turns out, too large; 400 for one that cannot be read; 408 for one that
+    /// stalls; and for one that ends early, which nobody hears, 499 in the log.
     pub(super) async fn read(body: Incoming, limits: &BodyLimits) -> Result<Self, Failure> {
         if body.is_end_stream() {
             return Ok(Self::Empty);
@@ -210,7 +211,8 @@ fn too_large(bytes_max: u64) -> Failure {
     Failure::too_large(format!("The request body is larger than the {bytes_max} bytes that are allowed"))
 }
 
-fn refused(error: &BoxError) -> Failure {
+/// What a client hears whose body could not be read to its end.
+pub(super) fn refused(error: &BoxError) -> Failure {
     match error.downcast_ref::<Refused>() {
         Some(Refused::TooLarge(bytes_max)) => too_large(*bytes_max),
         Some(Refused::Stalled(timeout)) => Failure::new(
@@ -218,8 +220,18 @@ fn refused(error: &BoxError) -> Failure {
             "BAD_REQUEST",
             format!("The request body stalled for {} seconds", timeout.as_secs()),
         ),
-        None => Failure::client_body(error.to_string()),
+        None if is_malformed(&**error) => Failure::malformed_body(error.to_string()),
+        None => Failure::client_gone(error.to_string()),
     }
+}
+
+/// A body that came, but is no proper HTTP: everything else that ends one early is the connection's end.
+fn is_malformed(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    causes.any(|cause| {
+        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        matches!(kind, Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData))
+    })
 }
 
 #[derive(Debug, thiserror::Error)]

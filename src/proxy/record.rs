@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// nginx's code for a client that left before the answer was complete; nobody ever receives it.
-const STATUS_CLIENT_GONE: u16 = 499;
+pub(super) const STATUS_CLIENT_GONE: u16 = 499;
 
 /// Dropping it unclosed says that the client left: nothing else drops a request midway.
 pub(super) struct Record(Option<Box<Open>>);

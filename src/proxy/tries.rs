@@ -34,7 +34,7 @@ impl Outcome {
     pub(super) fn status(&self) -> u16 {
         match self {
             Self::Refused(refusal) => refusal.parts.status.as_u16(),
-            Self::Unanswered(error) => super::failure::Failure::from_send_error(error).status.as_u16(),
+            Self::Unanswered(error) => super::failure::Failure::from_send_error(error).recorded_status(),
         }
     }
 
