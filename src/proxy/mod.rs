@@ -165,12 +165,12 @@ impl Proxy {
             let upstream =
                 group.upstreams.pick(tries.upstreams(), now).ok_or_else(|| Failure::no_upstream(&group.name))?;
             tries.begin(&key, upstream);
-            let target = group.upstreams.address(upstream).path_and_query(&prepared.path, prepared.query.as_deref());
-            record.attempting(tries.count(), &key, group.upstreams.address(upstream).display(&target));
+            let address = group.upstreams.address(upstream);
+            record.attempting(tries.count(), &key, address, &prepared);
 
             record.waiting();
             let attempt = Attempt {
-                target: &target,
+                target: &address.path_and_query(&prepared.path, prepared.query.as_deref()),
                 group: &group,
                 call: &call,
                 prepared: &prepared,

@@ -9,15 +9,20 @@ use std::{
 
 use chrono::Utc;
 use http::{header, request::Parts};
+use percent_encoding::percent_decode_str;
 use uuid::Uuid;
 
+use super::prepare::Prepared;
 use crate::{
     group::{Group, Key},
     request_log::{Entry, GroupName, Kind, RequestLog},
+    upstream::Address,
 };
 
 /// nginx's code for a client that left before the answer was complete; nobody ever receives it.
 pub(super) const STATUS_CLIENT_GONE: u16 = 499;
+/// Parameters by which providers take credentials.
+const SECRET_PARAMETERS: [&str; 5] = ["key", "api_key", "api-key", "access_token", "subscription-key"];
 
 /// Dropping it unclosed says that the client left: nothing else drops a request midway.
 pub(super) struct Record(Option<Box<Open>>);
@@ -96,7 +101,7 @@ impl Record {
             open.group = Some(name_of(group));
             if let Some(query) = query {
                 open.request_path.push('?');
-                open.request_path.push_str(query);
+                open.request_path.push_str(&without_secrets(query));
             }
         });
     }
@@ -117,11 +122,12 @@ impl Record {
         });
     }
 
-    pub(super) fn attempting(&mut self, attempt: u32, key: &Arc<Key>, upstream_addr: String) {
+    pub(super) fn attempting(&mut self, attempt: u32, key: &Arc<Key>, address: &Address, prepared: &Prepared) {
         self.with(|open| {
             open.attempt = attempt;
             open.key = Some(Arc::clone(key));
-            open.upstream_addr = upstream_addr;
+            let query = prepared.query.as_deref().map(without_secrets);
+            open.upstream_addr = address.display(&prepared.path, query.as_deref());
         });
     }
 
@@ -226,4 +232,35 @@ impl Open {
 
 fn name_of(group: &Group) -> GroupName {
     GroupName { id: group.id, name: Arc::clone(&group.name) }
+}
+
+/// A query as it may be stored: what the client meant for the upstream may be a credential all the same.
+pub(super) fn without_secrets(query: &str) -> Cow<'_, str> {
+    let secret_name = |pair: &'_ str| {
+        let (name, _) = pair.split_once('=')?;
+        let decoded = percent_decode_str(name).decode_utf8_lossy();
+        SECRET_PARAMETERS.iter().any(|secret| decoded.eq_ignore_ascii_case(secret)).then_some(name.len())
+    };
+    if query.split('&').all(|pair| secret_name(pair).is_none()) {
+        return Cow::Borrowed(query);
+    }
+    let shown = query.split('&').map(|pair| match secret_name(pair) {
+        Some(length) => Cow::Owned(format!("{}=***", &pair[..length])),
+        None => Cow::Borrowed(pair),
+    });
+    Cow::Owned(shown.collect::<Vec<_>>().join("&"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_in_a_query_are_not_stored() {
+        let check = |query: &str, expected: &str| assert_eq!(without_secrets(query), expected);
+        check("a=1&key=AIzaReal&b", "a=1&key=***&b");
+        check("%6bEy=x&API-Key=y&access_token=", "%6bEy=***&API-Key=***&access_token=***");
+        check("monkey=1&keys=2&key", "monkey=1&keys=2&key");
+        check("", "");
+    }
 }
