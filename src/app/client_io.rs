@@ -1,71 +1,135 @@
-//! A client's connection under the time limits that hyper does not have: a slow head, and a client that does not read.
+//! A client's connection under the time limits that hyper does not have: a slow head, a client that does not read, and
+//! HTTP/2 without requests.
 
 use std::{
     io,
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll, ready},
     time::Duration,
 };
 
+use http::Version;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, time::Sleep};
+use tokio::{net::TcpStream, sync::Notify, time::Sleep};
+
+use super::worker::ConnectionLimits;
 
 pub(super) struct ClientIo {
     stream: TokioIo<TcpStream>,
     busy: Busy,
-    /// From the first byte of a request to the end of its head.
+    /// From the connection's beginning, or from the first byte of a later request, to the end of the head.
     head_timeout: Option<Duration>,
     /// While a write waits for the client to take it.
     write_timeout: Option<Duration>,
-    /// Bytes came that no request was made of yet.
+    /// Of HTTP/2 between two requests.
+    idle_timeout: Option<Duration>,
+    /// A head is awaited: the first one, or one of which bytes came that no request was made of yet.
     has_partial_head: bool,
+    /// How many requests had begun when the alarm was last looked at.
+    requests_seen: usize,
+    /// Rings when the head, or with HTTP/2 the next request, takes too long.
     head_alarm: Option<Pin<Box<Sleep>>>,
     write_alarm: Option<Pin<Box<Sleep>>>,
 }
 
 /// Counts the requests in progress on a connection, until the last byte of each answer.
 #[derive(Clone, Default)]
-pub(super) struct Busy(Arc<AtomicUsize>);
+pub(super) struct Busy(Arc<Requests>);
 
-pub(super) struct BusyGuard(Arc<AtomicUsize>);
+pub(super) struct BusyGuard(Arc<Requests>);
+
+#[derive(Default)]
+struct Requests {
+    in_progress: AtomicUsize,
+    begun: AtomicUsize,
+    are_http2: AtomicBool,
+    idled: Notify,
+}
 
 impl Busy {
-    pub(super) fn begin(&self) -> BusyGuard {
-        self.0.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn begin(&self, version: Version) -> BusyGuard {
+        self.0.in_progress.fetch_add(1, Ordering::Relaxed);
+        self.0.begun.fetch_add(1, Ordering::Relaxed);
+        if version == Version::HTTP_2 {
+            self.0.are_http2.store(true, Ordering::Relaxed);
+        }
         BusyGuard(Arc::clone(&self.0))
     }
 
+    /// Returns when a connection of HTTP/2 was without a request for too long. hyper watches over HTTP/1.1 itself.
+    pub(super) async fn idled(&self) {
+        self.0.idled.notified().await;
+    }
+
+    fn begun(&self) -> usize {
+        self.0.begun.load(Ordering::Relaxed)
+    }
+
     fn is_idle(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == 0
+        self.0.in_progress.load(Ordering::Relaxed) == 0
+    }
+
+    fn is_http2(&self) -> bool {
+        self.0.are_http2.load(Ordering::Relaxed)
+    }
+}
+
+impl BusyGuard {
+    /// What the connection carries from here on are no requests: nothing in it is a slow head, and it never idles.
+    pub(super) fn for_good(&self) {
+        self.0.in_progress.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 impl Drop for BusyGuard {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.in_progress.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl ClientIo {
-    pub(super) fn new(
-        stream: TcpStream,
-        busy: Busy,
-        head_timeout: Option<Duration>,
-        write_timeout: Option<Duration>,
-    ) -> Self {
+    pub(super) fn new(stream: TcpStream, busy: Busy, limits: &ConnectionLimits) -> Self {
         Self {
             stream: TokioIo::new(stream),
             busy,
-            head_timeout,
-            write_timeout,
-            has_partial_head: false,
+            head_timeout: limits.read_timeout,
+            write_timeout: limits.write_timeout,
+            idle_timeout: limits.idle_timeout,
+            has_partial_head: true,
+            requests_seen: 0,
             head_alarm: None,
             write_alarm: None,
+        }
+    }
+
+    /// Nothing came: is that too long already?
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let begun = self.busy.begun();
+        if begun != self.requests_seen || !self.busy.is_idle() {
+            // What came belongs to requests whose heads are complete, be they answered already.
+            self.requests_seen = begun;
+            self.has_partial_head = false;
+            self.head_alarm = None;
+        }
+        if !self.busy.is_idle() {
+            Poll::Pending
+        } else if self.busy.is_http2() {
+            // Pings and windows between two requests are no head.
+            ready!(poll_alarm(&mut self.head_alarm, self.idle_timeout, cx));
+            self.idle_timeout = None;
+            self.head_alarm = None;
+            self.busy.0.idled.notify_one();
+            Poll::Pending
+        } else if self.has_partial_head {
+            ready!(poll_alarm(&mut self.head_alarm, self.head_timeout, cx));
+            Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the request's head takes too long")))
+        } else {
+            Poll::Pending
         }
     }
 
@@ -101,17 +165,7 @@ impl Read for ClientIo {
                 this.has_partial_head = true;
                 Poll::Ready(read)
             }
-            Poll::Pending if !this.busy.is_idle() => {
-                // What came belongs to a request whose head is complete.
-                this.has_partial_head = false;
-                this.head_alarm = None;
-                Poll::Pending
-            }
-            Poll::Pending if this.has_partial_head => {
-                ready!(poll_alarm(&mut this.head_alarm, this.head_timeout, cx));
-                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the request's head takes too long")))
-            }
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => this.poll_silence(cx),
         }
     }
 }
