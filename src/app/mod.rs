@@ -29,7 +29,7 @@ use crate::{
     db::Database,
     group::Directory,
     keypool::{Clock, KeyPools, Schedule, Validator},
-    proxy::{Proxy, Tunnels},
+    proxy::Proxy,
     request_log::{RequestLog, Retention, Writer},
     settings, telemetry,
     upstream::Clients,
@@ -58,7 +58,7 @@ pub(crate) fn run(config: Config) -> anyhow::Result<()> {
         .build()
         .context("cannot make the runtime of the control plane")?;
     let result = control.block_on(serve(config, listener, started_at));
-    // Connections that did not finish in time are cut here.
+    // Management requests that did not finish in time are cut here.
     control.shutdown_timeout(Duration::from_millis(200));
     result
 }
@@ -67,8 +67,7 @@ async fn serve(config: Config, listener: std::net::TcpListener, started_at: Inst
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let lifecycle = Lifecycle::default();
     let database = Database::open(&config.database).await.context("cannot open the database")?;
-    let tunnels = Tunnels::default();
-    let server = start(&config, listener, started_at, &database, &tunnels, &lifecycle).await?;
+    let server = start(&config, listener, started_at, &database, &lifecycle).await?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         address = %server.local_address()?,
@@ -84,13 +83,11 @@ async fn serve(config: Config, listener: std::net::TcpListener, started_at: Inst
     }
     let budget = config.server.graceful_shutdown_timeout;
     let stopping_since = Instant::now();
-    let drained = tokio::select! {
-        drained = server.drain(budget.saturating_sub(WRITERS_BUDGET), &tunnels) => drained,
-        () = signals.next() => {
-            tracing::warn!("Stopping at once: requests in progress are cut");
-            false
-        }
+    let hurry = async {
+        signals.next().await;
+        tracing::warn!("Stopping at once: requests in progress are cut");
     };
+    let drained = server.drain(budget.saturating_sub(WRITERS_BUDGET), hurry).await;
     if !drained {
         tracing::warn!("Some requests did not finish within the budget of the stop, and were cut");
     }
@@ -111,7 +108,6 @@ async fn start(
     listener: std::net::TcpListener,
     started_at: Instant,
     database: &Database,
-    tunnels: &Tunnels,
     lifecycle: &Lifecycle,
 ) -> anyhow::Result<Server> {
     let workers = config.server.worker_threads;
@@ -138,7 +134,7 @@ async fn start(
     lifecycle.run("db.local_times", |stop| rewrite_local_times(database.clone(), stop));
 
     let planes = Arc::new(Planes {
-        proxy: Proxy::new(&config.server, directory.clone(), key_pools.clone(), log, tunnels.clone(), rand::random),
+        proxy: Proxy::new(&config.server, directory.clone(), key_pools.clone(), log, rand::random),
         cors: config.cors.clone(),
         router: api::router(api::State {
             auth_key: config.auth_key.clone(),

@@ -40,6 +40,8 @@ pub(super) struct WorkerThread {
     pub(super) limits: ConnectionLimits,
     /// Connections finish the request that they are at, and then close.
     pub(super) stop: CancellationToken,
+    /// What has not finished is dropped.
+    pub(super) cut: CancellationToken,
 }
 
 #[derive(Clone)]
@@ -61,7 +63,8 @@ impl ConnectionLimits {
 }
 
 impl WorkerThread {
-    /// Serves until the listener is gone and the last connection is closed.
+    /// Serves until the listener is gone and the last connection and tunnel are closed, or are cut: what still runs then
+    /// is dropped with the thread's runtime, and each record with it says so.
     pub(super) async fn run(self, mut accepted: mpsc::UnboundedReceiver<Accepted>) {
         let worker = Arc::new(self.worker);
         let connections = TaskTracker::new();
@@ -87,7 +90,12 @@ impl WorkerThread {
             }
         }
         connections.close();
-        connections.wait().await;
+        let finished = async {
+            connections.wait().await;
+            // They were connections until they were tunnels, so none is opened any more.
+            worker.tunnels.finished().await;
+        };
+        self.cut.run_until_cancelled(finished).await;
     }
 }
 

@@ -32,7 +32,7 @@ use self::{
     in_flight::Slot,
     prepare::{Call, Prepared, prepare},
     received::{BodyLimits, MemoryBudget, Received},
-    record::Record,
+    record::{Record, Recorder},
     relay::Patience,
     route::Route,
     tries::{Outcome, Tries, Used},
@@ -55,9 +55,8 @@ const BUFFERED_BODIES_MAX: u64 = 32;
 pub(crate) struct Proxy {
     directory: Directory,
     pools: KeyPools,
-    log: RequestLog,
+    recorder: Arc<Recorder>,
     in_flight: Arc<InFlight>,
-    tunnels: Tunnels,
     body_limits: BodyLimits,
     trusted_proxies: Vec<config::IpBlock>,
     jitter: fn() -> f64,
@@ -67,6 +66,7 @@ pub(crate) struct Proxy {
 pub(crate) struct Worker {
     pub(crate) index: usize,
     pub(crate) clients: Clients,
+    pub(crate) tunnels: Tunnels,
 }
 
 impl Proxy {
@@ -76,15 +76,13 @@ impl Proxy {
         directory: Directory,
         pools: KeyPools,
         log: RequestLog,
-        tunnels: Tunnels,
         jitter: fn() -> f64,
     ) -> Self {
         Self {
             directory,
             pools,
-            log,
+            recorder: Arc::new(Recorder::new(log)),
             in_flight: Arc::new(InFlight::new(server.requests_max)),
-            tunnels,
             body_limits: BodyLimits {
                 buffer_bytes_max: server.body_buffer_bytes_max,
                 bytes_max: server.body_bytes_max,
@@ -94,6 +92,11 @@ impl Proxy {
             trusted_proxies: server.trusted_proxies.clone(),
             jitter,
         }
+    }
+
+    /// A stop waits no longer: the records of what is dropped from here on say so.
+    pub(crate) fn cut(&self) {
+        self.recorder.cut();
     }
 
     /// Answers a request to `/proxy/{group}/…`. Whatever happens, and also if the client leaves midway, its record is
@@ -106,7 +109,7 @@ impl Proxy {
     ) -> Response<ResponseBody> {
         let (parts, body) = request.into_parts();
         let client = admission::client_address(peer, &parts.headers, &self.trusted_proxies);
-        let mut record = Record::open(&self.log, worker.index, &parts, client);
+        let mut record = Record::open(&self.recorder, worker.index, &parts, client);
         let mut id_text = [0; uuid::fmt::Hyphenated::LENGTH];
         let request_id: &str = record.request_id().hyphenated().encode_lower(&mut id_text);
         let mut channel = None;
@@ -138,7 +141,7 @@ impl Proxy {
         *channel = Some(asked.dialect(&admitted.path));
         record.asked(&asked, admitted.query.as_deref());
 
-        let upgrade = take_upgrade(&mut parts);
+        let upgrade = tunnel::take_upgrade(&mut parts);
         record.waiting();
         let body = Received::read(body, &self.body_limits).await?;
         record.working();
@@ -188,7 +191,7 @@ impl Proxy {
                     }
                     record.answered(answer.status().as_u16(), is_stream(&answer, &prepared));
                     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-                        return self.tunnel(answer, upgrade, record, slot);
+                        return worker.tunnels.relay(answer, upgrade, record, slot);
                     }
                     if model_list::is_concerned(&group, &call, &prepared, &answer) {
                         return relay_model_list(&group, &prepared, answer, record, tries.deadline()).await;
@@ -247,43 +250,6 @@ impl Proxy {
             Outcome::Unanswered(error) => Err(Failure::from_send_error(&error)),
         }
     }
-
-    fn tunnel(
-        &self,
-        mut answer: Answer,
-        client: Option<OnUpgrade>,
-        record: &mut Record,
-        slot: Slot,
-    ) -> Result<Response<ResponseBody>, Failure> {
-        let Some(client) = client else {
-            return Err(Failure {
-                inner: "The upstream switched protocols without being asked to".to_owned(),
-                ..Failure::new(StatusCode::BAD_GATEWAY, "UPSTREAM_ERROR", "The upstream's answer makes no sense")
-            });
-        };
-        let upstream = hyper::upgrade::on(&mut answer);
-        let (mut parts, _) = answer.into_parts();
-        let upgrade = parts.headers.get(header::UPGRADE).cloned();
-        headers::clean_response(&mut parts.headers);
-        parts.headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-        if let Some(upgrade) = upgrade {
-            parts.headers.insert(header::UPGRADE, upgrade);
-        }
-        self.tunnels.open(client, upstream, record.take(), slot);
-        Ok(Response::from_parts(parts, ResponseBody::Whole(None)))
-    }
-}
-
-/// Only WebSocket is tunnelled (RFC 6455, 4.1), and only over HTTP/1.1.
-fn take_upgrade(parts: &mut http::request::Parts) -> Option<OnUpgrade> {
-    let upgrade = parts.extensions.remove::<OnUpgrade>()?;
-    let names = |name: HeaderName, wanted: &str| {
-        parts.headers.get_all(name).iter().any(|value| {
-            value.to_str().is_ok_and(|value| value.split(',').any(|token| token.trim().eq_ignore_ascii_case(wanted)))
-        })
-    };
-    (parts.method == Method::GET && names(header::CONNECTION, "upgrade") && names(header::UPGRADE, "websocket"))
-        .then_some(upgrade)
 }
 
 /// An answer that goes to the client without being looked at. One of 400 and above is looked at for the log.

@@ -3,12 +3,15 @@
 use std::{
     borrow::Cow,
     net::IpAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use chrono::Utc;
-use http::{header, request::Parts};
+use http::{StatusCode, header, request::Parts};
 use percent_encoding::percent_decode_str;
 use uuid::Uuid;
 
@@ -24,11 +27,28 @@ pub(super) const STATUS_CLIENT_GONE: u16 = 499;
 /// Parameters by which providers take credentials.
 const SECRET_PARAMETERS: [&str; 5] = ["key", "api_key", "api-key", "access_token", "subscription-key"];
 
-/// Dropping it unclosed says that the client left: nothing else drops a request midway.
+/// Where records go, and whether what is dropped from here on was cut by a stop.
+pub(super) struct Recorder {
+    log: RequestLog,
+    is_cutting: AtomicBool,
+}
+
+impl Recorder {
+    pub(super) fn new(log: RequestLog) -> Self {
+        Self { log, is_cutting: AtomicBool::new(false) }
+    }
+
+    /// A stop waits no longer.
+    pub(super) fn cut(&self) {
+        self.is_cutting.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Dropping it unclosed means that the request ended midway: its client left, unless a stop cut it or a thread panicked.
 pub(super) struct Record(Option<Box<Open>>);
 
 struct Open {
-    log: RequestLog,
+    recorder: Arc<Recorder>,
     worker: usize,
     request_id: Uuid,
     started_at: Instant,
@@ -55,10 +75,10 @@ struct OverheadClock {
 }
 
 impl Record {
-    pub(super) fn open(log: &RequestLog, worker: usize, parts: &Parts, source_ip: IpAddr) -> Self {
+    pub(super) fn open(recorder: &Arc<Recorder>, worker: usize, parts: &Parts, source_ip: IpAddr) -> Self {
         let started_at = Instant::now();
         Self(Some(Box::new(Open {
-            log: log.clone(),
+            recorder: Arc::clone(recorder),
             worker,
             request_id: Uuid::now_v7(),
             started_at,
@@ -166,7 +186,7 @@ impl Record {
     pub(super) fn retry(&mut self, status: u16, error_message: String) {
         self.with(|open| {
             let entry = open.entry(Kind::Retry, status, error_message.into());
-            open.log.submit(open.worker, entry);
+            open.recorder.log.submit(open.worker, entry);
             open.status = None;
         });
     }
@@ -176,14 +196,19 @@ impl Record {
         self.waiting();
         if let Some(mut open) = self.0.take() {
             let entry = open.entry(Kind::Final, status, error_message.into());
-            open.log.submit(open.worker, entry);
+            open.recorder.log.submit(open.worker, entry);
         }
     }
 
     /// The answer was handed on as it was; `error_message` is what an unsuccessful one said.
     pub(super) fn close_answered(&mut self, error_message: impl Into<Cow<'static, str>>) {
-        let status = self.0.as_ref().and_then(|open| open.status).unwrap_or(STATUS_CLIENT_GONE);
-        self.close(status, error_message);
+        self.close_answered_or(STATUS_CLIENT_GONE, error_message);
+    }
+
+    /// `status`: where no answer had begun.
+    fn close_answered_or(&mut self, status: u16, error_message: impl Into<Cow<'static, str>>) {
+        let answered = self.0.as_ref().and_then(|open| open.status);
+        self.close(answered.unwrap_or(status), error_message);
     }
 
     fn with(&mut self, change: impl FnOnce(&mut Open)) {
@@ -195,7 +220,14 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        if self.0.is_some() {
+        let Some(open) = &self.0 else { return };
+        if open.recorder.is_cutting.load(Ordering::Relaxed) {
+            let status = StatusCode::SERVICE_UNAVAILABLE.as_u16();
+            self.close_answered_or(status, "The request was cut because this server stopped");
+        } else if std::thread::panicking() {
+            let status = StatusCode::INTERNAL_SERVER_ERROR.as_u16();
+            self.close_answered_or(status, "The request ended in a fault of this server; the log says which");
+        } else {
             self.close(STATUS_CLIENT_GONE, "The client closed the connection before the answer was complete");
         }
     }
