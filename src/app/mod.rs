@@ -77,7 +77,7 @@ async fn serve(config: Config, listener: std::net::TcpListener, started_at: Inst
     );
 
     tokio::select! {
-        () = server.accept() => {}
+        () = server.accept() => lifecycle.trip("A data-plane thread"),
         () = signals.next() => tracing::info!("Stopping: requests in progress may finish"),
         () = lifecycle.died() => {}
     }
@@ -96,7 +96,7 @@ async fn serve(config: Config, listener: std::net::TcpListener, started_at: Inst
         tracing::error!("Some background work did not finish within the budget of the stop");
     }
     database.close().await;
-    anyhow::ensure!(!lifecycle.has_died(), "a background job died; the log says which and why");
+    anyhow::ensure!(!lifecycle.has_died(), "a part of the server died; the log says which and why");
     anyhow::ensure!(drained, "stopped, but requests in progress were cut");
     tracing::info!("Stopped");
     Ok(())

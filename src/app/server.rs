@@ -32,6 +32,8 @@ pub(super) struct Server {
     planes: Arc<Planes>,
     stop: CancellationToken,
     cut: CancellationToken,
+    /// One of the threads has ended.
+    thread_ended: CancellationToken,
 }
 
 /// Binds before anything else is started, so that a port that is taken stops the start and nothing more.
@@ -69,7 +71,7 @@ impl Server {
         planes: &Arc<Planes>,
         clients: impl Fn() -> Clients,
     ) -> anyhow::Result<Self> {
-        let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
+        let [stop, cut, thread_ended] = [(); 3].map(|()| CancellationToken::new());
         let mut seats = Vec::new();
         let mut threads = Vec::new();
         for index in 0..server.worker_threads {
@@ -85,28 +87,33 @@ impl Server {
                 .enable_all()
                 .build()
                 .context("cannot make the runtime of a data-plane thread")?;
-            let thread = std::thread::Builder::new()
-                .name(format!("data-{index}"))
-                .spawn(move || {
-                    runtime.block_on(thread.run(accepted));
-                    // Drops what was cut, but waits for no name that is being looked up.
-                    runtime.shutdown_background();
-                })
-                .context("cannot start a data-plane thread")?;
+            let serving = move || {
+                runtime.block_on(thread.run(accepted));
+                // Drops what was cut, but waits for no name that is being looked up.
+                runtime.shutdown_background();
+            };
+            threads.push(spawn(format!("data-{index}"), &thread_ended, serving)?);
             seats.push(seat);
-            threads.push(thread);
         }
-        Ok(Self { listener: TcpListener::from_std(listener)?, seats, threads, planes: Arc::clone(planes), stop, cut })
+        Ok(Self {
+            listener: TcpListener::from_std(listener)?,
+            seats,
+            threads,
+            planes: Arc::clone(planes),
+            stop,
+            cut,
+            thread_ended,
+        })
     }
 
     pub(super) fn local_address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Accepts connections for ever.
+    /// Accepts connections for as long as every thread serves its own: one that died would swallow them.
     pub(super) async fn accept(&self) {
-        loop {
-            match self.listener.accept().await {
+        while let Some(accepted) = self.thread_ended.run_until_cancelled(self.listener.accept()).await {
+            match accepted {
                 Ok((stream, peer)) => {
                     // Small frames of a stream must not wait for one another.
                     let _ = stream.set_nodelay(true);
@@ -144,5 +151,35 @@ impl Server {
             }
         }
         is_drained
+    }
+}
+
+/// Starts a thread whose end, be it by a panic, is noticed.
+fn spawn(
+    name: String,
+    ended: &CancellationToken,
+    work: impl FnOnce() + Send + 'static,
+) -> anyhow::Result<JoinHandle<()>> {
+    let ended = ended.clone();
+    let noticed = move || {
+        let _noticed = ended.drop_guard();
+        work();
+    };
+    std::thread::Builder::new().name(name).spawn(noticed).context("cannot start a data-plane thread")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_end_of_a_thread_is_noticed() {
+        let works: [fn(); 2] = [|| {}, || panic!("of a test")];
+        for work in works {
+            let ended = CancellationToken::new();
+            let thread = spawn("data-of-a-test".to_owned(), &ended, work).unwrap();
+            ended.cancelled().await;
+            drop(thread.join());
+        }
     }
 }
