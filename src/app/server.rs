@@ -117,6 +117,8 @@ impl Server {
                 Ok((stream, peer)) => {
                     // Small frames of a stream must not wait for one another.
                     let _ = stream.set_nodelay(true);
+                    // A listener for IPv6 sees `::ffff:203.0.113.9`, which nobody means when they write a rule.
+                    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
                     match stream.into_std() {
                         Ok(stream) => hand_over(&self.seats, stream, peer),
                         Err(error) => tracing::debug!(%peer, %error, "A connection was lost when it was accepted"),
