@@ -17,7 +17,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, sync::Notify, time::Sleep};
 
-use super::worker::ConnectionLimits;
+use super::{load::ConnectionGuard, worker::ConnectionLimits};
 
 pub(super) struct ClientIo {
     stream: TokioIo<TcpStream>,
@@ -35,6 +35,8 @@ pub(super) struct ClientIo {
     /// Rings when the head, or with HTTP/2 the next request, takes too long.
     head_alarm: Option<Pin<Box<Sleep>>>,
     write_alarm: Option<Pin<Box<Sleep>>>,
+    /// Here, because a tunnel outlives what served its request.
+    _guard: ConnectionGuard,
 }
 
 /// Counts the requests in progress on a connection, until the last byte of each answer.
@@ -93,7 +95,7 @@ impl Drop for BusyGuard {
 }
 
 impl ClientIo {
-    pub(super) fn new(stream: TcpStream, busy: Busy, limits: &ConnectionLimits) -> Self {
+    pub(super) fn new(stream: TcpStream, busy: Busy, limits: &ConnectionLimits, guard: ConnectionGuard) -> Self {
         Self {
             stream: TokioIo::new(stream),
             busy,
@@ -104,6 +106,7 @@ impl ClientIo {
             requests_seen: 0,
             head_alarm: None,
             write_alarm: None,
+            _guard: guard,
         }
     }
 

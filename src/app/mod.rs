@@ -2,6 +2,7 @@
 
 mod body;
 mod client_io;
+mod descriptors;
 mod lifecycle;
 mod load;
 mod planes;
@@ -149,7 +150,8 @@ async fn start(
         control: tokio::runtime::Handle::current(),
     });
     let clients = || Clients::new(config.outbound_proxy.clone(), workers);
-    Server::start(listener, &config.server, &planes, clients)
+    let connections_max = descriptors::connections_max(config.server.connections_max);
+    Server::start(listener, &config.server, connections_max, &planes, clients)
 }
 
 /// Says once a minute what was dropped, if anything was: the data plane sheds rather than waits.

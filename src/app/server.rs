@@ -5,7 +5,7 @@ use std::{
     net::{SocketAddr, ToSocketAddrs},
     sync::Arc,
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
@@ -24,9 +24,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const LISTEN_BACKLOG: i32 = 4096;
 /// Dropping what is in progress is done at once, unless a thread hangs.
 const CUT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Between two lines in the log about connections that were refused.
+const REFUSALS_INTERVAL: Duration = Duration::from_secs(60);
 
 pub(super) struct Server {
     listener: TcpListener,
+    connections_max: usize,
     seats: Vec<Seat>,
     threads: Vec<JoinHandle<()>>,
     planes: Arc<Planes>,
@@ -68,6 +71,7 @@ impl Server {
     pub(super) fn start(
         listener: std::net::TcpListener,
         server: &config::Server,
+        connections_max: usize,
         planes: &Arc<Planes>,
         clients: impl Fn() -> Clients,
     ) -> anyhow::Result<Self> {
@@ -97,6 +101,7 @@ impl Server {
         }
         Ok(Self {
             listener: TcpListener::from_std(listener)?,
+            connections_max,
             seats,
             threads,
             planes: Arc::clone(planes),
@@ -112,6 +117,7 @@ impl Server {
 
     /// Accepts connections for as long as every thread serves its own: one that died would swallow them.
     pub(super) async fn accept(&self) {
+        let mut refused = Refused::default();
         while let Some(accepted) = self.thread_ended.run_until_cancelled(self.listener.accept()).await {
             match accepted {
                 Ok((stream, peer)) => {
@@ -120,7 +126,11 @@ impl Server {
                     // A listener for IPv6 sees `::ffff:203.0.113.9`, which nobody means when they write a rule.
                     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
                     match stream.into_std() {
-                        Ok(stream) => hand_over(&self.seats, stream, peer),
+                        Ok(stream) => {
+                            if !hand_over(&self.seats, self.connections_max, stream, peer) {
+                                refused.count(self.connections_max);
+                            }
+                        }
                         Err(error) => tracing::debug!(%peer, %error, "A connection was lost when it was accepted"),
                     }
                 }
@@ -168,6 +178,27 @@ fn spawn(
         work();
     };
     std::thread::Builder::new().name(name).spawn(noticed).context("cannot start a data-plane thread")
+}
+
+/// Connections that were one too many, told now and then.
+#[derive(Default)]
+struct Refused {
+    count: u64,
+    told_at: Option<Instant>,
+}
+
+impl Refused {
+    fn count(&mut self, connections_max: usize) {
+        self.count += 1;
+        if self.told_at.is_none_or(|at| at.elapsed() >= REFUSALS_INTERVAL) {
+            self.told_at = Some(Instant::now());
+            tracing::warn!(
+                connections_max,
+                refused = self.count,
+                "Connections are refused, since there are too many (MAX_CONNECTIONS)"
+            );
+        }
+    }
 }
 
 #[cfg(test)]

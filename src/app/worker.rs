@@ -132,7 +132,7 @@ async fn serve(
         Err(error) => return tracing::debug!(%error, "A connection was lost before it was served"),
     };
     let busy = Busy::default();
-    let io = ClientIo::new(stream, busy.clone(), &limits);
+    let io = ClientIo::new(stream, busy.clone(), &limits, guard);
     let requests = busy.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let (worker, planes, busy) = (Arc::clone(&worker), Arc::clone(&planes), requests.begin(request.version()));
@@ -154,5 +154,4 @@ async fn serve(
     if let Err(error) = ended {
         tracing::debug!(%peer, %error, "A client's connection ended early");
     }
-    drop(guard);
 }

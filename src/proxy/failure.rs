@@ -100,6 +100,15 @@ impl Failure {
         let inner = error.to_string();
         match error {
             SendError::ClientBody(error) => super::received::refused(error),
+            SendError::Shortage(_) => Self {
+                inner,
+                retry_after: Some(Duration::from_secs(1)),
+                ..Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "TOO_MANY_REQUESTS",
+                    "This server has no connection to spare: try again shortly",
+                )
+            },
             SendError::Unsendable(_) => Self {
                 inner,
                 ..Self::new(

@@ -20,6 +20,9 @@ pub(crate) enum SendError {
     AnswerTimeout(std::time::Duration),
     #[error("the connection broke before the answer: {0}")]
     Broken(String),
+    /// Of descriptors, ports or memory: ours, and no fault of an upstream.
+    #[error("this server is short of resources: {0}")]
+    Shortage(String),
     #[error("the client's request body ended early: {0}")]
     ClientBody(BoxError),
 }
@@ -32,7 +35,7 @@ impl SendError {
 
     /// Whether the upstream (or the way to it) is down, rather than this one request being impossible.
     pub(crate) fn is_outage(&self) -> bool {
-        !matches!(self, Self::Unsendable(_) | Self::ClientBody(_))
+        !matches!(self, Self::Unsendable(_) | Self::ClientBody(_) | Self::Shortage(_))
     }
 
     pub(crate) fn is_timeout(&self) -> bool {
