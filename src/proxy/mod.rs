@@ -16,34 +16,24 @@ mod tries;
 mod tunnel;
 mod verdict;
 
-use std::{
-    net::IpAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
-use hyper::{body::Incoming, upgrade::OnUpgrade};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
 
 pub(crate) use self::{admission::is_integration_info, in_flight::InFlight, relay::ResponseBody, tunnel::Tunnels};
 use self::{
     attempt::{Attempt, Refusal},
     failure::Failure,
-    in_flight::Slot,
     prepare::{Call, Prepared, prepare},
     received::{BodyLimits, MemoryBudget, Received},
     record::{Record, Recorder},
-    relay::Patience,
-    route::Route,
+    route::{Member, Route},
     tries::{Outcome, Tries, Used},
+    verdict::{Verdict, passes_unread},
 };
 use crate::{
-    channel::Channel,
-    config,
-    group::{Directory, Group},
-    keypool::KeyPools,
-    request_log::RequestLog,
-    upstream::{Answer, Clients},
+    channel::Channel, config, group::Directory, keypool::KeyPools, request_log::RequestLog, upstream::Clients,
 };
 
 /// Tells the client under which id we have its request in the log.
@@ -159,7 +149,9 @@ impl Proxy {
         };
 
         let mut route = Route::choose(Arc::clone(&asked), &self.pools, Instant::now())?;
-        let mut prepared = self.prepare(&asked, &route.serving, &call, record).await?;
+        record.serving(&asked, &route.serving);
+        let mut prepared = prepare(&route.serving, &call).await?;
+        record.prepared(&prepared.model, prepared.wants_stream, prepared.logged_body.take());
         let mut tries = Tries::new(record.started_at(), &route.serving, &call);
         loop {
             let group = Arc::clone(&route.serving);
@@ -168,6 +160,7 @@ impl Proxy {
             let upstream =
                 group.upstreams.pick(tries.upstreams(), now).ok_or_else(|| Failure::no_upstream(&group.name))?;
             tries.begin(&key, upstream);
+            let used = Used { group: &group, pool: &route.pool, key: &key, upstream };
             let address = group.upstreams.address(upstream);
             record.attempting(tries.count(), &key, address, &prepared);
 
@@ -183,37 +176,42 @@ impl Proxy {
                 deadline: tries.deadline(),
             };
             let outcome = match attempt::send(&worker.clients, &attempt).await {
-                Ok(answer) if is_accepted(&group, &answer) => {
+                Ok(answer) if passes_unread(answer.status().as_u16(), used.lists(answer.status().as_u16())) => {
                     record.working();
-                    group.upstreams.succeeded(upstream);
-                    if answer.status().as_u16() < 400 {
-                        route.pool.succeeded(&key);
-                    }
-                    record.answered(answer.status().as_u16(), is_stream(&answer, &prepared));
+                    used.charge(&Verdict::SUCCESS, now);
+                    record.answered(answer.status().as_u16(), relay::is_stream(&answer, &prepared));
                     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
                         return worker.tunnels.relay(answer, upgrade, record, slot);
                     }
                     if model_list::is_concerned(&group, &call, &prepared, &answer) {
-                        return relay_model_list(&group, &prepared, answer, record, tries.deadline()).await;
+                        return relay::model_list(&group, &prepared, answer, record, tries.deadline()).await;
                     }
-                    return Ok(relay(&group, &prepared, answer, record, slot, &tries));
+                    return Ok(relay::answer(&group, &prepared, answer, record, slot, tries.deadline()));
                 }
                 Ok(answer) => Outcome::Refused(Box::new(Refusal::read(answer, &key).await)),
                 Err(error) => Outcome::Unanswered(error),
             };
             record.working();
 
-            let used = Used { group: &group, pool: &route.pool, key: &key, upstream };
-            let next = tries.judge(&outcome, &used, prepared.body.is_some() || call.body.is_complete());
-            let moves_on = next.may_move && route.move_on(&self.pools, Instant::now());
-            if !moves_on && !next.may_stay {
-                return self.give_up(outcome, &group, &prepared, record, slot, &tries);
+            let next = tries.settle(&outcome, &used, prepared.body.is_some() || call.body.is_complete());
+            let moved = if next.may_move { self.next_prepared(&mut route, &call).await } else { None };
+            if moved.is_none() && !next.may_stay {
+                // The caller gets the outcome of the last attempt: the upstream's own words where there are any.
+                return match outcome {
+                    Outcome::Refused(refusal) => {
+                        Ok(relay::refusal(&prepared, *refusal, record, slot, tries.deadline()))
+                    }
+                    Outcome::Unanswered(error) => Err(Failure::from_send_error(&error)),
+                };
             }
             record.retry(outcome.status(), outcome.message());
             drop(outcome);
-            if moves_on {
+            if let Some((member, by_member)) = moved {
+                route.move_to(member);
+                prepared = by_member;
                 tries.moved_to(&route.serving);
-                prepared = self.prepare(&asked, &route.serving, &call, record).await?;
+                record.serving(&asked, &route.serving);
+                record.prepared(&prepared.model, prepared.wants_stream, prepared.logged_body.take());
             } else if let Some(pause) = next.pause {
                 record.waiting();
                 tokio::time::sleep(pause.mul_f64(0.5 + (self.jitter)())).await;
@@ -222,123 +220,14 @@ impl Proxy {
         }
     }
 
-    async fn prepare(
-        &self,
-        asked: &Group,
-        serving: &Group,
-        call: &Call,
-        record: &mut Record,
-    ) -> Result<Prepared, Failure> {
-        record.serving(asked, serving);
-        let mut prepared = prepare(serving, call).await?;
-        record.prepared(&prepared.model, prepared.wants_stream, prepared.logged_body.take());
-        Ok(prepared)
-    }
-
-    /// The caller gets the outcome of the last attempt: the upstream's own words where there are any.
-    fn give_up(
-        &self,
-        outcome: Outcome,
-        group: &Group,
-        prepared: &Prepared,
-        record: &mut Record,
-        slot: Slot,
-        tries: &Tries,
-    ) -> Result<Response<ResponseBody>, Failure> {
-        match outcome {
-            Outcome::Refused(refusal) => Ok(relay_refusal(group, prepared, *refusal, record, slot, tries)),
-            Outcome::Unanswered(error) => Err(Failure::from_send_error(&error)),
+    /// The next member that can make something of the request. Why another one cannot, a strict one for example, is not
+    /// why the request fails.
+    async fn next_prepared(&self, route: &mut Route, call: &Call) -> Option<(Member, Prepared)> {
+        while let Some(member) = route.next(&self.pools, Instant::now()) {
+            if let Ok(prepared) = prepare(&member.0, call).await {
+                return Some((member, prepared));
+            }
         }
-    }
-}
-
-/// An answer that goes to the client without being looked at. One of 400 and above is looked at for the log.
-fn is_accepted(group: &Group, answer: &Answer) -> bool {
-    let status = answer.status().as_u16();
-    status < 400 && !group.settings.failover_status_codes.contains(status)
-}
-
-/// Whether the answer may take for ever: its own type says so, or the client asked for a stream and got success.
-fn is_stream(answer: &Answer, prepared: &Prepared) -> bool {
-    let content_type = answer.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    is_stream_type(content_type) || (prepared.wants_stream && answer.status().is_success())
-}
-
-fn is_stream_type(content_type: &str) -> bool {
-    let media_type = content_type.split(';').next().unwrap_or("").trim();
-    ["text/event-stream", "application/x-ndjson", "application/jsonl", "application/vnd.amazon.eventstream"]
-        .iter()
-        .any(|stream| media_type.eq_ignore_ascii_case(stream))
-}
-
-fn relay(
-    group: &Group,
-    prepared: &Prepared,
-    answer: Answer,
-    record: &mut Record,
-    slot: Slot,
-    tries: &Tries,
-) -> Response<ResponseBody> {
-    let patience = patience(group, is_stream(&answer, prepared), tries);
-    let (mut parts, body) = answer.into_parts();
-    headers::clean_response(&mut parts.headers);
-    unbuffered(&mut parts.headers);
-    record.waiting();
-    Response::from_parts(parts, ResponseBody::relayed(None, body, None, record.take(), String::new(), patience, slot))
-}
-
-fn relay_refusal(
-    group: &Group,
-    prepared: &Prepared,
-    refusal: Refusal,
-    record: &mut Record,
-    slot: Slot,
-    tries: &Tries,
-) -> Response<ResponseBody> {
-    let Refusal { mut parts, prefix, rest, broken, message, .. } = refusal;
-    record.answered(parts.status.as_u16(), prepared.wants_stream);
-    record.first_byte();
-    headers::clean_response(&mut parts.headers);
-    record.waiting();
-    let patience = patience(group, false, tries);
-    Response::from_parts(
-        parts,
-        ResponseBody::relayed(Some(prefix), rest, broken, record.take(), message, patience, slot),
-    )
-}
-
-async fn relay_model_list(
-    group: &Group,
-    prepared: &Prepared,
-    answer: Answer,
-    record: &mut Record,
-    deadline: Instant,
-) -> Result<Response<ResponseBody>, Failure> {
-    record.waiting();
-    let merging = model_list::merge(group, prepared, answer);
-    let merged = tokio::time::timeout_at(deadline.into(), merging).await.map_err(|_| Failure::deadline())?;
-    let (mut parts, list) = merged?.into_parts();
-    record.first_byte();
-    headers::clean_response(&mut parts.headers);
-    record.close_answered("");
-    Ok(Response::from_parts(parts, ResponseBody::whole(list)))
-}
-
-fn patience(group: &Group, is_stream: bool, tries: &Tries) -> Patience {
-    if is_stream {
-        Patience::Silence(group.settings.stream_idle_timeout)
-    } else {
-        Patience::Until(tries.deadline().max(Instant::now() + Duration::from_secs(1)))
-    }
-}
-
-/// Asks an nginx in front of us not to collect a stream.
-fn unbuffered(headers: &mut HeaderMap) {
-    let is_event_stream = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.starts_with("text/event-stream"));
-    if is_event_stream && !headers.contains_key("x-accel-buffering") {
-        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        None
     }
 }
