@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, header, response};
+use http::{HeaderMap, HeaderValue, Response, Version, header, response};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
 
@@ -86,6 +86,8 @@ pub(super) async fn model_list(
 
 /// The head of an upstream's answer becomes that of an answer of this server.
 fn make_ours(parts: &mut response::Parts) {
+    // In HTTP/1.0 a body without a length ends with its connection, and an abort would look like that.
+    parts.version = Version::HTTP_11;
     headers::clean_response(&mut parts.headers);
 }
 
