@@ -2,6 +2,7 @@
 
 use std::{
     net::IpAddr,
+    pin::pin,
     time::{Duration, Instant},
 };
 
@@ -13,6 +14,7 @@ use http_body_util::BodyExt;
 use super::{
     content,
     prepare::{Call, Prepared},
+    received::Received,
 };
 use crate::{
     channel::{self, Blame},
@@ -43,13 +45,32 @@ pub(super) struct Attempt<'a> {
 /// # Errors
 /// [`SendError`] where no answer came.
 pub(super) async fn send(clients: &Clients, attempt: &Attempt<'_>) -> Result<Answer, SendError> {
-    let request = build(attempt)?;
+    let Attempt { group, call, .. } = attempt;
     let left = attempt.deadline.saturating_duration_since(Instant::now());
-    let limits = Limits {
-        answer_timeout: attempt.group.settings.response_header_timeout.min(left),
-        is_upgrade: attempt.call.is_upgrade,
+    if left.is_zero() {
+        return Err(SendError::Late);
+    }
+    let request = build(attempt)?;
+    let answer_timeout = group.settings.response_header_timeout.min(left);
+    let limits = Limits { answer_timeout, is_upgrade: call.is_upgrade };
+    let mut sending = pin!(clients.send(&group.client, group.upstreams.address(attempt.upstream), request, limits));
+    let sent = match &call.body {
+        Received::Streamed(body) => {
+            let left_untaken = body.left_untaken(answer_timeout, group.settings.connect_timeout);
+            tokio::select! {
+                biased;
+                sent = &mut sending => sent,
+                () = left_untaken => Err(SendError::AnswerTimeout(answer_timeout)),
+            }
+        }
+        Received::Empty | Received::Whole { .. } => sending.await,
     };
-    clients.send(&attempt.group.client, attempt.group.upstreams.address(attempt.upstream), request, limits).await
+    // An upstream is down that had its time and did not answer. After other attempts it may have had a moment only.
+    let whole = group.settings.response_header_timeout.min(group.settings.request_timeout);
+    match sent {
+        Err(SendError::AnswerTimeout(waited)) if waited < whole / 2 => Err(SendError::Late),
+        sent => sent,
+    }
 }
 
 fn build(attempt: &Attempt<'_>) -> Result<Request<RequestBody>, SendError> {

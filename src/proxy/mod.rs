@@ -152,7 +152,7 @@ impl Proxy {
         record.serving(&asked, &route.serving);
         let mut prepared = prepare(&route.serving, &call).await?;
         record.prepared(&prepared.model, prepared.wants_stream, prepared.logged_body.take());
-        let mut tries = Tries::new(record.started_at(), &route.serving, &call);
+        let mut tries = Tries::new(Instant::now(), &route.serving, &call);
         loop {
             let group = Arc::clone(&route.serving);
             let now = Instant::now();
@@ -175,7 +175,11 @@ impl Proxy {
                 client,
                 deadline: tries.deadline(),
             };
-            let outcome = match attempt::send(&worker.clients, &attempt).await {
+            let sent = attempt::send(&worker.clients, &attempt).await;
+            if let Some(at) = call.body.uploaded_at() {
+                tries.uploaded(at, &group);
+            }
+            let outcome = match sent {
                 Ok(answer) if passes_unread(answer.status().as_u16(), used.lists(answer.status().as_u16())) => {
                     record.working();
                     used.charge(&Verdict::SUCCESS, now);

@@ -4,11 +4,11 @@ use std::{
     io,
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::{Bytes, BytesMut};
@@ -56,10 +56,19 @@ pub(super) enum Received {
 /// A body that can be sent once. It is shared, so that an attempt that failed before it touched the body leaves it for
 /// the next.
 pub(super) struct OneWay {
-    body: Mutex<Option<Pin<Box<Limited>>>>,
+    way: Mutex<Way>,
     is_touched: AtomicBool,
     size_hint: SizeHint,
     pub(super) reason: Reason,
+}
+
+/// A body and how far it is on its way.
+struct Way {
+    body: Pin<Box<Limited>>,
+    /// Since when the upstream has not asked for more; `None`: it has, and the client has not sent any.
+    untaken_since: Option<Instant>,
+    /// When the last byte was taken.
+    ended_at: Option<Instant>,
 }
 
 /// Why a body is not in memory.
@@ -163,6 +172,14 @@ impl Received {
         match self {
             Self::Empty | Self::Whole { .. } => true,
             Self::Streamed(body) => !body.is_touched.load(Ordering::Relaxed),
+        }
+    }
+
+    /// When a streamed body had been taken; now, where it still is being. `None`: it was read before the first attempt.
+    pub(super) fn uploaded_at(&self) -> Option<Instant> {
+        match self {
+            Self::Empty | Self::Whole { .. } => None,
+            Self::Streamed(body) => Some(body.way().ended_at.unwrap_or_else(Instant::now)),
         }
     }
 
@@ -303,7 +320,32 @@ impl Body for Limited {
 
 impl OneWay {
     fn new(body: Limited, size_hint: SizeHint, reason: Reason) -> Self {
-        Self { body: Mutex::new(Some(Box::pin(body))), is_touched: AtomicBool::new(false), size_hint, reason }
+        let way = Way { body: Box::pin(body), untaken_since: None, ended_at: None };
+        Self { way: Mutex::new(way), is_touched: AtomicBool::new(false), size_hint, reason }
+    }
+
+    /// Returns when an upstream has left what there was to take for longer than `limit`. Until it asks for the first
+    /// byte, it has `connect_timeout` as well.
+    pub(super) fn left_untaken(&self, limit: Duration, connect_timeout: Duration) -> impl Future<Output = ()> {
+        self.way().untaken_since = Some(Instant::now() + connect_timeout);
+        async move {
+            loop {
+                let now = Instant::now();
+                let due = match *self.way() {
+                    Way { ended_at: None, untaken_since: Some(since), .. } => since + limit,
+                    _ => now + limit,
+                };
+                if due <= now {
+                    return;
+                }
+                tokio::time::sleep_until(due.into()).await;
+            }
+        }
+    }
+
+    /// A poisoned lock guards what is whole at any time.
+    fn way(&self) -> MutexGuard<'_, Way> {
+        self.way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -315,16 +357,17 @@ impl Body for Shared {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         self.0.is_touched.store(true, Ordering::Relaxed);
-        let mut body = self.0.body.lock().unwrap_or_else(PoisonError::into_inner);
-        match body.as_mut() {
-            Some(body) => body.as_mut().poll_frame(cx),
-            None => Poll::Ready(None),
+        let mut way = self.0.way();
+        let polled = way.body.as_mut().poll_frame(cx);
+        way.untaken_since = polled.is_ready().then(Instant::now);
+        if matches!(polled, Poll::Ready(None)) || way.body.is_end_stream() {
+            way.ended_at = way.untaken_since;
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
-        let body = self.0.body.lock().unwrap_or_else(PoisonError::into_inner);
-        body.as_ref().is_none_or(Body::is_end_stream)
+        self.0.way().body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

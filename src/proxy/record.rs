@@ -107,10 +107,6 @@ impl Record {
         self.0.as_ref().map_or_else(Uuid::nil, |open| open.request_id)
     }
 
-    pub(super) fn started_at(&self) -> Instant {
-        self.0.as_ref().map_or_else(Instant::now, |open| open.started_at)
-    }
-
     /// Hands the record to what outlives the handler: the body of the answer.
     pub(super) fn take(&mut self) -> Self {
         Self(self.0.take())

@@ -175,7 +175,13 @@ mod tests {
 
     #[test]
     fn our_own_and_the_clients_failures_cost_nobody_anything() {
-        for error in [SendError::Unsendable(String::new()), SendError::ClientBody("".into())] {
+        let errors = [
+            SendError::Unsendable(String::new()),
+            SendError::ClientBody("".into()),
+            SendError::Shortage(String::new()),
+            SendError::Late,
+        ];
+        for error in errors {
             check(&Seen::NoAnswer(&error), &USUAL, Retry::No, KeyCost::Nothing, UpstreamCost::Nothing);
         }
     }

@@ -20,6 +20,9 @@ pub(crate) enum SendError {
     AnswerTimeout(std::time::Duration),
     #[error("the connection broke before the answer: {0}")]
     Broken(String),
+    /// What is left of the request's time was too short to say anything about the upstream.
+    #[error("the time for the whole request was over")]
+    Late,
     /// Of descriptors, ports or memory: ours, and no fault of an upstream.
     #[error("this server is short of resources: {0}")]
     Shortage(String),
@@ -30,15 +33,15 @@ pub(crate) enum SendError {
 impl SendError {
     /// Whether the upstream may have begun to work on the request, so that sending it again could do the work twice.
     pub(crate) fn may_have_been_processed(&self) -> bool {
-        matches!(self, Self::AnswerTimeout(_) | Self::Broken(_))
+        matches!(self, Self::AnswerTimeout(_) | Self::Broken(_) | Self::Late)
     }
 
     /// Whether the upstream (or the way to it) is down, rather than this one request being impossible.
     pub(crate) fn is_outage(&self) -> bool {
-        !matches!(self, Self::Unsendable(_) | Self::ClientBody(_) | Self::Shortage(_))
+        !matches!(self, Self::Unsendable(_) | Self::ClientBody(_) | Self::Late | Self::Shortage(_))
     }
 
     pub(crate) fn is_timeout(&self) -> bool {
-        matches!(self, Self::AnswerTimeout(_) | Self::ConnectTimeout(_))
+        matches!(self, Self::AnswerTimeout(_) | Self::ConnectTimeout(_) | Self::Late)
     }
 }
