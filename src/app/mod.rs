@@ -33,7 +33,7 @@ use crate::{
     proxy::Proxy,
     request_log::{RequestLog, Retention, Writer},
     settings, telemetry,
-    upstream::Clients,
+    upstream::{self, Clients},
 };
 
 /// The part of a graceful stop that is kept for writing what is still in memory.
@@ -76,6 +76,9 @@ async fn serve(config: Config, listener: std::net::TcpListener, started_at: Inst
         "Serving on {}",
         server.local_address()?
     );
+
+    // Tens of milliseconds that neither the start nor the first request has.
+    drop(tokio::task::spawn_blocking(upstream::load_root_certificates));
 
     tokio::select! {
         () = server.accept() => lifecycle.trip("A data-plane thread"),

@@ -219,6 +219,11 @@ fn tls_configuration(offer_http2: bool) -> &'static Arc<rustls::ClientConfig> {
     &configurations[usize::from(offer_http2)]
 }
 
+/// Reads the system's root certificates, so that no request has to wait for it.
+pub(crate) fn load_root_certificates() {
+    tls_configuration(false);
+}
+
 /// Whether a connection failed for want of something of this machine's own: descriptors, ports, buffers, memory.
 fn shortage(error: &(dyn std::error::Error + 'static)) -> Option<SendError> {
     let mut causes = std::iter::successors(Some(error), |error| error.source());
