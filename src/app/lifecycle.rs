@@ -31,16 +31,20 @@ impl Lifecycle {
         let this = self.clone();
         self.tracker.spawn(async move {
             let ended = job.await;
-            if let Err(error) = ended {
+            if let Err(error) = &ended {
                 tracing::error!(job.name = name, %error, "The job {name} died");
-                this.has_died.store(true, Ordering::Relaxed);
-                this.died.cancel();
-            } else if !this.stop.is_cancelled() {
-                tracing::error!(job.name = name, "The job {name} ended before its time");
-                this.has_died.store(true, Ordering::Relaxed);
-                this.died.cancel();
+            }
+            if ended.is_err() || !this.stop.is_cancelled() {
+                this.trip(&format!("The job {name}"));
             }
         });
+    }
+
+    /// Something that must run as long as the process does, `what`, has ended: so does the process.
+    pub(super) fn trip(&self, what: &str) {
+        tracing::error!("{what} ended before its time");
+        self.has_died.store(true, Ordering::Relaxed);
+        self.died.cancel();
     }
 
     /// Returns when a job died, which ends the process.

@@ -1,6 +1,7 @@
 //! Builds everything once, runs it, and drains it.
 
 mod body;
+mod descriptors;
 mod lifecycle;
 mod load;
 mod planes;
@@ -31,7 +32,7 @@ use crate::{
     proxy::Proxy,
     request_log::{RequestLog, Retention, Writer},
     settings, telemetry,
-    upstream::Clients,
+    upstream::{self, Clients},
 };
 
 /// The part of a graceful stop that is kept for writing what is still in memory.
@@ -57,7 +58,7 @@ pub(crate) fn run(config: Config) -> anyhow::Result<()> {
         .build()
         .context("cannot make the runtime of the control plane")?;
     let result = control.block_on(serve(config, listener, started_at));
-    // Connections that did not finish in time are cut here.
+    // Management requests that did not finish in time are cut here.
     control.shutdown_timeout(Duration::from_millis(200));
     result
 }
@@ -66,8 +67,7 @@ async fn serve(config: Config, listener: std::net::TcpListener, started_at: Inst
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let lifecycle = Lifecycle::default();
     let database = Database::open(&config.database).await.context("cannot open the database")?;
-    let cut = CancellationToken::new();
-    let server = start(&config, listener, started_at, &database, &cut, &lifecycle).await?;
+    let server = start(&config, listener, started_at, &database, &lifecycle).await?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         address = %server.local_address()?,
@@ -76,20 +76,21 @@ async fn serve(config: Config, listener: std::net::TcpListener, started_at: Inst
         server.local_address()?
     );
 
+    // Tens of milliseconds that neither the start nor the first request has.
+    drop(tokio::task::spawn_blocking(upstream::load_root_certificates));
+
     tokio::select! {
-        () = server.accept() => {}
+        () = server.accept() => lifecycle.trip("A data-plane thread"),
         () = signals.next() => tracing::info!("Stopping: requests in progress may finish"),
         () = lifecycle.died() => {}
     }
     let budget = config.server.graceful_shutdown_timeout;
     let stopping_since = Instant::now();
-    let drained = tokio::select! {
-        drained = server.drain(budget.saturating_sub(WRITERS_BUDGET)) => drained,
-        () = signals.next() => {
-            tracing::warn!("Stopping at once: requests in progress are cut");
-            false
-        }
+    let hurry = async {
+        signals.next().await;
+        tracing::warn!("Stopping at once: requests in progress are cut");
     };
+    let drained = server.drain(budget.saturating_sub(WRITERS_BUDGET), hurry).await;
     if !drained {
         tracing::warn!("Some requests did not finish within the budget of the stop, and were cut");
     }
@@ -98,7 +99,7 @@ async fn serve(config: Config, listener: std::net::TcpListener, started_at: Inst
         tracing::error!("Some background work did not finish within the budget of the stop");
     }
     database.close().await;
-    anyhow::ensure!(!lifecycle.has_died(), "a background job died; the log says which and why");
+    anyhow::ensure!(!lifecycle.has_died(), "a part of the server died; the log says which and why");
     anyhow::ensure!(drained, "stopped, but requests in progress were cut");
     tracing::info!("Stopped");
     Ok(())
@@ -110,7 +111,6 @@ async fn start(
     listener: std::net::TcpListener,
     started_at: Instant,
     database: &Database,
-    cut: &CancellationToken,
     lifecycle: &Lifecycle,
 ) -> anyhow::Result<Server> {
     let workers = config.server.worker_threads;
@@ -137,7 +137,7 @@ async fn start(
     lifecycle.run("db.local_times", |stop| rewrite_local_times(database.clone(), stop));
 
     let planes = Arc::new(Planes {
-        proxy: Proxy::new(&config.server, directory.clone(), key_pools.clone(), log, cut.clone(), rand::random),
+        proxy: Proxy::new(&config.server, directory.clone(), key_pools.clone(), log, rand::random),
         cors: config.cors.clone(),
         router: api::router(api::State {
             auth_key: config.auth_key.clone(),
@@ -152,7 +152,8 @@ async fn start(
         control: tokio::runtime::Handle::current(),
     });
     let clients = || Clients::new(config.outbound_proxy.clone(), workers);
-    Server::start(listener, &config.server, &planes, clients, cut.clone())
+    let connections_max = descriptors::connections_max(config.server.connections_max);
+    Server::start(listener, &config.server, connections_max, &planes, clients)
 }
 
 /// Says once a minute what was dropped, if anything was: the data plane sheds rather than waits.

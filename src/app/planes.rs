@@ -33,7 +33,8 @@ impl Planes {
             let granted = self.cors.as_ref().map(|cors| api::cors::granted(cors, request.headers()));
             let mut response = self.proxy.forward(worker, request, peer.ip()).await;
             for (name, value) in granted.into_iter().flatten() {
-                response.headers_mut().insert(name, value);
+                // `Vary` may be there already; grants of the upstream are not.
+                response.headers_mut().append(name, value);
             }
             return response.map(ServerBody::data);
         }

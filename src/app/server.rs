@@ -5,7 +5,7 @@ use std::{
     net::{SocketAddr, ToSocketAddrs},
     sync::Arc,
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
@@ -22,13 +22,21 @@ use crate::{config, proxy, upstream::Clients};
 /// How long to wait when the system has no file descriptor left, in the hope that a connection closes meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const LISTEN_BACKLOG: i32 = 4096;
+/// Dropping what is in progress is done at once, unless a thread hangs.
+const CUT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Between two lines in the log about connections that were refused.
+const REFUSALS_INTERVAL: Duration = Duration::from_secs(60);
 
 pub(super) struct Server {
     listener: TcpListener,
+    connections_max: usize,
     seats: Vec<Seat>,
     threads: Vec<JoinHandle<()>>,
+    planes: Arc<Planes>,
     stop: CancellationToken,
     cut: CancellationToken,
+    /// One of the threads has ended.
+    thread_ended: CancellationToken,
 }
 
 /// Binds before anything else is started, so that a port that is taken stops the start and nothing more.
@@ -63,11 +71,11 @@ impl Server {
     pub(super) fn start(
         listener: std::net::TcpListener,
         server: &config::Server,
+        connections_max: usize,
         planes: &Arc<Planes>,
         clients: impl Fn() -> Clients,
-        cut: CancellationToken,
     ) -> anyhow::Result<Self> {
-        let stop = CancellationToken::new();
+        let [stop, cut, thread_ended] = [(); 3].map(|()| CancellationToken::new());
         let mut seats = Vec::new();
         let mut threads = Vec::new();
         for index in 0..server.worker_threads {
@@ -83,29 +91,46 @@ impl Server {
                 .enable_all()
                 .build()
                 .context("cannot make the runtime of a data-plane thread")?;
-            let thread = std::thread::Builder::new()
-                .name(format!("data-{index}"))
-                .spawn(move || runtime.block_on(thread.run(accepted)))
-                .context("cannot start a data-plane thread")?;
+            let serving = move || {
+                runtime.block_on(thread.run(accepted));
+                // Drops what was cut, but waits for no name that is being looked up.
+                runtime.shutdown_background();
+            };
+            threads.push(spawn(format!("data-{index}"), &thread_ended, serving)?);
             seats.push(seat);
-            threads.push(thread);
         }
-        Ok(Self { listener: TcpListener::from_std(listener)?, seats, threads, stop, cut })
+        Ok(Self {
+            listener: TcpListener::from_std(listener)?,
+            connections_max,
+            seats,
+            threads,
+            planes: Arc::clone(planes),
+            stop,
+            cut,
+            thread_ended,
+        })
     }
 
     pub(super) fn local_address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Accepts connections for ever.
+    /// Accepts connections for as long as every thread serves its own: one that died would swallow them.
     pub(super) async fn accept(&self) {
-        loop {
-            match self.listener.accept().await {
+        let mut refused = Refused::default();
+        while let Some(accepted) = self.thread_ended.run_until_cancelled(self.listener.accept()).await {
+            match accepted {
                 Ok((stream, peer)) => {
                     // Small frames of a stream must not wait for one another.
                     let _ = stream.set_nodelay(true);
+                    // A listener for IPv6 sees `::ffff:203.0.113.9`, which nobody means when they write a rule.
+                    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
                     match stream.into_std() {
-                        Ok(stream) => hand_over(&self.seats, stream, peer),
+                        Ok(stream) => {
+                            if !hand_over(&self.seats, self.connections_max, stream, peer) {
+                                refused.count(self.connections_max);
+                            }
+                        }
                         Err(error) => tracing::debug!(%peer, %error, "A connection was lost when it was accepted"),
                     }
                 }
@@ -118,19 +143,76 @@ impl Server {
     }
 
     /// Closes the listener, lets requests in progress finish, and waits for them; `false`: some did not within
-    /// `budget`, and were cut.
-    pub(super) async fn drain(self, budget: Duration) -> bool {
+    /// `budget`, or before `hurry` was over, and were cut. Either way every record is handed over in the end.
+    pub(super) async fn drain(self, budget: Duration, hurry: impl Future<Output = ()>) -> bool {
         drop(self.listener);
         drop(self.seats);
         self.stop.cancel();
         let threads = self.threads;
-        let ended = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join())));
-        tokio::pin!(ended);
-        if tokio::time::timeout(budget, &mut ended).await.is_ok() {
-            return true;
+        let mut ended = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join())));
+        let is_drained = tokio::select! {
+            _ = &mut ended => true,
+            () = tokio::time::sleep(budget) => false,
+            () = hurry => false,
+        };
+        if !is_drained {
+            self.planes.proxy.cut();
+            self.cut.cancel();
+            if tokio::time::timeout(CUT_TIMEOUT, ended).await.is_err() {
+                tracing::error!("A data-plane thread does not end");
+            }
         }
-        self.cut.cancel();
-        let _ = ended.await;
-        false
+        is_drained
+    }
+}
+
+/// Starts a thread whose end, be it by a panic, is noticed.
+fn spawn(
+    name: String,
+    ended: &CancellationToken,
+    work: impl FnOnce() + Send + 'static,
+) -> anyhow::Result<JoinHandle<()>> {
+    let ended = ended.clone();
+    let noticed = move || {
+        let _noticed = ended.drop_guard();
+        work();
+    };
+    std::thread::Builder::new().name(name).spawn(noticed).context("cannot start a data-plane thread")
+}
+
+/// Connections that were one too many, told now and then.
+#[derive(Default)]
+struct Refused {
+    count: u64,
+    told_at: Option<Instant>,
+}
+
+impl Refused {
+    fn count(&mut self, connections_max: usize) {
+        self.count += 1;
+        if self.told_at.is_none_or(|at| at.elapsed() >= REFUSALS_INTERVAL) {
+            self.told_at = Some(Instant::now());
+            tracing::warn!(
+                connections_max,
+                refused = self.count,
+                "Connections are refused, since there are too many (MAX_CONNECTIONS)"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_end_of_a_thread_is_noticed() {
+        let works: [fn(); 2] = [|| {}, || panic!("of a test")];
+        for work in works {
+            let ended = CancellationToken::new();
+            let thread = spawn("data-of-a-test".to_owned(), &ended, work).unwrap();
+            ended.cancelled().await;
+            drop(thread.join());
+        }
     }
 }

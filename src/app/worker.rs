@@ -53,7 +53,7 @@ pub(super) struct WorkerThread {
     pub(super) limits: http1::Limits,
     /// Connections finish the request that they are at, and then close.
     pub(super) stop: CancellationToken,
-    /// What is not finished by then is not waited for.
+    /// What has not finished is dropped.
     pub(super) cut: CancellationToken,
 }
 
@@ -67,7 +67,8 @@ pub(super) fn connection_limits(server: &config::Server) -> http1::Limits {
 }
 
 impl WorkerThread {
-    /// Serves until the listener is gone and the last connection is closed.
+    /// Serves until the listener is gone and the last connection and tunnel are closed, or are cut: what still runs then
+    /// is dropped with the thread's runtime, and each record with it says so.
     pub(super) async fn run(self, mut accepted: mpsc::UnboundedReceiver<Accepted>) {
         // The thread's own token, so that its connections do not meet those of other threads on a lock.
         let shared = Arc::new(Shared {

@@ -24,6 +24,7 @@ use crate::crypto::Secret;
 const BODY_BUFFER_BYTES_MAX: u64 = 16 * 1024 * 1024;
 const BODY_BYTES_MAX: u64 = 512 * 1024 * 1024;
 const SHUTDOWN_SECONDS_MIN: i64 = 10;
+const CONNECTIONS_MAX: i64 = 16_384;
 const WORKER_THREADS_MAX: i64 = 1024;
 /// Shorter secrets can be guessed.
 const SECRET_BYTES_MIN: usize = 16;
@@ -44,6 +45,11 @@ pub(crate) const VARIABLES: &[(&str, &str, &str)] = &[
     ("SERVER_IDLE_TIMEOUT", "120", "seconds that a connection may idle; 0: as SERVER_READ_TIMEOUT, below 0: no limit"),
     ("SERVER_GRACEFUL_SHUTDOWN_TIMEOUT", "10", "seconds that a stop waits for running requests"),
     ("MAX_CONCURRENT_REQUESTS", "100", "proxied requests in flight at most"),
+    (
+        "MAX_CONNECTIONS",
+        "16384",
+        "connections of clients at most; half of the system's limit of open files if that is less",
+    ),
     ("WORKER_THREADS", "one a core", "threads that serve proxied requests"),
     ("REQUEST_BODY_BUFFER_BYTES", "16777216", "larger request bodies are streamed, and not retried"),
     ("REQUEST_BODY_BYTES_MAX", "536870912", "larger request bodies are refused"),
@@ -161,6 +167,7 @@ fn server(environment: &mut Environment) -> Server {
         // Both were checked to fit.
         port: u16::try_from(environment.number("PORT", 3001, 1..=65535, "")).unwrap_or(u16::MAX),
         requests_max: whole(environment.number("MAX_CONCURRENT_REQUESTS", 100, 1..=i64::from(u32::MAX), "")),
+        connections_max: whole(environment.number("MAX_CONNECTIONS", CONNECTIONS_MAX, 1..=i64::from(u32::MAX), "")),
         worker_threads: whole(environment.number("WORKER_THREADS", whole_back(cores), 1..=WORKER_THREADS_MAX, "")),
         read_timeout: limit(read_seconds),
         write_timeout: limit(environment.seconds("SERVER_WRITE_TIMEOUT", 600)),

@@ -68,6 +68,8 @@ pub(crate) struct Server {
     pub(crate) graceful_shutdown_timeout: Duration,
     /// Proxied requests in flight at most (`MAX_CONCURRENT_REQUESTS`).
     pub(crate) requests_max: usize,
+    /// Connections of clients at most (`MAX_CONNECTIONS`), of either plane.
+    pub(crate) connections_max: usize,
     /// Data-plane threads (`WORKER_THREADS`), one runtime each; default: the number of cores.
     pub(crate) worker_threads: usize,
     /// Peers whose forwarding headers are believed (`TRUSTED_PROXIES`, addresses or CIDR blocks).

@@ -26,13 +26,13 @@ pub(crate) enum HeaderAction {
 /// The filled-in value holds a character that no header may.
 #[derive(Debug, thiserror::Error)]
 #[error("the header rule for {0} makes an invalid value")]
-pub(crate) struct InvalidHeaderValue(HeaderName);
+pub(super) struct InvalidHeaderValue(HeaderName);
 
 /// Applies a group's rules, in their order. They have the last word, also over credentials and `Host`.
 ///
 /// # Errors
 /// A value that cannot be a header once its variables are filled in.
-pub(crate) fn apply_rules(
+pub(super) fn apply_rules(
     headers: &mut HeaderMap,
     rules: &[HeaderRule],
     variables: &Variables<'_>,
@@ -53,10 +53,10 @@ pub(crate) fn apply_rules(
 }
 
 /// What `${…}` stands for in a header rule.
-pub(crate) struct Variables<'a> {
-    pub(crate) client: IpAddr,
-    pub(crate) group: &'a str,
-    pub(crate) key: &'a Secret,
+pub(super) struct Variables<'a> {
+    pub(super) client: IpAddr,
+    pub(super) group: &'a str,
+    pub(super) key: &'a Secret,
 }
 
 impl Variables<'_> {

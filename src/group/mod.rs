@@ -17,12 +17,13 @@ pub(crate) mod members;
 mod proxy_keys;
 pub(crate) mod queries;
 mod record;
+mod signing;
 mod validation;
 
 pub(crate) use self::{
     changes::{GroupPatch, NewGroup, create, reorder, update},
     directory::Directory,
-    header_rules::{HeaderAction, HeaderRule, Variables, apply_rules},
+    header_rules::{HeaderAction, HeaderRule},
     invalid::{Error, Fault, Invalid},
     key::Key,
     proxy_keys::ProxyKeys,

@@ -126,13 +126,13 @@ impl Decoder {
     /// Goes on to the end of a chunked body where it lies in the buffer already, so that the last data can be known for
     /// the last. What is wrong with it is found by the next `decode`.
     pub(super) fn look_ahead(&mut self, buffer: &mut BytesMut) {
+        const END: &[u8] = b"0\r\n\r\n";
         let Self::Chunked(chunk) = self else { return };
         let rest = match (&*chunk, &buffer[..]) {
             (Chunk::Break, [b'\r', b'\n', rest @ ..]) => rest,
             (Chunk::Line, rest) => rest,
             _ => return,
         };
-        const END: &[u8] = b"0\r\n\r\n";
         if rest.starts_with(END) {
             let used = buffer.len() - rest.len() + END.len();
             buffer.advance(used);

@@ -63,7 +63,7 @@ pub(crate) type Answer<S, B> = http::Response<AnswerBody<S, B>>;
 pub(crate) struct AnswerBody<S, B> {
     connection: Box<Connection<S>>,
     /// What is left of the request: an upstream may answer before it has read everything.
-    sending: Option<Sending<B>>,
+    sending: Option<Box<Sending<B>>>,
     decoder: Decoder,
     is_reusable: bool,
 }
@@ -122,7 +122,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         Poll::Ready(Ok(_)) => continue,
                         Poll::Ready(Err(error)) => return Poll::Ready(Err(self.ended(sending.as_ref(), Some(error)))),
                         Poll::Pending => {
-                            ready!(poll_silence(alarm.as_mut(), sending.as_ref(), exchange.silence_max, cx))
+                            ready!(poll_silence(alarm.as_mut(), sending.as_ref(), exchange.silence_max, cx));
                         }
                     }
                     return Poll::Ready(Err(ExchangeError::Silent));
@@ -148,7 +148,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             && head.status != StatusCode::SWITCHING_PROTOCOLS
             && keeps_alive(head.version, &head.headers)
             && keeps_alive(Version::HTTP_11, &parts.headers);
-        let body = AnswerBody { connection: self, sending, decoder: Decoder::new(framing), is_reusable };
+        let body = AnswerBody {
+            connection: self,
+            sending: sending.map(Box::new),
+            decoder: Decoder::new(framing),
+            is_reusable,
+        };
         Ok(http::Response::from_parts(head, body))
     }
 

@@ -17,7 +17,7 @@ use crate::{
     channel::{self, Asked, Blame},
     crypto::{Secret, redact},
     db,
-    group::{Directory, Group, Key, Variables, apply_rules},
+    group::{Directory, Group, Key},
     json,
     upstream::{AnswerBody, Clients, Limits, RequestBody, SendError},
 };
@@ -251,14 +251,7 @@ fn build(group: &Group, key: &Key, address: &crate::upstream::Address) -> Result
     let uri: Uri = target.parse().map_err(|_| unsendable("the validation endpoint is no valid target"))?;
     let mut headers = test.headers;
     headers.insert(header::USER_AGENT, USER_AGENT);
-    group.channel.sign(uri.path(), &mut headers, &key.secret).map_err(|_| SendError::UnsendableKey)?;
-    if let Some(authorization) = &address.basic_authorization
-        && !headers.contains_key(header::AUTHORIZATION)
-    {
-        headers.insert(header::AUTHORIZATION, authorization.clone());
-    }
-    let variables = Variables { client: OWN_ADDRESS, group: &group.name, key: &key.secret };
-    apply_rules(&mut headers, &group.header_rules, &variables).map_err(|error| unsendable(&error.to_string()))?;
+    group.sign(&mut headers, address, uri.path(), key, OWN_ADDRESS)?;
     let body = if body.is_empty() { RequestBody::Empty } else { RequestBody::Whole(Bytes::from(body)) };
     let mut request = Request::new(body);
     *request.method_mut() = test.method;

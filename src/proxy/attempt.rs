@@ -2,11 +2,12 @@
 
 use std::{
     net::IpAddr,
+    pin::pin,
     time::{Duration, Instant},
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Request, Uri, header, response};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, header, response};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 
@@ -14,10 +15,11 @@ use super::{
     content,
     headers::clean_response,
     prepare::{Call, Prepared},
+    received::Received,
 };
 use crate::{
     channel::{self, Asked, Blame},
-    group::{Group, Key, Variables, apply_rules},
+    group::{Group, Key},
     http1::Interim,
     upstream::{Answer, AnswerBody, BoxError, Clients, Limits, RequestBody, SendError},
 };
@@ -45,9 +47,13 @@ pub(super) struct Attempt<'a> {
 /// # Errors
 /// [`SendError`] where no answer came.
 pub(super) async fn send(clients: &Clients, attempt: &Attempt<'_>) -> Result<Answer, SendError> {
-    let request = build(attempt)?;
+    let Attempt { group, call, .. } = attempt;
     let left = attempt.deadline.saturating_duration_since(Instant::now());
-    let interim = attempt.call.extensions.get::<Interim>();
+    if left.is_zero() {
+        return Err(SendError::Late);
+    }
+    let request = build(attempt)?;
+    let interim = call.extensions.get::<Interim>();
     let pass_on = |head: &response::Parts| {
         if let Some(interim) = interim {
             let mut head = head.clone();
@@ -55,12 +61,26 @@ pub(super) async fn send(clients: &Clients, attempt: &Attempt<'_>) -> Result<Ans
             interim.send(&head);
         }
     };
-    let limits = Limits {
-        answer_timeout: attempt.group.settings.response_header_timeout.min(left),
-        is_upgrade: attempt.call.is_upgrade,
-        interim: &pass_on,
+    let answer_timeout = group.settings.response_header_timeout.min(left);
+    let limits = Limits { answer_timeout, is_upgrade: call.is_upgrade, interim: &pass_on };
+    let mut sending = pin!(clients.send(&group.client, group.upstreams.address(attempt.upstream), request, limits));
+    let sent = match &call.body {
+        Received::Streamed(body) => {
+            let left_untaken = body.left_untaken(answer_timeout, group.settings.connect_timeout);
+            tokio::select! {
+                biased;
+                sent = &mut sending => sent,
+                () = left_untaken => Err(SendError::AnswerTimeout(answer_timeout)),
+            }
+        }
+        Received::Empty | Received::Whole { .. } => sending.await,
     };
-    clients.send(&attempt.group.client, attempt.group.upstreams.address(attempt.upstream), request, limits).await
+    // An upstream is down that had its time and did not answer. After other attempts it may have had a moment only.
+    let whole = group.settings.response_header_timeout.min(group.settings.request_timeout);
+    match sent {
+        Err(SendError::AnswerTimeout(waited)) if waited < whole / 2 => Err(SendError::Late),
+        sent => sent,
+    }
 }
 
 fn build(attempt: &Attempt<'_>) -> Result<Request<RequestBody>, SendError> {
@@ -76,21 +96,15 @@ fn build(attempt: &Attempt<'_>) -> Result<Request<RequestBody>, SendError> {
     if prepared.is_decoded {
         headers.remove(header::CONTENT_ENCODING);
     }
-    group.channel.sign(uri.path(), &mut headers, &key.secret).map_err(|_| SendError::UnsendableKey)?;
-    if let Some(authorization) = &address.basic_authorization
-        && !headers.contains_key(header::AUTHORIZATION)
-    {
-        headers.insert(header::AUTHORIZATION, authorization.clone());
-    }
-    let variables = Variables { client: attempt.client, group: &group.name, key: &key.secret };
-    apply_rules(&mut headers, &group.header_rules, &variables)
-        .map_err(|error| SendError::Unsendable(error.to_string()))?;
+    group.sign(&mut headers, address, uri.path(), key, attempt.client)?;
 
     let body = match &prepared.body {
         Some(body) => RequestBody::Whole(body.clone()),
         None => call.body.request_body(),
     };
-    if matches!(body, RequestBody::Empty) && call.had_content_length {
+    // RFC 9110, 8.6: a method that means a body says that there is none; Google insists on it.
+    let usually_has_body = matches!(call.method, Method::POST | Method::PUT | Method::PATCH);
+    if matches!(body, RequestBody::Empty) && (call.had_content_length || usually_has_body) {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
     let mut request = Request::new(body);

@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 
-use super::relay::ResponseBody;
+use super::{record::STATUS_CLIENT_GONE, relay::ResponseBody};
 use crate::{channel::Channel, upstream::SendError};
 
 /// A request that ends with an answer of ours. `outer` is for the caller and never names a key or an internal address;
@@ -18,12 +18,14 @@ pub(super) struct Failure {
     pub(super) outer: Cow<'static, str>,
     pub(super) inner: String,
     pub(super) retry_after: Option<Duration>,
+    /// There is nobody left to hear this, and nobody to blame.
+    pub(super) is_client_gone: bool,
 }
 
 impl Failure {
     pub(super) fn new(status: StatusCode, code: &'static str, outer: impl Into<Cow<'static, str>>) -> Self {
         let outer = outer.into();
-        Self { status, code, inner: outer.clone().into_owned(), outer, retry_after: None }
+        Self { status, code, inner: outer.clone().into_owned(), outer, retry_after: None, is_client_gone: false }
     }
 
     pub(super) fn bad_request(outer: impl Into<Cow<'static, str>>) -> Self {
@@ -84,15 +86,29 @@ impl Failure {
         Self::new(StatusCode::GATEWAY_TIMEOUT, "UPSTREAM_ERROR", "The upstream did not answer in time")
     }
 
-    /// The client's own body ended early or stalled: there is usually nobody left to hear this.
-    pub(super) fn client_body(inner: String) -> Self {
+    /// The client's own body is no proper HTTP.
+    pub(super) fn malformed_body(inner: String) -> Self {
         Self { inner, ..Self::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", "The request body could not be read") }
+    }
+
+    /// The client left before its own body was complete.
+    pub(super) fn client_gone(inner: String) -> Self {
+        Self { is_client_gone: true, ..Self::malformed_body(format!("The client broke off its request: {inner}")) }
     }
 
     pub(super) fn from_send_error(error: &SendError) -> Self {
         let inner = error.to_string();
         match error {
-            SendError::ClientBody(_) => Self::client_body(inner),
+            SendError::ClientBody(error) => super::received::refused(error),
+            SendError::Shortage(_) => Self {
+                inner,
+                retry_after: Some(Duration::from_secs(1)),
+                ..Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "TOO_MANY_REQUESTS",
+                    "This server has no connection to spare: try again shortly",
+                )
+            },
             SendError::Unsendable(_) | SendError::UnsendableKey => Self {
                 inner,
                 ..Self::new(
@@ -107,6 +123,11 @@ impl Failure {
                 ..Self::new(StatusCode::BAD_GATEWAY, "UPSTREAM_ERROR", "The upstream could not be reached")
             },
         }
+    }
+
+    /// The status under which it is recorded.
+    pub(super) fn recorded_status(&self) -> u16 {
+        if self.is_client_gone { STATUS_CLIENT_GONE } else { self.status.as_u16() }
     }
 
     /// The answer in the shape that the channel's SDK raises its own exception from.

@@ -102,12 +102,21 @@ fn is_about_the_client(name: &HeaderName) -> bool {
         )
 }
 
-/// What an upstream says about its own host name, and what a browser would take for ours.
+/// What an upstream says about its own host name, and what a browser would take for ours. Which pages may read our
+/// answers is ours alone to say.
 fn is_about_the_origin(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "alt-svc" | "strict-transport-security" | "set-cookie" | "clear-site-data" | "nel" | "report-to" | "expect-ct"
-    )
+    let name = name.as_str();
+    name.starts_with("access-control-")
+        || matches!(
+            name,
+            "alt-svc"
+                | "strict-transport-security"
+                | "set-cookie"
+                | "clear-site-data"
+                | "nel"
+                | "report-to"
+                | "expect-ct"
+        )
 }
 
 #[cfg(test)]
@@ -159,6 +168,7 @@ mod tests {
             ("Vary", "b"),
             ("Set-Cookie", "c=1"),
             ("Alt-Svc", "h3"),
+            ("Access-Control-Allow-Origin", "*"),
             ("Keep-Alive", "timeout=5"),
             ("Retry-After", "20"),
         ]);

@@ -16,36 +16,23 @@ mod tries;
 mod tunnel;
 mod verdict;
 
-use std::{
-    net::IpAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
-use tokio_util::sync::CancellationToken;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
 
 pub(crate) use self::{admission::is_integration_info, in_flight::InFlight, relay::ResponseBody};
 use self::{
     attempt::{Attempt, Refusal},
     failure::Failure,
-    in_flight::Slot,
     prepare::{Call, Prepared, prepare},
     received::{BodyLimits, MemoryBudget, Received},
-    record::Record,
-    relay::Patience,
-    route::Route,
+    record::{Record, Recorder},
+    route::{Member, Route},
     tries::{Outcome, Tries, Used},
-    tunnel::Tunnel,
+    verdict::{Verdict, passes_unread},
 };
 use crate::{
-    channel::Channel,
-    config,
-    group::{Directory, Group},
-    http1::{self, TakeOver, has_token},
-    keypool::KeyPools,
-    request_log::RequestLog,
-    upstream::{Answer, Clients},
+    channel::Channel, config, group::Directory, http1, keypool::KeyPools, request_log::RequestLog, upstream::Clients,
 };
 
 /// Tells the client under which id we have its request in the log.
@@ -57,10 +44,8 @@ const BUFFERED_BODIES_MAX: u64 = 32;
 pub(crate) struct Proxy {
     directory: Directory,
     pools: KeyPools,
-    log: RequestLog,
+    recorder: Arc<Recorder>,
     in_flight: Arc<InFlight>,
-    /// Cancelled when a stop waits no longer.
-    cut: CancellationToken,
     body_limits: BodyLimits,
     trusted_proxies: Vec<config::IpBlock>,
     jitter: fn() -> f64,
@@ -79,15 +64,13 @@ impl Proxy {
         directory: Directory,
         pools: KeyPools,
         log: RequestLog,
-        cut: CancellationToken,
         jitter: fn() -> f64,
     ) -> Self {
         Self {
             directory,
             pools,
-            log,
+            recorder: Arc::new(Recorder::new(log)),
             in_flight: Arc::new(InFlight::new(server.requests_max)),
-            cut,
             body_limits: BodyLimits {
                 buffer_bytes_max: server.body_buffer_bytes_max,
                 bytes_max: server.body_bytes_max,
@@ -97,6 +80,11 @@ impl Proxy {
             trusted_proxies: server.trusted_proxies.clone(),
             jitter,
         }
+    }
+
+    /// A stop waits no longer: the records of what is dropped from here on say so.
+    pub(crate) fn cut(&self) {
+        self.recorder.cut();
     }
 
     /// Answers a request to `/proxy/{group}/…`. Whatever happens, and also if the client leaves midway, its record is
@@ -109,14 +97,14 @@ impl Proxy {
     ) -> Response<ResponseBody> {
         let (parts, body) = request.into_parts();
         let client = admission::client_address(peer, &parts.headers, &self.trusted_proxies);
-        let mut record = Record::open(&self.log, worker.index, &parts, client);
+        let mut record = Record::open(&self.recorder, worker.index, &parts, client);
         let mut id_text = [0; uuid::fmt::Hyphenated::LENGTH];
         let request_id: &str = record.request_id().hyphenated().encode_lower(&mut id_text);
         let mut channel = None;
         let answer = self.serve(worker, parts, body, client, &mut record, &mut channel).await;
         let mut response = answer.unwrap_or_else(|failure| {
             let answer = failure.answer(channel.unwrap_or(Channel::OpenAi), request_id);
-            record.close(failure.status.as_u16(), failure.inner);
+            record.close(failure.recorded_status(), failure.inner);
             answer
         });
         if let Ok(value) = HeaderValue::from_str(request_id) {
@@ -141,7 +129,7 @@ impl Proxy {
         *channel = Some(asked.dialect(&admitted.path));
         record.asked(&asked, admitted.query.as_deref());
 
-        let is_upgrade = asks_for_websocket(&parts);
+        let is_upgrade = tunnel::is_asked_for(&parts);
         record.waiting();
         let body = Received::read(body, &self.body_limits).await?;
         record.working();
@@ -159,8 +147,10 @@ impl Proxy {
         };
 
         let mut route = Route::choose(Arc::clone(&asked), &self.pools, Instant::now())?;
-        let mut prepared = self.prepare(&asked, &route.serving, &call, record).await?;
-        let mut tries = Tries::new(record.started_at(), &route.serving, &call);
+        record.serving(&asked, &route.serving);
+        let mut prepared = prepare(&route.serving, &call).await?;
+        record.prepared(&prepared.model, prepared.wants_stream, prepared.logged_body.take());
+        let mut tries = Tries::new(Instant::now(), &route.serving, &call);
         loop {
             let group = Arc::clone(&route.serving);
             let now = Instant::now();
@@ -168,12 +158,13 @@ impl Proxy {
             let upstream =
                 group.upstreams.pick(tries.upstreams(), now).ok_or_else(|| Failure::no_upstream(&group.name))?;
             tries.begin(&key, upstream);
-            let target = group.upstreams.address(upstream).path_and_query(&prepared.path, prepared.query.as_deref());
-            record.attempting(tries.count(), &key, group.upstreams.address(upstream).display(&target));
+            let used = Used { group: &group, pool: &route.pool, key: &key, upstream };
+            let address = group.upstreams.address(upstream);
+            record.attempting(tries.count(), &key, address, &prepared);
 
             record.waiting();
             let attempt = Attempt {
-                target: &target,
+                target: &address.path_and_query(&prepared.path, prepared.query.as_deref()),
                 group: &group,
                 call: &call,
                 prepared: &prepared,
@@ -182,38 +173,47 @@ impl Proxy {
                 client,
                 deadline: tries.deadline(),
             };
-            let outcome = match attempt::send(&worker.clients, &attempt).await {
-                Ok(answer) if is_accepted(&group, &answer) => {
+            let sent = attempt::send(&worker.clients, &attempt).await;
+            if let Some(at) = call.body.uploaded_at() {
+                tries.uploaded(at, &group);
+            }
+            let outcome = match sent {
+                Ok(answer) if passes_unread(answer.status().as_u16(), used.lists(answer.status().as_u16())) => {
                     record.working();
-                    group.upstreams.succeeded(upstream);
-                    if answer.status().as_u16() < 400 {
-                        route.pool.succeeded(&key);
-                    }
-                    record.answered(answer.status().as_u16(), is_stream(&answer, &prepared));
+                    used.charge(&Verdict::SUCCESS, now);
+                    record.answered(answer.status().as_u16(), relay::is_stream(&answer, &prepared));
                     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-                        return self.tunnel(answer, is_upgrade, record, slot);
+                        return tunnel::relay(answer, is_upgrade, record, slot);
                     }
                     if model_list::is_concerned(&group, &call, &prepared, &answer) {
-                        return relay_model_list(&group, &prepared, answer, record, tries.deadline()).await;
+                        return relay::model_list(&group, &prepared, answer, record, tries.deadline()).await;
                     }
-                    return Ok(relay(&group, &prepared, answer, record, slot, &tries));
+                    return Ok(relay::answer(&group, &prepared, answer, record, slot, tries.deadline()));
                 }
                 Ok(answer) => Outcome::Refused(Box::new(Refusal::read(answer, &key, &prepared).await)),
                 Err(error) => Outcome::Unanswered(error),
             };
             record.working();
 
-            let used = Used { group: &group, pool: &route.pool, key: &key, upstream };
-            let next = tries.judge(&outcome, &used, prepared.body.is_some() || call.body.is_complete());
-            let moves_on = next.may_move && route.move_on(&self.pools, Instant::now());
-            if !moves_on && !next.may_stay {
-                return self.give_up(outcome, &group, &prepared, record, slot, &tries);
+            let next = tries.settle(&outcome, &used, prepared.body.is_some() || call.body.is_complete());
+            let moved = if next.may_move { self.next_prepared(&mut route, &call).await } else { None };
+            if moved.is_none() && !next.may_stay {
+                // The caller gets the outcome of the last attempt: the upstream's own words where there are any.
+                return match outcome {
+                    Outcome::Refused(refusal) => {
+                        Ok(relay::refusal(&prepared, *refusal, record, slot, tries.deadline()))
+                    }
+                    Outcome::Unanswered(error) => Err(Failure::from_send_error(&error)),
+                };
             }
             record.retry(outcome.status(), outcome.message());
             drop(outcome);
-            if moves_on {
+            if let Some((member, by_member)) = moved {
+                route.move_to(member);
+                prepared = by_member;
                 tries.moved_to(&route.serving);
-                prepared = self.prepare(&asked, &route.serving, &call, record).await?;
+                record.serving(&asked, &route.serving);
+                record.prepared(&prepared.model, prepared.wants_stream, prepared.logged_body.take());
             } else if let Some(pause) = next.pause {
                 record.waiting();
                 tokio::time::sleep(pause.mul_f64(0.5 + (self.jitter)())).await;
@@ -222,156 +222,14 @@ impl Proxy {
         }
     }
 
-    async fn prepare(
-        &self,
-        asked: &Group,
-        serving: &Group,
-        call: &Call,
-        record: &mut Record,
-    ) -> Result<Prepared, Failure> {
-        record.serving(asked, serving);
-        let mut prepared = prepare(serving, call).await?;
-        record.prepared(&prepared.model, prepared.wants_stream, prepared.logged_body.take());
-        Ok(prepared)
-    }
-
-    /// The caller gets the outcome of the last attempt: the upstream's own words where there are any.
-    fn give_up(
-        &self,
-        outcome: Outcome,
-        group: &Group,
-        prepared: &Prepared,
-        record: &mut Record,
-        slot: Slot,
-        tries: &Tries,
-    ) -> Result<Response<ResponseBody>, Failure> {
-        match outcome {
-            Outcome::Refused(refusal) => Ok(relay_refusal(group, prepared, *refusal, record, slot, tries)),
-            Outcome::Unanswered(error) => Err(Failure::from_send_error(&error)),
+    /// The next member that can make something of the request. Why another one cannot, a strict one for example, is not
+    /// why the request fails.
+    async fn next_prepared(&self, route: &mut Route, call: &Call) -> Option<(Member, Prepared)> {
+        while let Some(member) = route.next(&self.pools, Instant::now()) {
+            if let Ok(prepared) = prepare(&member.0, call).await {
+                return Some((member, prepared));
+            }
         }
-    }
-
-    fn tunnel(
-        &self,
-        answer: Answer,
-        is_upgrade: bool,
-        record: &mut Record,
-        slot: Slot,
-    ) -> Result<Response<ResponseBody>, Failure> {
-        let (mut parts, body) = answer.into_parts();
-        let Some((upstream, received)) = body.into_stream().filter(|_| is_upgrade) else {
-            return Err(Failure {
-                inner: "The upstream switched protocols without being asked to".to_owned(),
-                ..Failure::new(StatusCode::BAD_GATEWAY, "UPSTREAM_ERROR", "The upstream's answer makes no sense")
-            });
-        };
-        let upgrade = parts.headers.get(header::UPGRADE).cloned();
-        headers::clean_response(&mut parts.headers);
-        parts.headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-        if let Some(upgrade) = upgrade {
-            parts.headers.insert(header::UPGRADE, upgrade);
-        }
-        let tunnel = Tunnel { upstream, received, record: record.take(), slot, cut: self.cut.clone() };
-        parts.extensions.insert(TakeOver::new(|client, received| tunnel.run(client, received)));
-        Ok(Response::from_parts(parts, ResponseBody::Whole(None)))
-    }
-}
-
-/// Only WebSocket is tunnelled (RFC 6455, 4.1), and only over HTTP/1.1.
-fn asks_for_websocket(parts: &http::request::Parts) -> bool {
-    parts.method == Method::GET
-        && parts.version == Version::HTTP_11
-        && has_token(&parts.headers, header::CONNECTION, "upgrade")
-        && has_token(&parts.headers, header::UPGRADE, "websocket")
-}
-
-/// An answer that goes to the client without being looked at. One of 400 and above is looked at for the log.
-fn is_accepted(group: &Group, answer: &Answer) -> bool {
-    let status = answer.status().as_u16();
-    status < 400 && !group.settings.failover_status_codes.contains(status)
-}
-
-/// Whether the answer may take for ever: its own type says so, or the client asked for a stream and got success.
-fn is_stream(answer: &Answer, prepared: &Prepared) -> bool {
-    let content_type = answer.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    is_stream_type(content_type) || (prepared.wants_stream && answer.status().is_success())
-}
-
-fn is_stream_type(content_type: &str) -> bool {
-    let media_type = content_type.split(';').next().unwrap_or("").trim();
-    ["text/event-stream", "application/x-ndjson", "application/jsonl", "application/vnd.amazon.eventstream"]
-        .iter()
-        .any(|stream| media_type.eq_ignore_ascii_case(stream))
-}
-
-fn relay(
-    group: &Group,
-    prepared: &Prepared,
-    answer: Answer,
-    record: &mut Record,
-    slot: Slot,
-    tries: &Tries,
-) -> Response<ResponseBody> {
-    let patience = patience(group, is_stream(&answer, prepared), tries);
-    let (mut parts, body) = answer.into_parts();
-    headers::clean_response(&mut parts.headers);
-    unbuffered(&mut parts.headers);
-    record.waiting();
-    Response::from_parts(parts, ResponseBody::relayed(None, body, None, record.take(), String::new(), patience, slot))
-}
-
-fn relay_refusal(
-    group: &Group,
-    prepared: &Prepared,
-    refusal: Refusal,
-    record: &mut Record,
-    slot: Slot,
-    tries: &Tries,
-) -> Response<ResponseBody> {
-    let Refusal { mut parts, prefix, rest, broken, message, .. } = refusal;
-    record.answered(parts.status.as_u16(), prepared.wants_stream);
-    record.first_byte();
-    headers::clean_response(&mut parts.headers);
-    record.waiting();
-    let patience = patience(group, false, tries);
-    Response::from_parts(
-        parts,
-        ResponseBody::relayed(Some(prefix), rest, broken, record.take(), message, patience, slot),
-    )
-}
-
-async fn relay_model_list(
-    group: &Group,
-    prepared: &Prepared,
-    answer: Answer,
-    record: &mut Record,
-    deadline: Instant,
-) -> Result<Response<ResponseBody>, Failure> {
-    record.waiting();
-    let merging = model_list::merge(group, prepared, answer);
-    let merged = tokio::time::timeout_at(deadline.into(), merging).await.map_err(|_| Failure::deadline())?;
-    let (mut parts, list) = merged?.into_parts();
-    record.first_byte();
-    headers::clean_response(&mut parts.headers);
-    record.close_answered("");
-    Ok(Response::from_parts(parts, ResponseBody::whole(list)))
-}
-
-fn patience(group: &Group, is_stream: bool, tries: &Tries) -> Patience {
-    if is_stream {
-        Patience::Silence(group.settings.stream_idle_timeout)
-    } else {
-        Patience::Until(tries.deadline().max(Instant::now() + Duration::from_secs(1)))
-    }
-}
-
-/// Asks an nginx in front of us not to collect a stream.
-fn unbuffered(headers: &mut HeaderMap) {
-    let is_event_stream = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.starts_with("text/event-stream"));
-    if is_event_stream && !headers.contains_key("x-accel-buffering") {
-        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        None
     }
 }

@@ -34,6 +34,7 @@ pub(super) struct Call {
 }
 
 /// The request as the serving group sends it.
+#[derive(Default)]
 pub(super) struct Prepared {
     pub(super) path: String,
     pub(super) query: Option<String>,
@@ -76,6 +77,7 @@ const ENDPOINTS_WITH_MODEL: [&str; 17] = [
 /// # Errors
 /// 400 for a model that strict mode does not know, 413 for a body that rules must read but that is too large to.
 pub(super) async fn prepare(group: &Group, call: &Call) -> Result<Prepared, Failure> {
+    let dialect = group.dialect(&call.path);
     let mut prepared = Prepared {
         path: call.path.clone(),
         query: call.query.as_deref().and_then(|query| {
@@ -86,7 +88,7 @@ pub(super) async fn prepare(group: &Group, call: &Call) -> Result<Prepared, Fail
         is_decoded: false,
         decoded_share: None,
         model: String::new(),
-        wants_stream: group.channel.wants_stream(&call.path, call.query.as_deref()),
+        wants_stream: dialect.wants_stream(&call.path, call.query.as_deref()),
         logged_body: None,
     };
     redirect_path(group, &mut prepared)?;

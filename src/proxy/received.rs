@@ -1,13 +1,14 @@
 //! The client's body: read into memory so that a retry can send it again, or, above a limit, streamed through once.
 
 use std::{
+    io,
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::{Bytes, BytesMut};
@@ -58,10 +59,19 @@ pub(super) enum Received {
 /// A body that can be sent once. It is shared, so that an attempt that failed before it touched the body leaves it for
 /// the next.
 pub(super) struct OneWay {
-    body: Mutex<Option<Pin<Box<Limited>>>>,
+    way: Mutex<Way>,
     is_touched: AtomicBool,
     size_hint: SizeHint,
     pub(super) reason: Reason,
+}
+
+/// A body and how far it is on its way.
+struct Way {
+    body: Pin<Box<Limited>>,
+    /// Since when the upstream has not asked for more; `None`: it has, and the client has not sent any.
+    untaken_since: Option<Instant>,
+    /// When the last byte was taken.
+    ended_at: Option<Instant>,
 }
 
 /// Why a body is not in memory.
@@ -108,8 +118,8 @@ impl Drop for MemoryShare {
 
 impl Received {
     /// # Errors
-    /// 413 for a body that is announced as, or turns out, too large; 400 for one that ends early; 408 for one that
-    /// stalls.
+    /// 413 for a body that is announced as, or turns out, too large; 400 for one that cannot be read; 408 for one that
+    /// stalls; and for one that ends early, which nobody hears, 499 in the log.
     pub(super) async fn read(body: http1::RequestBody, limits: &BodyLimits) -> Result<Self, Failure> {
         if body.is_end_stream() {
             return Ok(Self::Empty);
@@ -182,6 +192,14 @@ impl Received {
         }
     }
 
+    /// When a streamed body had been taken; now, where it still is being. `None`: it was read before the first attempt.
+    pub(super) fn uploaded_at(&self) -> Option<Instant> {
+        match self {
+            Self::Empty | Self::Whole { .. } => None,
+            Self::Streamed(body) => Some(body.way().ended_at.unwrap_or_else(Instant::now)),
+        }
+    }
+
     /// The body for an attempt, where no rule changed it.
     pub(super) fn request_body(&self) -> RequestBody {
         match self {
@@ -227,7 +245,8 @@ fn too_large(bytes_max: u64) -> Failure {
     Failure::too_large(format!("The request body is larger than the {bytes_max} bytes that are allowed"))
 }
 
-fn refused(error: &BoxError) -> Failure {
+/// What a client hears whose body could not be read to its end.
+pub(super) fn refused(error: &BoxError) -> Failure {
     match error.downcast_ref::<Refused>() {
         Some(Refused::TooLarge(bytes_max)) => too_large(*bytes_max),
         Some(Refused::Stalled(timeout)) => Failure::new(
@@ -235,8 +254,18 @@ fn refused(error: &BoxError) -> Failure {
             "BAD_REQUEST",
             format!("The request body stalled for {} seconds", timeout.as_secs()),
         ),
-        None => Failure::client_body(error.to_string()),
+        None if is_malformed(&**error) => Failure::malformed_body(error.to_string()),
+        None => Failure::client_gone(error.to_string()),
     }
+}
+
+/// A body that came, but is no proper HTTP: everything else that ends one early is the connection's end.
+fn is_malformed(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    causes.any(|cause| {
+        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        matches!(kind, Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData))
+    })
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -308,7 +337,32 @@ impl Body for Limited {
 
 impl OneWay {
     fn new(body: Limited, size_hint: SizeHint, reason: Reason) -> Self {
-        Self { body: Mutex::new(Some(Box::pin(body))), is_touched: AtomicBool::new(false), size_hint, reason }
+        let way = Way { body: Box::pin(body), untaken_since: None, ended_at: None };
+        Self { way: Mutex::new(way), is_touched: AtomicBool::new(false), size_hint, reason }
+    }
+
+    /// Returns when an upstream has left what there was to take for longer than `limit`. Until it asks for the first
+    /// byte, it has `connect_timeout` as well.
+    pub(super) fn left_untaken(&self, limit: Duration, connect_timeout: Duration) -> impl Future<Output = ()> {
+        self.way().untaken_since = Some(Instant::now() + connect_timeout);
+        async move {
+            loop {
+                let now = Instant::now();
+                let due = match *self.way() {
+                    Way { ended_at: None, untaken_since: Some(since), .. } => since + limit,
+                    _ => now + limit,
+                };
+                if due <= now {
+                    return;
+                }
+                tokio::time::sleep_until(due.into()).await;
+            }
+        }
+    }
+
+    /// A poisoned lock guards what is whole at any time.
+    fn way(&self) -> MutexGuard<'_, Way> {
+        self.way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -320,16 +374,17 @@ impl Body for Shared {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         self.0.is_touched.store(true, Ordering::Relaxed);
-        let mut body = self.0.body.lock().unwrap_or_else(PoisonError::into_inner);
-        match body.as_mut() {
-            Some(body) => body.as_mut().poll_frame(cx),
-            None => Poll::Ready(None),
+        let mut way = self.0.way();
+        let polled = way.body.as_mut().poll_frame(cx);
+        way.untaken_since = polled.is_ready().then(Instant::now);
+        if matches!(polled, Poll::Ready(None)) || way.body.is_end_stream() {
+            way.ended_at = way.untaken_since;
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
-        let body = self.0.body.lock().unwrap_or_else(PoisonError::into_inner);
-        body.as_ref().is_none_or(Body::is_end_stream)
+        self.0.way().body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

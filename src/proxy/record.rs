@@ -3,21 +3,29 @@
 use std::{
     borrow::Cow,
     net::IpAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use chrono::Utc;
-use http::{header, request::Parts};
+use http::{StatusCode, header, request::Parts};
+use percent_encoding::percent_decode_str;
 use uuid::Uuid;
 
+use super::prepare::Prepared;
 use crate::{
     group::{Group, Key},
     request_log::{Entry, GroupName, Kind, RequestLog},
+    upstream::Address,
 };
 
 /// nginx's code for a client that left before the answer was complete; nobody ever receives it.
-const STATUS_CLIENT_GONE: u16 = 499;
+pub(super) const STATUS_CLIENT_GONE: u16 = 499;
+/// Parameters by which providers take credentials.
+const SECRET_PARAMETERS: [&str; 5] = ["key", "api_key", "api-key", "access_token", "subscription-key"];
 
 /// Longest texts of an entry, in bytes: what the widest column holds of the longest characters. Clients decide how long
 /// these texts are, and an entry may wait in memory for as long as the database is away.
@@ -26,11 +34,28 @@ const USER_AGENT_BYTES_MAX: usize = 2_048;
 const MODEL_BYTES_MAX: usize = 1_024;
 const ERROR_MESSAGE_BYTES_MAX: usize = 8 * 1024;
 
-/// Dropping it unclosed says that the client left: nothing else drops a request midway.
+/// Where records go, and whether what is dropped from here on was cut by a stop.
+pub(super) struct Recorder {
+    log: RequestLog,
+    is_cutting: AtomicBool,
+}
+
+impl Recorder {
+    pub(super) fn new(log: RequestLog) -> Self {
+        Self { log, is_cutting: AtomicBool::new(false) }
+    }
+
+    /// A stop waits no longer.
+    pub(super) fn cut(&self) {
+        self.is_cutting.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Dropping it unclosed means that the request ended midway: its client left, unless a stop cut it or a thread panicked.
 pub(super) struct Record(Option<Box<Open>>);
 
 struct Open {
-    log: RequestLog,
+    recorder: Arc<Recorder>,
     worker: usize,
     request_id: Uuid,
     started_at: Instant,
@@ -57,10 +82,10 @@ struct OverheadClock {
 }
 
 impl Record {
-    pub(super) fn open(log: &RequestLog, worker: usize, parts: &Parts, source_ip: IpAddr) -> Self {
+    pub(super) fn open(recorder: &Arc<Recorder>, worker: usize, parts: &Parts, source_ip: IpAddr) -> Self {
         let started_at = Instant::now();
         Self(Some(Box::new(Open {
-            log: log.clone(),
+            recorder: Arc::clone(recorder),
             worker,
             request_id: Uuid::now_v7(),
             started_at,
@@ -89,10 +114,6 @@ impl Record {
         self.0.as_ref().map_or_else(Uuid::nil, |open| open.request_id)
     }
 
-    pub(super) fn started_at(&self) -> Instant {
-        self.0.as_ref().map_or_else(Instant::now, |open| open.started_at)
-    }
-
     /// Hands the record to what outlives the handler: the body of the answer.
     pub(super) fn take(&mut self) -> Self {
         Self(self.0.take())
@@ -104,7 +125,7 @@ impl Record {
             if let Some(query) = query {
                 open.request_path.push('?');
                 let room = PATH_BYTES_MAX.saturating_sub(open.request_path.len());
-                open.request_path.push_str(cut(query, room));
+                open.request_path.push_str(cut(&without_secrets(query), room));
             }
         });
     }
@@ -125,11 +146,12 @@ impl Record {
         });
     }
 
-    pub(super) fn attempting(&mut self, attempt: u32, key: &Arc<Key>, upstream_addr: String) {
+    pub(super) fn attempting(&mut self, attempt: u32, key: &Arc<Key>, address: &Address, prepared: &Prepared) {
         self.with(|open| {
             open.attempt = attempt;
             open.key = Some(Arc::clone(key));
-            open.upstream_addr = shortened(upstream_addr, PATH_BYTES_MAX);
+            let query = prepared.query.as_deref().map(without_secrets);
+            open.upstream_addr = shortened(address.display(&prepared.path, query.as_deref()), PATH_BYTES_MAX);
         });
     }
 
@@ -169,7 +191,7 @@ impl Record {
         self.with(|open| {
             let error_message = shortened(error_message, ERROR_MESSAGE_BYTES_MAX);
             let entry = open.entry(Kind::Retry, status, error_message.into());
-            open.log.submit(open.worker, entry);
+            open.recorder.log.submit(open.worker, entry);
             open.status = None;
         });
     }
@@ -183,14 +205,19 @@ impl Record {
                 fixed @ Cow::Borrowed(_) => fixed,
             };
             let entry = open.entry(Kind::Final, status, error_message);
-            open.log.submit(open.worker, entry);
+            open.recorder.log.submit(open.worker, entry);
         }
     }
 
     /// The answer was handed on as it was; `error_message` is what an unsuccessful one said.
     pub(super) fn close_answered(&mut self, error_message: impl Into<Cow<'static, str>>) {
-        let status = self.0.as_ref().and_then(|open| open.status).unwrap_or(STATUS_CLIENT_GONE);
-        self.close(status, error_message);
+        self.close_answered_or(STATUS_CLIENT_GONE, error_message);
+    }
+
+    /// `status`: where no answer had begun.
+    fn close_answered_or(&mut self, status: u16, error_message: impl Into<Cow<'static, str>>) {
+        let answered = self.0.as_ref().and_then(|open| open.status);
+        self.close(answered.unwrap_or(status), error_message);
     }
 
     fn with(&mut self, change: impl FnOnce(&mut Open)) {
@@ -202,7 +229,14 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        if self.0.is_some() {
+        let Some(open) = &self.0 else { return };
+        if open.recorder.is_cutting.load(Ordering::Relaxed) {
+            let status = StatusCode::SERVICE_UNAVAILABLE.as_u16();
+            self.close_answered_or(status, "The request was cut because this server stopped");
+        } else if std::thread::panicking() {
+            let status = StatusCode::INTERNAL_SERVER_ERROR.as_u16();
+            self.close_answered_or(status, "The request ended in a fault of this server; the log says which");
+        } else {
             self.close(STATUS_CLIENT_GONE, "The client closed the connection before the answer was complete");
         }
     }
@@ -251,28 +285,57 @@ fn name_of(group: &Group) -> GroupName {
     GroupName { id: group.id, name: Arc::clone(&group.name) }
 }
 
+/// A query as it may be stored: what the client meant for the upstream may be a credential all the same.
+pub(super) fn without_secrets(query: &str) -> Cow<'_, str> {
+    let secret_name = |pair: &'_ str| {
+        let (name, _) = pair.split_once('=')?;
+        let decoded = percent_decode_str(name).decode_utf8_lossy();
+        SECRET_PARAMETERS.iter().any(|secret| decoded.eq_ignore_ascii_case(secret)).then_some(name.len())
+    };
+    if query.split('&').all(|pair| secret_name(pair).is_none()) {
+        return Cow::Borrowed(query);
+    }
+    let shown = query.split('&').map(|pair| match secret_name(pair) {
+        Some(length) => Cow::Owned(format!("{}=***", &pair[..length])),
+        None => Cow::Borrowed(pair),
+    });
+    Cow::Owned(shown.collect::<Vec<_>>().join("&"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn texts_of_clients_are_cut_before_they_wait() {
-        let log = RequestLog::new(1);
+        let recorder = Arc::new(Recorder::new(RequestLog::new(1)));
         let long = "ü".repeat(1 << 20);
         let (parts, ()) = http::Request::get(format!("/proxy/g/{}", "a".repeat(60_000)))
             .header(header::USER_AGENT, http::HeaderValue::from_bytes(&vec![0xfc; 1 << 20]).unwrap())
             .body(())
             .unwrap()
             .into_parts();
-        let mut record = Record::open(&log, 0, &parts, IpAddr::from([127, 0, 0, 1]));
+        let mut record = Record::open(&recorder, 0, &parts, IpAddr::from([127, 0, 0, 1]));
         record.prepared(&long, false, None);
         let key = Arc::new(Key { id: 1, group_id: 1, secret: crate::crypto::Secret::new("sk-1") });
-        record.attempting(1, &key, long.clone());
+        let address = Address::parse("http://upstream").unwrap();
+        let mut prepared = Prepared::default();
+        prepared.path.clone_from(&long);
+        record.attempting(1, &key, &address, &prepared);
         let open = record.0.as_mut().unwrap();
         let entry = open.entry(Kind::Retry, 500, Cow::Borrowed(""));
         for text in [&entry.model, &entry.user_agent, &entry.request_path, &entry.upstream_addr] {
             assert!((500..=2_048).contains(&text.len()), "{}", text.len());
         }
         record.close(500, long);
+    }
+
+    #[test]
+    fn credentials_in_a_query_are_not_stored() {
+        let check = |query: &str, expected: &str| assert_eq!(without_secrets(query), expected);
+        check("a=1&key=AIzaReal&b", "a=1&key=***&b");
+        check("%6bEy=x&API-Key=y&access_token=", "%6bEy=***&API-Key=***&access_token=***");
+        check("monkey=1&keys=2&key", "monkey=1&keys=2&key");
+        check("", "");
     }
 }

@@ -7,11 +7,113 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, Version, header, response};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
 
-use super::{in_flight::Slot, record::Record};
-use crate::upstream::{AnswerBody, BoxError};
+use super::{
+    attempt::Refusal, failure::Failure, headers, in_flight::Slot, model_list, prepare::Prepared, record::Record,
+};
+use crate::{
+    group::Group,
+    upstream::{Answer, AnswerBody, BoxError},
+};
+
+/// An answer that began when the request's time was nearly over still has this long.
+const REST_OF_ANSWER_MIN: Duration = Duration::from_secs(1);
+
+/// Passes an answer on as it is. What is no stream ends by the deadline.
+pub(super) fn answer(
+    group: &Group,
+    prepared: &Prepared,
+    answer: Answer,
+    record: &mut Record,
+    slot: Slot,
+    deadline: Instant,
+) -> Response<ResponseBody> {
+    let patience = if is_stream(&answer, prepared) {
+        Patience::Silence(group.settings.stream_idle_timeout)
+    } else {
+        Patience::until(deadline)
+    };
+    let (mut parts, body) = answer.into_parts();
+    make_ours(&mut parts);
+    unbuffered(&mut parts.headers);
+    record.waiting();
+    Response::from_parts(parts, ResponseBody::relayed(None, body, None, record.take(), String::new(), patience, slot))
+}
+
+/// Passes on what was read to be judged, and the rest behind it.
+pub(super) fn refusal(
+    prepared: &Prepared,
+    refusal: Refusal,
+    record: &mut Record,
+    slot: Slot,
+    deadline: Instant,
+) -> Response<ResponseBody> {
+    let Refusal { mut parts, prefix, rest, broken, message, .. } = refusal;
+    record.answered(parts.status.as_u16(), prepared.wants_stream);
+    record.first_byte();
+    make_ours(&mut parts);
+    record.waiting();
+    let patience = Patience::until(deadline);
+    Response::from_parts(
+        parts,
+        ResponseBody::relayed(Some(prefix), rest, broken, record.take(), message, patience, slot),
+    )
+}
+
+/// Passes a model list on with the group's models in it.
+///
+/// # Errors
+/// 502 where the upstream breaks off, 504 where it stalls.
+pub(super) async fn model_list(
+    group: &Group,
+    prepared: &Prepared,
+    answer: Answer,
+    record: &mut Record,
+    deadline: Instant,
+) -> Result<Response<ResponseBody>, Failure> {
+    record.waiting();
+    let merging = model_list::merge(group, prepared, answer);
+    let merged = tokio::time::timeout_at(deadline.into(), merging).await.map_err(|_| Failure::deadline())?;
+    let (mut parts, list) = merged?.into_parts();
+    record.first_byte();
+    make_ours(&mut parts);
+    record.close_answered("");
+    Ok(Response::from_parts(parts, ResponseBody::whole(list)))
+}
+
+/// The head of an upstream's answer becomes that of an answer of this server.
+fn make_ours(parts: &mut response::Parts) {
+    // In HTTP/1.0 a body without a length ends with its connection, and an abort would look like that.
+    parts.version = Version::HTTP_11;
+    headers::clean_response(&mut parts.headers);
+}
+
+/// Whether the answer may take for ever: its own type says so, or the client asked for a stream and got success.
+pub(super) fn is_stream(answer: &Answer, prepared: &Prepared) -> bool {
+    let content_type = answer.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    is_stream_type(content_type) || (prepared.wants_stream && answer.status().is_success())
+}
+
+fn is_stream_type(content_type: &str) -> bool {
+    let media_type = content_type.split(';').next().unwrap_or("").trim();
+    ["text/event-stream", "application/x-ndjson", "application/jsonl", "application/vnd.amazon.eventstream"]
+        .iter()
+        .any(|stream| media_type.eq_ignore_ascii_case(stream))
+}
+
+/// Asks an nginx in front of us not to collect a stream.
+fn unbuffered(headers: &mut HeaderMap) {
+    let is_event_stream = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.starts_with("text/event-stream"));
+    if is_event_stream && !headers.contains_key("x-accel-buffering") {
+        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    }
+}
 
 /// The body of an answer of ours, or of one that passes through.
 pub(crate) enum ResponseBody {
@@ -25,7 +127,7 @@ impl ResponseBody {
     }
 
     /// `prefix`: bytes of the body that were read already. `error_message`: what an unsuccessful answer said.
-    pub(super) fn relayed(
+    fn relayed(
         prefix: Option<Bytes>,
         inner: AnswerBody,
         broken: Option<BoxError>,
@@ -55,11 +157,17 @@ impl ResponseBody {
 
 /// How long an answer's body may take.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Patience {
+enum Patience {
     /// A stream may last for ever, but not be silent for longer than this.
     Silence(Duration),
     /// Everything else ends by this time.
     Until(Instant),
+}
+
+impl Patience {
+    fn until(deadline: Instant) -> Self {
+        Self::Until(deadline.max(Instant::now() + REST_OF_ANSWER_MIN))
+    }
 }
 
 /// An upstream's body on its way to the client. Dropping it before its end cancels the upstream's work.

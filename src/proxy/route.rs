@@ -8,6 +8,9 @@ use crate::{
     keypool::{KeyPools, Pool},
 };
 
+/// A group that can serve, and its keys.
+pub(super) type Member = (Arc<Group>, Arc<Pool>);
+
 /// The way of one request through the groups. A standard group is its own and only member.
 pub(super) struct Route {
     asked: Arc<Group>,
@@ -33,26 +36,19 @@ impl Route {
         Ok(Self { asked, tried_members, serving, pool })
     }
 
-    /// Goes on to a member that this request did not try yet, if there is one with a usable key.
-    pub(super) fn move_on(&mut self, pools: &KeyPools, now: Instant) -> bool {
-        match next_member(&self.asked, &mut self.tried_members, pools, now) {
-            Some((serving, pool)) => {
-                self.serving = serving;
-                self.pool = pool;
-                true
-            }
-            None => false,
-        }
+    /// A member that this request did not try yet and that has a usable key. It is given once.
+    pub(super) fn next(&mut self, pools: &KeyPools, now: Instant) -> Option<Member> {
+        next_member(&self.asked, &mut self.tried_members, pools, now)
+    }
+
+    pub(super) fn move_to(&mut self, (serving, pool): Member) {
+        self.serving = serving;
+        self.pool = pool;
     }
 }
 
 /// Members whose upstreams are all at rest are the last choice; those without an active key are none.
-fn next_member(
-    asked: &Group,
-    tried: &mut Vec<usize>,
-    pools: &KeyPools,
-    now: Instant,
-) -> Option<(Arc<Group>, Arc<Pool>)> {
+fn next_member(asked: &Group, tried: &mut Vec<usize>, pools: &KeyPools, now: Instant) -> Option<Member> {
     let Kind::Aggregate(members) = &asked.kind else { return None };
     let pool_of = |index: usize| pools.of(members.entries[index].group.id).filter(|pool| pool.active_count() > 0);
     let is_usable = |index: usize| !tried.contains(&index) && pool_of(index).is_some();

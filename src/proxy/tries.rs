@@ -10,7 +10,7 @@ use http::Method;
 use super::{
     attempt::Refusal,
     prepare::Call,
-    verdict::{Circumstances, KeyCost, Retry, Seen, UpstreamCost, judge},
+    verdict::{Circumstances, KeyCost, Retry, Seen, UpstreamCost, Verdict, judge},
 };
 use crate::{
     channel::Blame,
@@ -34,7 +34,7 @@ impl Outcome {
     pub(super) fn status(&self) -> u16 {
         match self {
             Self::Refused(refusal) => refusal.parts.status.as_u16(),
-            Self::Unanswered(error) => super::failure::Failure::from_send_error(error).status.as_u16(),
+            Self::Unanswered(error) => super::failure::Failure::from_send_error(error).recorded_status(),
         }
     }
 
@@ -76,12 +76,46 @@ pub(super) struct Next {
     pub(super) pause: Option<Duration>,
 }
 
+impl Used<'_> {
+    /// Whether the group retries answers of this status.
+    pub(super) fn lists(&self, status: u16) -> bool {
+        self.group.settings.failover_status_codes.contains(status)
+    }
+
+    /// Makes the key and the upstream bear what the verdict says.
+    pub(super) fn charge(&self, verdict: &Verdict, now: Instant) {
+        let &Self { group, pool, key, upstream } = self;
+        match verdict.key {
+            KeyCost::Nothing => {}
+            KeyCost::Forgiven => pool.succeeded(key),
+            KeyCost::Failure => {
+                if pool.failed(key, group.settings.blacklist_threshold) {
+                    tracing::warn!(
+                        group.name = %group.name,
+                        key.id,
+                        "Took key {} of {} out of rotation",
+                        key.id,
+                        group.name
+                    );
+                }
+            }
+            KeyCost::Rest(rest) => pool.rest(key, now + rest),
+        }
+        match verdict.upstream {
+            UpstreamCost::Nothing => {}
+            UpstreamCost::Forgiven => group.upstreams.succeeded(upstream),
+            UpstreamCost::Rest => group.upstreams.failed(upstream, now),
+        }
+    }
+}
+
 impl Tries {
-    pub(super) fn new(started_at: Instant, group: &Group, call: &Call) -> Self {
+    /// `received_at`: an upload takes the time that it takes, and what follows has all of its own.
+    pub(super) fn new(received_at: Instant, group: &Group, call: &Call) -> Self {
         let is_idempotent =
             matches!(call.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE);
         Self {
-            deadline: started_at + group.settings.request_timeout,
+            deadline: received_at + group.settings.request_timeout,
             is_repeatable: is_idempotent || call.headers.contains_key("idempotency-key"),
             retries_max: group.settings.max_retries,
             count: 0,
@@ -108,6 +142,11 @@ impl Tries {
         self.deadline
     }
 
+    /// The body was streamed until `at`, which took some of the time that the answer is to have.
+    pub(super) fn uploaded(&mut self, at: Instant, group: &Group) {
+        self.deadline = self.deadline.max(at + group.settings.request_timeout);
+    }
+
     pub(super) fn begin(&mut self, key: &Arc<Key>, upstream: usize) {
         self.count += 1;
         self.keys.push(key.id);
@@ -120,17 +159,11 @@ impl Tries {
     }
 
     /// Charges the key and the upstream, and says what may come next.
-    pub(super) fn judge(&mut self, outcome: &Outcome, used: &Used<'_>, is_body_complete: bool) -> Next {
+    pub(super) fn settle(&mut self, outcome: &Outcome, used: &Used<'_>, is_body_complete: bool) -> Next {
         let now = Instant::now();
-        let &Used { group, pool, key, upstream } = used;
-        let is_listed =
-            |refusal: &Refusal| group.settings.failover_status_codes.contains(refusal.parts.status.as_u16());
+        let &Used { group, pool, .. } = used;
         let seen = match outcome {
-            // A status that the group does not list is the answer, whatever it means, and costs nobody anything.
-            Outcome::Refused(refusal) if !is_listed(refusal) => {
-                group.upstreams.succeeded(upstream);
-                return Next { may_stay: false, may_move: false, pause: None };
-            }
+            Outcome::Refused(refusal) if !used.lists(refusal.parts.status.as_u16()) => Seen::Unlisted,
             Outcome::Refused(refusal) => Seen::Refusal { status: refusal.parts.status.as_u16(), blame: refusal.blame },
             Outcome::Unanswered(error) => Seen::NoAnswer(error),
         };
@@ -146,27 +179,7 @@ impl Tries {
         if let Seen::Refusal { status, blame: Blame::Client } = seen {
             self.client_fault = Some(status);
         }
-        match verdict.key {
-            KeyCost::Nothing => {}
-            KeyCost::Failure => {
-                if pool.failed(key, group.settings.blacklist_threshold) {
-                    tracing::warn!(
-                        group.name = %group.name,
-                        key.id,
-                        "Took key {} of {} out of rotation",
-                        key.id,
-                        group.name
-                    );
-                }
-            }
-            KeyCost::Rest(rest) => pool.rest(key, now + rest),
-        }
-        match verdict.upstream {
-            UpstreamCost::Rest => group.upstreams.failed(upstream, now),
-            // It answered, if only to refuse.
-            UpstreamCost::Nothing if matches!(outcome, Outcome::Refused(_)) => group.upstreams.succeeded(upstream),
-            UpstreamCost::Nothing => {}
-        }
+        used.charge(&verdict, now);
         if verdict.retry == Retry::No || now >= self.deadline {
             return Next { may_stay: false, may_move: false, pause: None };
         }

@@ -1,39 +1,66 @@
 //! After a 101: bytes both ways, until one side has enough.
 
 use bytes::Bytes;
+use http::{HeaderValue, Method, Response, StatusCode, Version, header, request};
 use tokio::{
     io::{AsyncWriteExt, copy_bidirectional},
     net::TcpStream,
 };
-use tokio_util::sync::CancellationToken;
 
-use super::{in_flight::Slot, record::Record};
-use crate::upstream::Stream;
+use super::{failure::Failure, headers, in_flight::Slot, record::Record, relay::ResponseBody};
+use crate::{
+    http1::{TakeOver, has_token},
+    upstream::{Answer, Stream},
+};
 
-/// The upstream's side of a tunnel, from its 101 on.
-pub(super) struct Tunnel {
-    pub(super) upstream: Stream,
-    /// What the upstream sent right behind its 101.
-    pub(super) received: Bytes,
-    pub(super) record: Record,
-    pub(super) slot: Slot,
-    /// Cancelled when a stop waits no longer.
-    pub(super) cut: CancellationToken,
+/// Only WebSocket is tunnelled (RFC 6455, 4.1), and only over HTTP/1.1.
+pub(super) fn is_asked_for(parts: &request::Parts) -> bool {
+    parts.method == Method::GET
+        && parts.version == Version::HTTP_11
+        && has_token(&parts.headers, header::CONNECTION, "upgrade")
+        && has_token(&parts.headers, header::UPGRADE, "websocket")
 }
 
-impl Tunnel {
-    /// Copies until one side ends; dropping it closes both.
-    pub(super) async fn run(self, mut client: TcpStream, from_client: Bytes) {
-        let Self { mut upstream, received, mut record, slot: _slot, cut } = self;
-        let copying = async {
-            client.write_all(&received).await?;
-            upstream.write_all(&from_client).await?;
-            copy_bidirectional(&mut client, &mut upstream).await
-        };
-        match cut.run_until_cancelled(copying).await {
-            Some(Ok(_)) => record.close_answered(""),
-            Some(Err(error)) => record.close_answered(format!("The tunnel broke: {error}")),
-            None => record.close_answered("The tunnel was closed because this server stopped"),
-        }
+/// Passes the 101 on, and opens the tunnel behind it: the client's connection turns into it.
+///
+/// # Errors
+/// 502 for an upstream that switches without being asked to.
+pub(super) fn relay(
+    answer: Answer,
+    is_asked_for: bool,
+    record: &mut Record,
+    slot: Slot,
+) -> Result<Response<ResponseBody>, Failure> {
+    let (mut parts, body) = answer.into_parts();
+    let Some((upstream, received)) = body.into_stream().filter(|_| is_asked_for) else {
+        return Err(Failure {
+            inner: "The upstream switched protocols without being asked to".to_owned(),
+            ..Failure::new(StatusCode::BAD_GATEWAY, "UPSTREAM_ERROR", "The upstream's answer makes no sense")
+        });
+    };
+    let upgrade = parts.headers.get(header::UPGRADE).cloned();
+    headers::clean_response(&mut parts.headers);
+    parts.headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    if let Some(upgrade) = upgrade {
+        parts.headers.insert(header::UPGRADE, upgrade);
+    }
+    let record = record.take();
+    parts.extensions.insert(TakeOver::new(|client, from_client| async move {
+        let _slot = slot;
+        run(client, from_client, upstream, received, record).await;
+    }));
+    Ok(Response::from_parts(parts, ResponseBody::Whole(None)))
+}
+
+/// Copies until one side ends; dropping it closes both. `received`: what the upstream sent right behind its 101.
+async fn run(mut client: TcpStream, from_client: Bytes, mut upstream: Stream, received: Bytes, mut record: Record) {
+    let copying = async {
+        client.write_all(&received).await?;
+        upstream.write_all(&from_client).await?;
+        copy_bidirectional(&mut client, &mut upstream).await
+    };
+    match copying.await {
+        Ok(_) => record.close_answered(""),
+        Err(error) => record.close_answered(format!("The tunnel broke: {error}")),
     }
 }

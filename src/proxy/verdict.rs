@@ -6,12 +6,19 @@ use crate::{channel::Blame, upstream::SendError};
 
 /// What is known about an attempt that did not simply succeed.
 pub(super) enum Seen<'a> {
-    /// The upstream answered with a status that the group retries.
+    /// An unsuccessful answer that is passed on too, since the group does not list its status.
+    Unlisted,
+    /// An answer whose status the group lists.
     Refusal {
         status: u16,
         blame: Blame,
     },
     NoAnswer(&'a SendError),
+}
+
+/// Whether an answer goes to the client without being looked at. One of 400 and above is read, if only for the log.
+pub(super) fn passes_unread(status: u16, is_listed: bool) -> bool {
+    status < 400 && !is_listed
 }
 
 /// The circumstances of the request that the rules depend on.
@@ -44,6 +51,8 @@ pub(super) enum Retry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum KeyCost {
     Nothing,
+    /// Less than nothing: earlier failures are forgotten, since only those in a row count.
+    Forgiven,
     Failure,
     Rest(Duration),
 }
@@ -51,25 +60,35 @@ pub(super) enum KeyCost {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum UpstreamCost {
     Nothing,
+    /// It answered, if only to refuse: earlier outages are forgotten.
+    Forgiven,
     Rest,
+}
+
+impl Verdict {
+    /// On an answer that goes to the client without being looked at.
+    pub(super) const SUCCESS: Self =
+        Self { retry: Retry::No, key: KeyCost::Forgiven, upstream: UpstreamCost::Forgiven };
 }
 
 pub(super) fn judge(seen: &Seen<'_>, circumstances: &Circumstances) -> Verdict {
     let mut verdict = match *seen {
+        // It is the answer, whatever it means, and costs nobody anything.
+        Seen::Unlisted => Verdict { retry: Retry::No, key: KeyCost::Nothing, upstream: UpstreamCost::Forgiven },
         Seen::Refusal { blame: Blame::Key, .. } => {
-            Verdict { retry: Retry::OtherKey, key: KeyCost::Failure, upstream: UpstreamCost::Nothing }
+            Verdict { retry: Retry::OtherKey, key: KeyCost::Failure, upstream: UpstreamCost::Forgiven }
         }
         Seen::Refusal { blame: Blame::KeyForNow(rest), .. } => {
-            Verdict { retry: Retry::OtherKey, key: KeyCost::Rest(rest), upstream: UpstreamCost::Nothing }
+            Verdict { retry: Retry::OtherKey, key: KeyCost::Rest(rest), upstream: UpstreamCost::Forgiven }
         }
         Seen::Refusal { blame: Blame::Upstream, status } => {
-            let upstream = if is_outage(status) { UpstreamCost::Rest } else { UpstreamCost::Nothing };
+            let upstream = if is_outage(status) { UpstreamCost::Rest } else { UpstreamCost::Forgiven };
             Verdict { retry: Retry::Anything, key: KeyCost::Nothing, upstream }
         }
         // The operator listed this status, so another key is asked once: the fault may be one of an account after all.
         Seen::Refusal { blame: Blame::Client, .. } => {
             let retry = if circumstances.is_second_opinion { Retry::No } else { Retry::OtherKey };
-            Verdict { retry, key: KeyCost::Nothing, upstream: UpstreamCost::Nothing }
+            Verdict { retry, key: KeyCost::Nothing, upstream: UpstreamCost::Forgiven }
         }
         // Such a key stays out of the pool; one that comes in all the same must not fail every request of its turn.
         Seen::NoAnswer(SendError::UnsendableKey) => {
@@ -113,15 +132,22 @@ mod tests {
     }
 
     #[test]
+    fn what_the_group_does_not_list_is_the_answer() {
+        check(&Seen::Unlisted, &USUAL, Retry::No, KeyCost::Nothing, UpstreamCost::Forgiven);
+        assert!(passes_unread(200, false) && passes_unread(302, false));
+        assert!(!passes_unread(404, false) && !passes_unread(200, true));
+    }
+
+    #[test]
     fn a_bad_key_costs_the_key_and_another_one_is_tried() {
-        check(&refusal(401, Blame::Key), &USUAL, Retry::OtherKey, KeyCost::Failure, UpstreamCost::Nothing);
+        check(&refusal(401, Blame::Key), &USUAL, Retry::OtherKey, KeyCost::Failure, UpstreamCost::Forgiven);
     }
 
     #[test]
     fn a_rate_limit_rests_the_key_and_counts_nothing() {
         let rest = Duration::from_secs(20);
         let seen = refusal(429, Blame::KeyForNow(rest));
-        check(&seen, &USUAL, Retry::OtherKey, KeyCost::Rest(rest), UpstreamCost::Nothing);
+        check(&seen, &USUAL, Retry::OtherKey, KeyCost::Rest(rest), UpstreamCost::Forgiven);
     }
 
     #[test]
@@ -130,15 +156,15 @@ mod tests {
             let seen = refusal(status, Blame::Upstream);
             check(&seen, &USUAL, Retry::Anything, KeyCost::Nothing, UpstreamCost::Rest);
         }
-        check(&refusal(500, Blame::Upstream), &USUAL, Retry::Anything, KeyCost::Nothing, UpstreamCost::Nothing);
+        check(&refusal(500, Blame::Upstream), &USUAL, Retry::Anything, KeyCost::Nothing, UpstreamCost::Forgiven);
     }
 
     #[test]
     fn a_clients_mistake_costs_nothing_and_is_confirmed_by_one_other_key() {
         let seen = refusal(400, Blame::Client);
-        check(&seen, &USUAL, Retry::OtherKey, KeyCost::Nothing, UpstreamCost::Nothing);
+        check(&seen, &USUAL, Retry::OtherKey, KeyCost::Nothing, UpstreamCost::Forgiven);
         let again = Circumstances { is_second_opinion: true, ..USUAL };
-        check(&seen, &again, Retry::No, KeyCost::Nothing, UpstreamCost::Nothing);
+        check(&seen, &again, Retry::No, KeyCost::Nothing, UpstreamCost::Forgiven);
     }
 
     #[test]
@@ -153,7 +179,13 @@ mod tests {
 
     #[test]
     fn our_own_and_the_clients_failures_cost_nobody_anything() {
-        for error in [SendError::Unsendable(String::new()), SendError::ClientBody(String::new())] {
+        let errors = [
+            SendError::Unsendable(String::new()),
+            SendError::ClientBody("".into()),
+            SendError::Shortage(String::new()),
+            SendError::Late,
+        ];
+        for error in errors {
             check(&Seen::NoAnswer(&error), &USUAL, Retry::No, KeyCost::Nothing, UpstreamCost::Nothing);
         }
     }
@@ -167,6 +199,6 @@ mod tests {
     #[test]
     fn a_body_that_is_half_sent_is_not_sent_again() {
         let half = Circumstances { is_body_complete: false, ..USUAL };
-        check(&refusal(401, Blame::Key), &half, Retry::No, KeyCost::Failure, UpstreamCost::Nothing);
+        check(&refusal(401, Blame::Key), &half, Retry::No, KeyCost::Failure, UpstreamCost::Forgiven);
     }
 }

@@ -94,9 +94,11 @@ impl Address {
         &self.path
     }
 
-    /// How the log shows a target: without the user information.
-    pub(crate) fn display(&self, path_and_query: &str) -> String {
-        [&self.shown, path_and_query].concat()
+    /// How the log shows a target: without the base's user information and query, either of which may hold a credential.
+    pub(crate) fn display(&self, path: &str, query: Option<&str>) -> String {
+        let slash = if path.starts_with('/') { "" } else { "/" };
+        let (mark, query) = query.map_or(("", ""), |query| ("?", query));
+        [&self.shown, &self.path, slash, path, mark, query].concat()
     }
 
     pub(crate) fn is_tls(&self) -> bool {
@@ -132,9 +134,10 @@ mod tests {
 
     #[test]
     fn user_information_becomes_a_basic_credential_and_is_never_shown() {
-        let address = Address::parse("https://me:p%40ss@host:8443/a").unwrap();
+        let address = Address::parse("https://me:p%40ss@host:8443/a?api-key=secret").unwrap();
         assert_eq!(address.basic_authorization.as_ref().unwrap(), "Basic bWU6cEBzcw==");
-        assert_eq!(address.display("/a/b"), "https://host:8443/a/b");
+        assert_eq!(address.display("/b", Some("c=1")), "https://host:8443/a/b?c=1");
+        assert_eq!(address.display("/b", None), "https://host:8443/a/b");
         assert_eq!(address.host_header, "host:8443");
     }
 

@@ -32,7 +32,7 @@ pub(crate) struct StreamedBody {
 pub(super) struct Progress {
     ended: AtomicBool,
     end: Notify,
-    failure: Mutex<Option<String>>,
+    failure: Mutex<Option<BoxError>>,
 }
 
 impl StreamedBody {
@@ -50,9 +50,9 @@ impl Progress {
         }
     }
 
-    /// Why the client's side of the body failed, if it did.
-    pub(super) fn failure(&self) -> Option<String> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Why the client's side of the body failed, if it did. To be asked once.
+    pub(super) fn failure(&self) -> Option<BoxError> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn end(&self) {
@@ -94,11 +94,13 @@ impl Body for RequestBody {
             }
             Self::Streamed(body) => {
                 let polled = body.inner.as_mut().poll_frame(cx);
-                match &polled {
+                match polled {
                     Poll::Ready(Some(Err(error))) => {
-                        let mut failure = body.progress.failure.lock().unwrap_or_else(PoisonError::into_inner);
-                        *failure = Some(error.to_string());
+                        // The connection only needs to know that there was one; what it was decides our answer.
+                        let told = error.to_string();
+                        *body.progress.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                         body.progress.end();
+                        return Poll::Ready(Some(Err(told.into())));
                     }
                     Poll::Ready(None) => body.progress.end(),
                     Poll::Ready(Some(Ok(_))) if body.inner.is_end_stream() => body.progress.end(),

@@ -198,7 +198,7 @@ impl Clients {
             ExchangeError::Stale { was_written } => SendError::Stale { was_written },
             ExchangeError::Silent => SendError::AnswerTimeout(limits.answer_timeout),
             ExchangeError::Broken(reason) => SendError::Broken(reason),
-            ExchangeError::RequestBody(error) => SendError::ClientBody(error.to_string()),
+            ExchangeError::RequestBody(error) => SendError::ClientBody(error),
         })?;
         let key = (options.identity, address.origin);
         let home = (!limits.is_upgrade).then(|| Home::new(key, Arc::clone(&self.idle), options, self.sharers));

@@ -19,6 +19,7 @@ use hyper_util::{
     },
     rt::TokioIo,
 };
+use rustix::io::Errno;
 use rustls::pki_types::ServerName;
 use tokio_rustls::client::TlsStream;
 use tower_service::Service;
@@ -148,7 +149,9 @@ impl Connector {
     }
 
     async fn through(&self, proxy: &Intercept, target: Uri) -> Result<Stream, SendError> {
-        let refused = |error: &dyn std::error::Error| SendError::Proxy(chain(error));
+        let refused = |error: &(dyn std::error::Error + 'static)| {
+            shortage(error).unwrap_or_else(|| SendError::Proxy(chain(error)))
+        };
         if is_http_proxy(proxy) {
             let mut tunnel = Tunnel::new(proxy.uri().clone(), self.first_hop(true));
             if let Some(authorization) = proxy.basic_auth() {
@@ -188,9 +191,14 @@ impl Service<Uri> for FirstHop {
             .then(|| hop.host().unwrap_or_default().trim_matches(['[', ']']).to_owned());
         Box::pin(async move {
             let begun_at = Instant::now();
-            let tcp = tcp.call(hop).await.map_err(|error| match is_timeout(&error) {
-                true => SendError::ConnectTimeout(begun_at.elapsed()),
-                false => SendError::Connect(chain(&error)),
+            let tcp = tcp.call(hop).await.map_err(|error| {
+                shortage(&error).unwrap_or_else(|| {
+                    if is_timeout(&error) {
+                        SendError::ConnectTimeout(begun_at.elapsed())
+                    } else {
+                        SendError::Connect(chain(&error))
+                    }
+                })
             })?;
             let stream = Stream::Plain(tcp.into_inner());
             Ok(TokioIo::new(match tls_host {
@@ -230,6 +238,23 @@ fn tls_configuration(offer_http2: bool) -> &'static Arc<rustls::ClientConfig> {
         [Arc::new(http1), Arc::new(http2)]
     });
     &configurations[usize::from(offer_http2)]
+}
+
+/// Reads the system's root certificates, so that no request has to wait for it.
+pub(crate) fn load_root_certificates() {
+    tls_configuration(false);
+}
+
+/// Whether a connection failed for want of something of this machine's own: descriptors, ports, buffers, memory.
+fn shortage(error: &(dyn std::error::Error + 'static)) -> Option<SendError> {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    let is_ours = causes.any(|cause| {
+        let errno = cause.downcast_ref::<std::io::Error>().and_then(Errno::from_io_error);
+        let is_passed_on = matches!(cause.downcast_ref(), Some(SendError::Shortage(_)));
+        is_passed_on
+            || matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::ADDRNOTAVAIL | Errno::NOBUFS | Errno::NOMEM))
+    });
+    is_ours.then(|| SendError::Shortage(chain(error)))
 }
 
 fn with_port(hop: &Uri, default_port: u16) -> Result<Uri, SendError> {
@@ -344,5 +369,18 @@ mod tests {
                 prop_assert!(hop(&connector, "https://api.example.com").is_ok(), "{}", text);
             }
         }
+    }
+
+    #[test]
+    fn a_shortage_of_ours_is_no_outage_of_the_upstream() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("tcp connect error")]
+        struct Wrapped(#[source] std::io::Error);
+        let judged = |errno: Errno| shortage(&Wrapped(errno.into())).map(|error| error.is_outage());
+        assert_eq!(judged(Errno::MFILE), Some(false));
+        assert_eq!(judged(Errno::ADDRNOTAVAIL), Some(false));
+        assert_eq!(judged(Errno::CONNREFUSED), None);
+        let through_a_proxy = SendError::Shortage(String::new());
+        assert!(shortage(&through_a_proxy).is_some());
     }
 }

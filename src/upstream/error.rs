@@ -1,5 +1,7 @@
 //! Why an upstream gave no answer.
 
+use super::BoxError;
+
 /// An attempt that ended without an answer. The texts are for our log: a client hears a neutral one, since these may
 /// name internal hosts.
 #[derive(Debug, thiserror::Error)]
@@ -23,22 +25,36 @@ pub(crate) enum SendError {
     /// An idle connection was closed by the upstream just as the request went out on it.
     #[error("the upstream had closed the idle connection")]
     Stale { was_written: bool },
+    /// What is left of the request's time was too short to say anything about the upstream.
+    #[error("the time for the whole request was over")]
+    Late,
+    /// Of descriptors, ports or memory: ours, and no fault of an upstream.
+    #[error("this server is short of resources: {0}")]
+    Shortage(String),
     #[error("the client's request body ended early: {0}")]
-    ClientBody(String),
+    ClientBody(BoxError),
 }
 
 impl SendError {
     /// Whether the upstream may have begun to work on the request, so that sending it again could do the work twice.
     pub(crate) fn may_have_been_processed(&self) -> bool {
-        matches!(self, Self::AnswerTimeout(_) | Self::Broken(_) | Self::Stale { was_written: true })
+        matches!(self, Self::AnswerTimeout(_) | Self::Broken(_) | Self::Late | Self::Stale { was_written: true })
     }
 
     /// Whether the upstream (or the way to it) is down, rather than this one request being impossible.
     pub(crate) fn is_outage(&self) -> bool {
-        !matches!(self, Self::Unsendable(_) | Self::UnsendableKey | Self::ClientBody(_) | Self::Stale { .. })
+        !matches!(
+            self,
+            Self::Unsendable(_)
+                | Self::UnsendableKey
+                | Self::ClientBody(_)
+                | Self::Late
+                | Self::Shortage(_)
+                | Self::Stale { .. }
+        )
     }
 
     pub(crate) fn is_timeout(&self) -> bool {
-        matches!(self, Self::AnswerTimeout(_) | Self::ConnectTimeout(_))
+        matches!(self, Self::AnswerTimeout(_) | Self::ConnectTimeout(_) | Self::Late)
     }
 }

@@ -13,6 +13,7 @@ pub(crate) use address::Address;
 pub(crate) use balance::{Upstreams, WeightedChoice};
 pub(crate) use body::{BoxError, RequestBody, StreamedBody};
 pub(crate) use clients::{Answer, AnswerBody, Clients, Limits};
+pub(crate) use connect::load_root_certificates;
 pub(crate) use connection::Stream;
 pub(crate) use error::SendError;
 pub(crate) use options::ClientOptions;

@@ -14,6 +14,7 @@ mod life_cycle;
 mod limits;
 mod model_lists;
 mod records;
+mod review_path;
 mod review_rooms;
 mod rules;
 mod settings;
