@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{Arc, OnceLock},
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use http::{HeaderValue, Uri};
@@ -174,7 +174,12 @@ impl Service<Uri> for FirstHop {
         let tls_host = (self.is_proxy && hop.scheme_str() == Some("https"))
             .then(|| hop.host().unwrap_or_default().trim_matches(['[', ']']).to_owned());
         Box::pin(async move {
-            let stream = Stream::Plain(tcp.call(hop).await.map_err(|error| SendError::Connect(chain(&error)))?);
+            let begun_at = Instant::now();
+            let connected = tcp.call(hop).await.map_err(|error| {
+                let took = begun_at.elapsed();
+                if is_timeout(&error) { SendError::ConnectTimeout(took) } else { SendError::Connect(chain(&error)) }
+            });
+            let stream = Stream::Plain(connected?);
             match tls_host {
                 Some(host) => Ok(Stream::layered(secure(stream, &host, false).await?)),
                 None => Ok(stream),
@@ -245,6 +250,13 @@ fn check_proxy_url(text: &str) -> Result<(), String> {
         "http" | "https" | "socks5" | "socks5h" => Err("proxy_url has no host".to_owned()),
         other => Err(format!("proxy_url must begin with http://, https://, socks5:// or socks5h://, not {other}:")),
     }
+}
+
+/// Whether a timer, the connector's or the system's, ended it.
+fn is_timeout(error: &(dyn std::error::Error + 'static)) -> bool {
+    let is_own =
+        error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut);
+    is_own || error.source().is_some_and(is_timeout)
 }
 
 /// An error with its causes: libraries tend to keep the interesting part in the source.
