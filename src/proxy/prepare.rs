@@ -328,7 +328,9 @@ fn check_unread(group: &Group, call: &Call, reason: &str) -> Result<(), Failure>
 
 /// What calls itself JSON, and may be so for a more tolerant reader than we are, names a model at any address.
 fn check_unreadable_json(group: &Group, call: &Call, reason: &str) -> Result<(), Failure> {
-    if group.redirects.strict && claims_json(&call.headers) {
+    // A file that is uploaded asks for nothing, whatever is in it.
+    let is_upload = || normalized(&call.path).starts_with("/upload/");
+    if group.redirects.strict && claims_json(&call.headers) && !is_upload() {
         return Err(unchecked(reason));
     }
     check_unread(group, call, reason)

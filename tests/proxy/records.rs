@@ -71,6 +71,36 @@ async fn a_stream_is_recorded_as_one_when_its_last_byte_is_sent() {
     assert!(number("duration") >= 80 && number("first_byte_ms") <= number("duration") - 40, "{row:#}");
 }
 
+/// proxy.md 44, 57: what the upstream was asked for and what it answers decide, not what a client would accept.
+#[tokio::test]
+async fn a_stream_is_what_was_asked_for_after_the_overrides() {
+    let (mock, server) = house(json!({ "param_overrides": { "stream": true } }), &["sk-a"]).await;
+    let plain = server.create_group("plain", "openai", &mock.base_url(), json!({})).await;
+    let never = server
+        .create_group("never", "openai", &mock.base_url(), json!({ "param_overrides": { "stream": false } }))
+        .await;
+    for group in [plain, never] {
+        server.add_keys(group, &["sk-a"]).await;
+    }
+    let form = "--x\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n--x\r\n\
+        Content-Disposition: form-data; name=\"stream\"\r\n\r\ntrue\r\n--x--\r\n";
+    let accepts = "Accept: application/json, text/event-stream\r\n";
+    let cases = [
+        ("g", "", r#"{"model":"m"}"#, 1, "text/event-stream"),
+        ("never", "", r#"{"model":"m","stream":true}"#, 0, "application/json"),
+        ("plain", accepts, r#"{"model":"m"}"#, 0, "application/json"),
+        ("plain", "Content-Type: multipart/form-data; boundary=x\r\n", form, 1, "application/json"),
+    ];
+    for (group, headers, body, _, content_type) in cases {
+        let answer = server.exchange(post(&format!("/proxy/{group}{CHAT}"), headers, body.as_bytes())).await;
+        let found = answer.header("content-type").unwrap_or_default();
+        assert!(answer.status == 200 && found.starts_with(content_type), "{group} {body}: {}", answer.head);
+    }
+    let rows = records(&server, cases.len()).await;
+    let found: Vec<_> = rows.iter().filter_map(|row| row["is_stream"].as_i64()).collect();
+    assert_eq!(found, cases.map(|(_, _, _, is_stream, _)| is_stream));
+}
+
 #[tokio::test]
 async fn attempts_of_one_request_share_its_id_and_count_on() {
     let (mock, server) = house(json!({}), &["sk-a", "sk-b", "sk-c"]).await;

@@ -1,5 +1,7 @@
 //! Settings and groups that change while requests come: in effect with the next request, without a restart.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 use testkit::{MockUpstream, Play, TempServer};
 
@@ -81,6 +83,29 @@ async fn timeouts_change_without_a_restart() {
         server.change_settings(settings).await;
         assert_eq!(ask(&server, "g").await.status, 504);
     }
+}
+
+/// A listener whose queue is full neither accepts nor refuses, as a host behind a silent firewall.
+#[tokio::test]
+async fn the_connect_timeout_changes_without_a_restart() {
+    let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    let loopback = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    listener.bind(&loopback.into()).expect("a free port");
+    listener.listen(0).expect("it is bound");
+    let address = listener.local_addr().ok().and_then(|address| address.as_socket()).expect("it is bound");
+    let mut queued = Vec::new();
+    while let Ok(Ok(stream)) =
+        tokio::time::timeout(Duration::from_millis(300), tokio::net::TcpStream::connect(address)).await
+    {
+        queued.push(stream);
+        assert!(queued.len() < 100, "the queue takes any number");
+    }
+    let (_mock, server) =
+        house(json!({ "upstreams": [{ "url": format!("http://{address}"), "weight": 1 }] }), &["sk-a"]).await;
+    server.change_settings(json!({ "connect_timeout": 1, "max_retries": 0 })).await;
+    let begin = Instant::now();
+    assert_eq!(ask(&server, "g").await.status, 504);
+    assert!(begin.elapsed() >= Duration::from_millis(900));
 }
 
 #[tokio::test]

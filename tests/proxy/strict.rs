@@ -48,6 +48,8 @@ async fn what_is_configured_passes_in_every_form() {
         ("/proxy/openai/v1/files", FORM, format!("{file}--x--\r\n")),
         ("/proxy/openai/v1/vector_stores", JSON, r#"{"name":"v"}"#.to_owned()),
         ("/proxy/gemini/upload/v1beta/files", "Content-Type: audio/wav\r\n", "RIFF".to_owned()),
+        ("/proxy/gemini/upload/v1beta/files", JSON, "[1]".to_owned()),
+        ("/proxy/gemini/upload/v1beta/files", "Content-Type: application/jsonl\r\n", "{}\n{}\n".to_owned()),
         ("/proxy/gemini/v1beta/files/f:download", "", String::new()),
     ] {
         let answer = server.exchange(post(target, headers, body.as_bytes())).await;
