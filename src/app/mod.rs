@@ -84,13 +84,11 @@ async fn serve(config: Config, listener: std::net::TcpListener, started_at: Inst
     }
     let budget = config.server.graceful_shutdown_timeout;
     let stopping_since = Instant::now();
-    let drained = tokio::select! {
-        drained = server.drain(budget.saturating_sub(WRITERS_BUDGET), &tunnels) => drained,
-        () = signals.next() => {
-            tracing::warn!("Stopping at once: requests in progress are cut");
-            false
-        }
+    let hurry = async {
+        signals.next().await;
+        tracing::warn!("Stopping at once: requests in progress are cut");
     };
+    let drained = server.drain(budget.saturating_sub(WRITERS_BUDGET), &tunnels, hurry).await;
     if !drained {
         tracing::warn!("Some requests did not finish within the budget of the stop, and were cut");
     }
@@ -153,7 +151,7 @@ async fn start(
         control: tokio::runtime::Handle::current(),
     });
     let clients = || Clients::new(config.outbound_proxy.clone(), workers);
-    Server::start(listener, &config.server, &planes, clients)
+    Server::start(listener, &config.server, &planes, tunnels, clients)
 }
 
 /// Says once a minute what was dropped, if anything was: the data plane sheds rather than waits.

@@ -22,12 +22,16 @@ use crate::{config, proxy, upstream::Clients};
 /// How long to wait when the system has no file descriptor left, in the hope that a connection closes meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const LISTEN_BACKLOG: i32 = 4096;
+/// Dropping what is in progress is done at once, unless a thread hangs.
+const CUT_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(super) struct Server {
     listener: TcpListener,
     seats: Vec<Seat>,
     threads: Vec<JoinHandle<()>>,
+    planes: Arc<Planes>,
     stop: CancellationToken,
+    cut: CancellationToken,
 }
 
 /// Binds before anything else is started, so that a port that is taken stops the start and nothing more.
@@ -63,9 +67,10 @@ impl Server {
         listener: std::net::TcpListener,
         server: &config::Server,
         planes: &Arc<Planes>,
+        tunnels: &proxy::Tunnels,
         clients: impl Fn() -> Clients,
     ) -> anyhow::Result<Self> {
-        let stop = CancellationToken::new();
+        let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
         let mut seats = Vec::new();
         let mut threads = Vec::new();
         for index in 0..server.worker_threads {
@@ -75,6 +80,8 @@ impl Server {
                 planes: Arc::clone(planes),
                 limits: ConnectionLimits::new(server),
                 stop: stop.clone(),
+                cut: cut.clone(),
+                tunnels: tunnels.tracker.clone(),
             };
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -87,7 +94,7 @@ impl Server {
             seats.push(seat);
             threads.push(thread);
         }
-        Ok(Self { listener: TcpListener::from_std(listener)?, seats, threads, stop })
+        Ok(Self { listener: TcpListener::from_std(listener)?, seats, threads, planes: Arc::clone(planes), stop, cut })
     }
 
     pub(super) fn local_address(&self) -> io::Result<SocketAddr> {
@@ -115,20 +122,26 @@ impl Server {
     }
 
     /// Closes the listener, lets requests in progress finish, and waits for them; `false`: some did not within
-    /// `budget`, and were cut.
-    pub(super) async fn drain(self, budget: Duration, tunnels: &proxy::Tunnels) -> bool {
+    /// `budget`, or before `hurry` was over, and were cut. Either way every record is handed over in the end.
+    pub(super) async fn drain(self, budget: Duration, tunnels: &proxy::Tunnels, hurry: impl Future) -> bool {
         drop(self.listener);
         drop(self.seats);
         self.stop.cancel();
         tunnels.tracker.close();
         let threads = self.threads;
-        let ended = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join())));
-        let all = async {
-            tunnels.tracker.wait().await;
-            ended.await
+        let mut ended = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join())));
+        let is_drained = tokio::select! {
+            _ = &mut ended => true,
+            () = tokio::time::sleep(budget) => false,
+            _ = hurry => false,
         };
-        let is_drained = tokio::time::timeout(budget, all).await.is_ok();
-        tunnels.end.cancel();
+        if !is_drained {
+            self.planes.proxy.cut();
+            self.cut.cancel();
+            if tokio::time::timeout(CUT_TIMEOUT, ended).await.is_err() {
+                tracing::error!("A data-plane thread does not end");
+            }
+        }
         is_drained
     }
 }

@@ -40,6 +40,10 @@ pub(super) struct WorkerThread {
     pub(super) limits: ConnectionLimits,
     /// Connections finish the request that they are at, and then close.
     pub(super) stop: CancellationToken,
+    /// What has not finished is dropped.
+    pub(super) cut: CancellationToken,
+    /// Of all threads: those of this one run only for as long as it does.
+    pub(super) tunnels: TaskTracker,
 }
 
 #[derive(Clone)]
@@ -61,7 +65,7 @@ impl ConnectionLimits {
 }
 
 impl WorkerThread {
-    /// Serves until the listener is gone and the last connection is closed.
+    /// Serves until the listener is gone and the last connection and tunnel are closed, or are cut.
     pub(super) async fn run(self, mut accepted: mpsc::UnboundedReceiver<Accepted>) {
         let worker = Arc::new(self.worker);
         let connections = TaskTracker::new();
@@ -87,7 +91,11 @@ impl WorkerThread {
             }
         }
         connections.close();
-        connections.wait().await;
+        let finished = async {
+            connections.wait().await;
+            self.tunnels.wait().await;
+        };
+        self.cut.run_until_cancelled(finished).await;
     }
 }
 

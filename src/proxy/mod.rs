@@ -96,6 +96,11 @@ impl Proxy {
         }
     }
 
+    /// A stop waits no longer: the records of what is dropped from here on say so.
+    pub(crate) fn cut(&self) {
+        self.log.cut();
+    }
+
     /// Answers a request to `/proxy/{group}/…`. Whatever happens, and also if the client leaves midway, its record is
     /// closed.
     pub(crate) async fn forward(

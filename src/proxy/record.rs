@@ -19,7 +19,7 @@ use crate::{
 /// nginx's code for a client that left before the answer was complete; nobody ever receives it.
 const STATUS_CLIENT_GONE: u16 = 499;
 
-/// Dropping it unclosed says that the client left: nothing else drops a request midway.
+/// Dropping it unclosed says that the client left, or that this server stops: nothing else drops a request midway.
 pub(super) struct Record(Option<Box<Open>>);
 
 struct Open {
@@ -80,10 +80,6 @@ impl Record {
 
     pub(super) fn request_id(&self) -> Uuid {
         self.0.as_ref().map_or_else(Uuid::nil, |open| open.request_id)
-    }
-
-    pub(super) fn started_at(&self) -> Instant {
-        self.0.as_ref().map_or_else(Instant::now, |open| open.started_at)
     }
 
     /// Hands the record to what outlives the handler: the body of the answer.
@@ -189,8 +185,12 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        if self.0.is_some() {
-            self.close(STATUS_CLIENT_GONE, "The client closed the connection before the answer was complete");
+        match &self.0 {
+            None => {}
+            Some(open) if open.log.is_cutting() => self.close_answered("It was cut because this server stopped"),
+            Some(_) => {
+                self.close(STATUS_CLIENT_GONE, "The client closed the connection before the answer was complete");
+            }
         }
     }
 }

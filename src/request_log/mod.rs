@@ -10,7 +10,10 @@ mod testing;
 mod usage;
 mod writer;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 pub(crate) use self::{
     entry::{Entry, GroupName, Kind, body_text},
@@ -24,18 +27,28 @@ use buffer::Buffer;
 #[derive(Clone)]
 pub(crate) struct RequestLog {
     buffer: Arc<Buffer>,
+    is_cutting: Arc<AtomicBool>,
 }
 
 impl RequestLog {
     /// `workers`: how many threads submit, each under its own number.
     pub(crate) fn new(workers: usize) -> Self {
-        Self { buffer: Arc::new(Buffer::new(workers)) }
+        Self { buffer: Arc::new(Buffer::new(workers)), is_cutting: Arc::default() }
     }
 
     /// Never waits, neither for the database nor for another worker. When too many entries wait already, this one is
     /// dropped and counted.
     pub(crate) fn submit(&self, worker: usize, entry: Entry) {
         self.buffer.push(worker, entry);
+    }
+
+    /// From here on a request that is dropped midway is cut by us, and has not lost its client.
+    pub(crate) fn cut(&self) {
+        self.is_cutting.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_cutting(&self) -> bool {
+        self.is_cutting.load(Ordering::Relaxed)
     }
 
     /// Entries that are lost, because there were too many or because the database refused them.
