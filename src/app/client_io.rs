@@ -1,19 +1,23 @@
-//! A client's connection under the time limits that hyper does not have: a slow head, and a client that does not read.
+//! A client's connection under the time limits that hyper does not have: a slow head, a client that does not read, and
+//! HTTP/2 without requests.
 
 use std::{
     io,
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll, ready},
     time::Duration,
 };
 
+use http::Version;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, time::Sleep};
+use tokio::{net::TcpStream, sync::Notify, time::Sleep};
+
+use super::worker::ConnectionLimits;
 
 pub(super) struct ClientIo {
     stream: TokioIo<TcpStream>,
@@ -22,47 +26,72 @@ pub(super) struct ClientIo {
     head_timeout: Option<Duration>,
     /// While a write waits for the client to take it.
     write_timeout: Option<Duration>,
+    /// Of HTTP/2 between two requests.
+    idle_timeout: Option<Duration>,
     /// Bytes came that no request was made of yet.
     has_partial_head: bool,
+    /// Rings when the head, or with HTTP/2 the next request, takes too long.
     head_alarm: Option<Pin<Box<Sleep>>>,
     write_alarm: Option<Pin<Box<Sleep>>>,
 }
 
 /// Counts the requests in progress on a connection, until the last byte of each answer.
 #[derive(Clone, Default)]
-pub(super) struct Busy(Arc<AtomicUsize>);
+pub(super) struct Busy(Arc<Requests>);
 
-pub(super) struct BusyGuard(Arc<AtomicUsize>);
+pub(super) struct BusyGuard(Arc<Requests>);
+
+#[derive(Default)]
+struct Requests {
+    count: AtomicUsize,
+    are_http2: AtomicBool,
+    idled: Notify,
+}
 
 impl Busy {
-    pub(super) fn begin(&self) -> BusyGuard {
-        self.0.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn begin(&self, version: Version) -> BusyGuard {
+        self.0.count.fetch_add(1, Ordering::Relaxed);
+        if version == Version::HTTP_2 {
+            self.0.are_http2.store(true, Ordering::Relaxed);
+        }
         BusyGuard(Arc::clone(&self.0))
     }
 
+    /// Returns when a connection of HTTP/2 was without a request for too long. hyper watches over HTTP/1.1 itself.
+    pub(super) async fn idled(&self) {
+        self.0.idled.notified().await;
+    }
+
     fn is_idle(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == 0
+        self.0.count.load(Ordering::Relaxed) == 0
+    }
+
+    fn is_http2(&self) -> bool {
+        self.0.are_http2.load(Ordering::Relaxed)
+    }
+}
+
+impl BusyGuard {
+    /// What the connection carries from here on are no requests, and nothing in it is a slow head.
+    pub(super) fn for_good(&self) {
+        self.0.count.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 impl Drop for BusyGuard {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.count.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl ClientIo {
-    pub(super) fn new(
-        stream: TcpStream,
-        busy: Busy,
-        head_timeout: Option<Duration>,
-        write_timeout: Option<Duration>,
-    ) -> Self {
+    pub(super) fn new(stream: TcpStream, busy: Busy, limits: &ConnectionLimits) -> Self {
         Self {
             stream: TokioIo::new(stream),
             busy,
-            head_timeout,
-            write_timeout,
+            head_timeout: limits.read_timeout,
+            write_timeout: limits.write_timeout,
+            idle_timeout: limits.idle_timeout,
             has_partial_head: false,
             head_alarm: None,
             write_alarm: None,
@@ -105,6 +134,14 @@ impl Read for ClientIo {
                 // What came belongs to a request whose head is complete.
                 this.has_partial_head = false;
                 this.head_alarm = None;
+                Poll::Pending
+            }
+            // Pings and windows between two requests are no head.
+            Poll::Pending if this.busy.is_http2() => {
+                ready!(poll_alarm(&mut this.head_alarm, this.idle_timeout, cx));
+                this.idle_timeout = None;
+                this.head_alarm = None;
+                this.busy.0.idled.notify_one();
                 Poll::Pending
             }
             Poll::Pending if this.has_partial_head => {

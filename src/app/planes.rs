@@ -36,6 +36,9 @@ impl Planes {
             for (name, value) in granted.into_iter().flatten() {
                 response.headers_mut().insert(name, value);
             }
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                busy.for_good();
+            }
             return response.map(|body| ServerBody::data(body, busy));
         }
         let mut request = request.map(Body::new);

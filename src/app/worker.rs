@@ -132,9 +132,11 @@ async fn serve(
         Err(error) => return tracing::debug!(%error, "A connection was lost before it was served"),
     };
     let busy = Busy::default();
-    let io = ClientIo::new(stream, busy.clone(), limits.read_timeout, limits.write_timeout);
+    let io = ClientIo::new(stream, busy.clone(), &limits);
+    let requests = busy.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let (worker, planes, busy) = (Arc::clone(&worker), Arc::clone(&planes), busy.begin());
+        let (worker, planes) = (Arc::clone(&worker), Arc::clone(&planes));
+        let busy = requests.begin(request.version());
         // Boxed, so that a connection does not keep the room of a request in progress while it streams or idles.
         Box::pin(async move {
             let response: Response<ServerBody> = planes.answer(&worker, request, peer, busy).await;
@@ -145,7 +147,7 @@ async fn serve(
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
+        () = async { tokio::select! { () = stop.cancelled() => {}, () = busy.idled() => {} } } => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
