@@ -92,7 +92,7 @@ impl Failure {
     pub(super) fn from_send_error(error: &SendError) -> Self {
         let inner = error.to_string();
         match error {
-            SendError::ClientBody(_) => Self::client_body(inner),
+            SendError::ClientBody(error) => super::received::refused(error),
             SendError::Unsendable(_) => Self {
                 inner,
                 ..Self::new(

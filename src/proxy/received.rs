@@ -210,7 +210,8 @@ fn too_large(bytes_max: u64) -> Failure {
     Failure::too_large(format!("The request body is larger than the {bytes_max} bytes that are allowed"))
 }
 
-fn refused(error: &BoxError) -> Failure {
+/// What a client hears whose body could not be read to its end.
+pub(super) fn refused(error: &BoxError) -> Failure {
     match error.downcast_ref::<Refused>() {
         Some(Refused::TooLarge(bytes_max)) => too_large(*bytes_max),
         Some(Refused::Stalled(timeout)) => Failure::new(

@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn our_own_and_the_clients_failures_cost_nobody_anything() {
-        for error in [SendError::Unsendable(String::new()), SendError::ClientBody(String::new())] {
+        for error in [SendError::Unsendable(String::new()), SendError::ClientBody("".into())] {
             check(&Seen::NoAnswer(&error), &USUAL, Retry::No, KeyCost::Nothing, UpstreamCost::Nothing);
         }
     }

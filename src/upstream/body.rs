@@ -3,10 +3,11 @@
 use std::{
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -32,7 +33,17 @@ pub(crate) struct StreamedBody {
 pub(super) struct Progress {
     ended: AtomicBool,
     end: Notify,
-    failure: Mutex<Option<String>>,
+    failure: Mutex<Option<BoxError>>,
+    /// Since when the upstream has not asked for more; `None`: it has, and the client has not sent any.
+    untouched_since: Mutex<Option<Instant>>,
+}
+
+/// The upstream does not take what there is of the body.
+pub(super) struct Untaken;
+
+/// A poisoned lock guards plain values, which are whole at any time.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl StreamedBody {
@@ -43,16 +54,32 @@ impl StreamedBody {
 
 impl Progress {
     /// Returns when the last frame was taken.
-    pub(super) async fn ended(&self) {
-        let notified = self.end.notified();
-        if !self.ended.load(Ordering::Acquire) {
-            notified.await;
+    ///
+    /// # Errors
+    /// The upstream has not taken anything for `patience`, though there was something to take.
+    pub(super) async fn ended(&self, patience: Duration) -> Result<(), Untaken> {
+        self.hand_to(Some(Instant::now()));
+        while !self.ended.load(Ordering::Acquire) {
+            let untouched_since = *lock(&self.untouched_since);
+            let due = untouched_since.unwrap_or_else(Instant::now) + patience;
+            if Instant::now() >= due {
+                return Err(Untaken);
+            }
+            tokio::select! {
+                () = self.end.notified() => {}
+                () = tokio::time::sleep_until(due.into()) => {}
+            }
         }
+        Ok(())
     }
 
-    /// Why the client's side of the body failed, if it did.
-    pub(super) fn failure(&self) -> Option<String> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Why the client's side of the body failed, if it did. To be asked once.
+    pub(super) fn failure(&self) -> Option<BoxError> {
+        lock(&self.failure).take()
+    }
+
+    fn hand_to(&self, upstream_since: Option<Instant>) {
+        *lock(&self.untouched_since) = upstream_since;
     }
 
     fn end(&self) {
@@ -85,11 +112,13 @@ impl Body for RequestBody {
             }
             Self::Streamed(body) => {
                 let polled = body.inner.as_mut().poll_frame(cx);
-                match &polled {
+                body.progress.hand_to(polled.is_ready().then(Instant::now));
+                match polled {
                     Poll::Ready(Some(Err(error))) => {
-                        let mut failure = body.progress.failure.lock().unwrap_or_else(PoisonError::into_inner);
-                        *failure = Some(error.to_string());
+                        let told = error.to_string();
+                        *lock(&body.progress.failure) = Some(error);
                         body.progress.end();
+                        return Poll::Ready(Some(Err(told.into())));
                     }
                     Poll::Ready(None) => body.progress.end(),
                     Poll::Ready(Some(Ok(_))) if body.inner.is_end_stream() => body.progress.end(),

@@ -287,17 +287,20 @@ async fn send_multiplexed(
 }
 
 /// Waits for the head of the answer. The clock of a streamed request starts when its last frame was taken: an upload
-/// may take its time.
+/// may take its time, as long as the upstream takes it.
 async fn answer_in_time<T>(
     sending: impl Future<Output = T>,
     progress: Option<&super::body::Progress>,
     timeout: Duration,
 ) -> Result<T, SendError> {
     let clock = async {
-        if let Some(progress) = progress {
-            progress.ended().await;
+        let is_taken = match progress {
+            Some(progress) => progress.ended(timeout).await.is_ok(),
+            None => true,
+        };
+        if is_taken {
+            tokio::time::sleep(timeout).await;
         }
-        tokio::time::sleep(timeout).await;
     };
     tokio::select! {
         biased;

@@ -1,5 +1,7 @@
 //! Why an upstream gave no answer.
 
+use super::BoxError;
+
 /// An attempt that ended without an answer. The texts are for our log: a client hears a neutral one, since these may
 /// name internal hosts.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +21,7 @@ pub(crate) enum SendError {
     #[error("the connection broke before the answer: {0}")]
     Broken(String),
     #[error("the client's request body ended early: {0}")]
-    ClientBody(String),
+    ClientBody(BoxError),
 }
 
 impl SendError {
