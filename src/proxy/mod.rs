@@ -162,7 +162,7 @@ impl Proxy {
 
         let mut route = Route::choose(Arc::clone(&asked), &self.pools, Instant::now())?;
         let mut prepared = self.prepare(&asked, &route.serving, &call, record).await?;
-        let mut tries = Tries::new(record.started_at(), &route.serving, &call);
+        let mut tries = Tries::new(Instant::now(), &route.serving, &call);
         loop {
             let group = Arc::clone(&route.serving);
             let now = Instant::now();
@@ -187,6 +187,9 @@ impl Proxy {
             let outcome = match attempt::send(&worker.clients, &attempt).await {
                 Ok(answer) if is_accepted(&group, &answer) => {
                     record.working();
+                    if !call.body.is_complete() {
+                        tries.uploaded(Instant::now(), &group);
+                    }
                     group.upstreams.succeeded(upstream);
                     if answer.status().as_u16() < 400 {
                         route.pool.succeeded(&key);

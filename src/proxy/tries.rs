@@ -77,11 +77,12 @@ pub(super) struct Next {
 }
 
 impl Tries {
-    pub(super) fn new(started_at: Instant, group: &Group, call: &Call) -> Self {
+    /// `received_at`: an upload takes the time that it takes, and what follows has all of its own.
+    pub(super) fn new(received_at: Instant, group: &Group, call: &Call) -> Self {
         let is_idempotent =
             matches!(call.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE);
         Self {
-            deadline: started_at + group.settings.request_timeout,
+            deadline: received_at + group.settings.request_timeout,
             is_repeatable: is_idempotent || call.headers.contains_key("idempotency-key"),
             retries_max: group.settings.max_retries,
             count: 0,
@@ -106,6 +107,11 @@ impl Tries {
     /// All attempts together end by this time.
     pub(super) fn deadline(&self) -> Instant {
         self.deadline
+    }
+
+    /// The body was streamed, which took some of the time that the answer is to have.
+    pub(super) fn uploaded(&mut self, at: Instant, group: &Group) {
+        self.deadline = self.deadline.max(at + group.settings.request_timeout);
     }
 
     pub(super) fn begin(&mut self, key: &Arc<Key>, upstream: usize) {
