@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, Uri, header, request::Parts};
+use http::{Request, Response, StatusCode, Uri, header, request::Parts};
 use http_body::{Body, Frame, SizeHint};
 use hyper::{
     body::Incoming,
@@ -187,6 +187,7 @@ impl Clients {
             .await
             .map_err(|_| SendError::AnswerTimeout(limits.answer_timeout))?
             .map_err(|error| SendError::Broken(chain(&error)))?;
+        not_refused_by_proxy(connected.via_proxy.as_ref(), &answer)?;
         Ok(answer.map(|inner| AnswerBody { inner, lease: None, _stream: None }))
     }
 
@@ -217,6 +218,9 @@ impl Clients {
             }
             Err(timeout) => return Sent::Finished(Err(timeout)),
         };
+        if let Err(error) = not_refused_by_proxy(sender.via_proxy.as_ref(), &answer) {
+            return Sent::Finished(Err(error));
+        }
         let key = (options.identity, address.origin);
         let mut lease = Lease::new(sender, key, Arc::clone(&self.idle), options, self.sharers);
         Sent::Finished(Ok(answer.map(|inner| {
@@ -328,6 +332,14 @@ fn write_target(
     uri.scheme = Some(address.scheme.clone());
     uri.authority = authority.parse().ok();
     *request.uri_mut() = Uri::from_parts(uri).map_err(|error| SendError::Unsendable(error.to_string()))?;
+    Ok(())
+}
+
+/// A proxy that does not know us is between it and us: a client would look for a proxy of its own.
+fn not_refused_by_proxy(via_proxy: Option<&ViaProxy>, answer: &Response<Incoming>) -> Result<(), SendError> {
+    if via_proxy.is_some() && answer.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+        return Err(SendError::Proxy("it wants other credentials (407)".to_owned()));
+    }
     Ok(())
 }
 
