@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::{GroupSettings, Setting, table::Scope};
+use super::{GroupSettings, Setting, Value, table::Scope};
 
 /// The overrides as they are to be stored: without `null`s, whole numbers in plain form.
 ///
@@ -32,6 +32,10 @@ impl GroupSettings {
             let Some(setting) = Setting::find(key) else { continue };
             let Scope::GroupMayOverride(field) = &setting.scope else { continue };
             let read = setting.parse_json(value).and_then(|value| field.write(&mut effective, &value));
+            if let (Err(_), "proxy_url", Json::String(text)) = (&read, key.as_str(), value) {
+                // See there why it is written all the same.
+                let _ = field.write(&mut effective, &Value::Text(text.clone()));
+            }
             problems.extend(read.err());
         }
         (effective, problems)

@@ -126,12 +126,12 @@ impl Connector {
             Proxies::Configured(matcher) => Ok(matcher.intercept(target)),
             Proxies::Environment(_) if is_loopback(host) => Ok(None),
             Proxies::Environment(matcher) => Ok(matcher.intercept(target)),
-            Proxies::Unusable(reason) => Err(SendError::Proxy(reason.clone())),
+            Proxies::Unusable(reason) => Err(SendError::Unsendable(reason.clone())),
         }
     }
 
     fn first_hop(&self, is_proxy: bool) -> FirstHop {
-        FirstHop { tcp: self.tcp.clone(), is_proxy }
+        FirstHop { tcp: self.tcp.clone(), connect_timeout: self.connect_timeout, is_proxy }
     }
 
     async fn through(&self, proxy: &Intercept, target: Uri) -> Result<Stream, SendError> {
