@@ -157,6 +157,7 @@ impl Connector {
 #[derive(Clone)]
 struct FirstHop {
     tcp: HttpConnector,
+    connect_timeout: Duration,
     is_proxy: bool,
 }
 
@@ -171,16 +172,32 @@ impl Service<Uri> for FirstHop {
 
     fn call(&mut self, hop: Uri) -> Self::Future {
         let mut tcp = self.tcp.clone();
+        let connect_timeout = self.connect_timeout;
         let tls_host = (self.is_proxy && hop.scheme_str() == Some("https"))
             .then(|| hop.host().unwrap_or_default().trim_matches(['[', ']']).to_owned());
         Box::pin(async move {
-            let stream = Stream::Plain(tcp.call(hop).await.map_err(|error| SendError::Connect(chain(&error)))?);
+            let connected = tcp.call(hop).await.map_err(|error| {
+                if is_timeout(&error) {
+                    SendError::ConnectTimeout(connect_timeout)
+                } else {
+                    SendError::Connect(chain(&error))
+                }
+            });
+            let stream = Stream::Plain(connected?);
             match tls_host {
                 Some(host) => Ok(Stream::layered(secure(stream, &host, false).await?)),
                 None => Ok(stream),
             }
         })
     }
+}
+
+/// The connector has its own clock, since it divides the time among the addresses of a name.
+fn is_timeout(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    causes.any(|cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut)
+    })
 }
 
 async fn secure(stream: Stream, host: &str, offer_http2: bool) -> Result<Tls, SendError> {
