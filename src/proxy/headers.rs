@@ -16,6 +16,10 @@ pub(super) fn clean_request(headers: &mut HeaderMap) {
 
 /// Leaves the upstream's headers that may reach the client.
 pub(super) fn clean_response(headers: &mut HeaderMap) {
+    // RFC 9112, 6.3: where there are chunks, they count, and a length beside them would cut the answer.
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        headers.remove(header::CONTENT_LENGTH);
+    }
     remove(headers, |name| is_connection_header(name) || is_about_the_origin(name));
 }
 
