@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::Version;
 use http_body::{Body, Frame, SizeHint};
 
 use super::client_io::BusyGuard;
@@ -14,7 +15,9 @@ use crate::{proxy::ResponseBody, upstream::BoxError};
 /// While it lives, its connection counts as busy.
 pub(super) struct ServerBody {
     plane: Plane,
-    _busy: BusyGuard,
+    busy: BusyGuard,
+    /// The client tells the end of a body by the end of its connection alone.
+    ends_with_connection: bool,
 }
 
 enum Plane {
@@ -23,12 +26,12 @@ enum Plane {
 }
 
 impl ServerBody {
-    pub(super) fn data(body: ResponseBody, busy: BusyGuard) -> Self {
-        Self { plane: Plane::Data(body), _busy: busy }
+    pub(super) fn data(body: ResponseBody, busy: BusyGuard, version: Version) -> Self {
+        Self { plane: Plane::Data(body), busy, ends_with_connection: version == Version::HTTP_10 }
     }
 
     pub(super) fn control(body: axum::body::Body, busy: BusyGuard) -> Self {
-        Self { plane: Plane::Control(body), _busy: busy }
+        Self { plane: Plane::Control(body), busy, ends_with_connection: false }
     }
 }
 
@@ -37,10 +40,15 @@ impl Body for ServerBody {
     type Error = BoxError;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match &mut self.get_mut().plane {
+        let this = self.get_mut();
+        let polled = match &mut this.plane {
             Plane::Data(body) => Pin::new(body).poll_frame(cx),
             Plane::Control(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+        };
+        if this.ends_with_connection && matches!(polled, Poll::Ready(Some(Err(_)))) {
+            this.busy.abort();
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

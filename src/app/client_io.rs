@@ -46,6 +46,7 @@ struct Requests {
     count: AtomicUsize,
     are_http2: AtomicBool,
     idled: Notify,
+    is_aborted: AtomicBool,
 }
 
 impl Busy {
@@ -72,6 +73,11 @@ impl Busy {
 }
 
 impl BusyGuard {
+    /// The answer broke off: the connection ends with a reset, so that nobody takes what came of it for the whole.
+    pub(super) fn abort(&self) {
+        self.0.is_aborted.store(true, Ordering::Relaxed);
+    }
+
     /// What the connection carries from here on are no requests, and nothing in it is a slow head.
     pub(super) fn for_good(&self) {
         self.0.count.fetch_add(1, Ordering::Relaxed);
@@ -112,6 +118,15 @@ impl ClientIo {
                 self.write_alarm = None;
                 Poll::Ready(written)
             }
+        }
+    }
+}
+
+impl Drop for ClientIo {
+    fn drop(&mut self) {
+        if self.busy.0.is_aborted.load(Ordering::Relaxed) {
+            // A client that is gone already needs no reset.
+            let _ = self.stream.inner().set_zero_linger();
         }
     }
 }

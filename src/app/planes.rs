@@ -31,6 +31,7 @@ impl Planes {
         busy: BusyGuard,
     ) -> Response<ServerBody> {
         if self.is_proxied(&request) {
+            let version = request.version();
             let granted = self.cors.as_ref().map(|cors| api::cors::granted(cors, request.headers()));
             let mut response = self.proxy.forward(worker, request, peer.ip()).await;
             for (name, value) in granted.into_iter().flatten() {
@@ -39,7 +40,7 @@ impl Planes {
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                 busy.for_good();
             }
-            return response.map(|body| ServerBody::data(body, busy));
+            return response.map(|body| ServerBody::data(body, busy, version));
         }
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
