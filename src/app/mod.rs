@@ -5,6 +5,7 @@ mod client_io;
 mod lifecycle;
 mod load;
 mod planes;
+mod pump;
 mod server;
 mod worker;
 
@@ -138,6 +139,7 @@ async fn start(
     let planes = Arc::new(Planes {
         proxy: Proxy::new(&config.server, directory.clone(), key_pools.clone(), log, tunnels.clone(), rand::random),
         cors: config.cors.clone(),
+        write_timeout: config.server.write_timeout,
         router: api::router(api::State {
             auth_key: config.auth_key.clone(),
             cors: config.cors.clone(),

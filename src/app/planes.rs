@@ -1,7 +1,7 @@
 //! Which plane answers a request: `/proxy/` is the data plane's and stays on its thread, everything else is the control
 //! plane's and runs where the database does.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use axum::{body::Body, extract::ConnectInfo};
 use http::{Method, Request, Response, StatusCode, header};
@@ -18,6 +18,8 @@ use crate::{
 pub(super) struct Planes {
     pub(super) proxy: Proxy,
     pub(super) cors: Option<Cors>,
+    /// How long a client may leave its answer untouched.
+    pub(super) write_timeout: Option<Duration>,
     pub(super) router: axum::Router,
     pub(super) control: tokio::runtime::Handle,
 }
@@ -40,7 +42,7 @@ impl Planes {
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                 busy.for_good();
             }
-            return response.map(|body| ServerBody::data(body, busy, version));
+            return response.map(|body| ServerBody::data(body, busy, version, self.write_timeout));
         }
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
