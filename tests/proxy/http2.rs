@@ -1,16 +1,27 @@
 //! HTTP/2 without TLS, by prior knowledge: from clients, and to upstreams where a group wants it.
 
-use std::time::Duration;
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
+use hyper::server;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use serde_json::{Value, json};
 use testkit::{Ending, MockUpstream, Play, RawConnection, RawListener, Tail, TempServer};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 use crate::log::outcome;
 use crate::support::{CHAT, ask, house, post, question};
@@ -252,4 +263,74 @@ async fn bodies_reach_an_http2_upstream_bit_for_bit() {
     assert_eq!(seen.body, body);
     assert_eq!(seen.headers("x-two"), ["a", "b"]);
     assert_eq!(seen.headers("host"), [mock.address().to_string()]);
+}
+
+/// A client that opens no window for its stream takes nothing, while its connection lives.
+#[tokio::test]
+async fn a_client_that_does_not_read_its_stream_is_cut() {
+    let mock = MockUpstream::start().await;
+    let server = TempServer::builder().env("SERVER_WRITE_TIMEOUT", "1").start().await;
+    let group = server.create_group("g", "openai", &mock.base_url(), json!({})).await;
+    server.add_keys(group, &["sk-a"]).await;
+    mock.play_any([Play::usual().pieces(vec![vec![b'x'; 65_536]; 400])]);
+    let mut client = Client::open(&server).await;
+    let unread = client.chat(&streamed()).await;
+    mock.cancelled().await;
+    assert_eq!(outcome(&server).await.0, 499);
+    assert_eq!(client.chat(&question()).await.status(), StatusCode::OK, "other streams go on");
+    unread.into_body().collect().await.expect_err("it is not complete");
+}
+
+/// An upstream that closes its connection after each answer; every second time it says so before.
+async fn closing_upstream() -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&connections);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let says_so = count.fetch_add(1, Ordering::SeqCst).is_multiple_of(2);
+            let answered = Arc::new(Notify::new());
+            let answering = Arc::clone(&answered);
+            let service = service_fn(move |_: Request<Incoming>| {
+                answering.notify_one();
+                async { Ok::<_, Infallible>(Response::new(Full::<Bytes>::from("ok"))) }
+            });
+            let connection =
+                server::conn::http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service);
+            tokio::spawn(async move {
+                tokio::pin!(connection);
+                let done = async {
+                    answered.notified().await;
+                    // The answer leaves before the connection does.
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                };
+                tokio::select! {
+                    _ = connection.as_mut() => {}
+                    () = done => {
+                        if says_so {
+                            connection.as_mut().graceful_shutdown();
+                            let _ = connection.await;
+                        }
+                    }
+                }
+            });
+        }
+    });
+    (address, connections)
+}
+
+#[tokio::test]
+async fn an_http2_connection_that_the_upstream_closed_is_replaced() {
+    let (address, connections) = closing_upstream().await;
+    let server = TempServer::builder().env("WORKER_THREADS", "1").start().await;
+    let config = json!({ "config": { "upstream_http2": true, "max_retries": 0 } });
+    let group = server.create_group("g", "openai", &format!("http://{address}"), config).await;
+    server.add_keys(group, &["sk-a"]).await;
+    for _ in 0..4 {
+        assert_eq!(ask(&server, "g").await.status, 200);
+        // Time to close the connection, which is what this is about.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 4);
 }

@@ -50,6 +50,7 @@ async fn a_stop_lets_a_stream_finish_and_takes_nothing_new() {
     let mut idle = RawConnection::open(server.address()).await;
     idle.send("GET /health HTTP/1.1\r\nHost: here\r\n\r\n").await;
     assert_eq!(idle.response_to("GET").await.status, 200);
+    let mut silent = RawConnection::open(server.address()).await;
     let mut client = RawConnection::open(server.address()).await;
     client.send(streamed()).await;
     let (mut served, _) = upstream.request().await;
@@ -60,6 +61,7 @@ async fn a_stop_lets_a_stream_finish_and_takes_nothing_new() {
 
     server.ask_to_stop();
     assert!(!idle.closes_with_reset().await, "an idle connection is closed in order");
+    silent.closes_with_reset().await;
     let refused = async {
         while tokio::net::TcpStream::connect(server.address()).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(10)).await;

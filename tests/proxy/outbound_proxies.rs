@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
-use testkit::{MockUpstream, OutboundProxy, TempServer, TlsFront};
+use testkit::{MockUpstream, OutboundProxy, RawListener, TempServer, TlsFront};
 
 use crate::log::logged;
 use crate::support::{NOBODY, ask};
@@ -178,4 +178,40 @@ async fn a_stored_proxy_url_that_cannot_be_used_fails_at_once_and_nobody_is_blam
     assert_eq!(mock.connections(), 0);
     let log = crate::log::eventually_logged(&server, |log| !log.is_empty()).await;
     assert_eq!(log.len(), 1, "there is nothing to try again: {:#?}", logged(&server).await);
+}
+
+#[tokio::test]
+async fn the_way_to_a_proxy_may_be_encrypted() {
+    let mock = MockUpstream::start().await;
+    let target = TlsFront::before(mock.address()).await;
+    let builder = TempServer::builder();
+    let authority = builder.directory().join("authority.pem");
+    std::fs::write(&authority, TlsFront::certificate()).unwrap();
+    let server = builder.env("SSL_CERT_FILE", authority.to_str().unwrap()).start().await;
+    let ways = [
+        ("plain", mock.address(), FAR, "POST http://upstream.invalid/v1/chat/completions"),
+        ("tls", target.address(), "https://upstream.invalid", "CONNECT upstream.invalid:443"),
+    ];
+    for (name, destination, upstream, wanted) in ways {
+        let proxy = OutboundProxy::towards(destination).await;
+        let front = TlsFront::before(proxy.address()).await;
+        let url = format!("https://user:pass@localhost:{}", front.address().port());
+        let group = server.create_group(name, "openai", upstream, through(&url)).await;
+        server.add_keys(group, &[&format!("sk-{name}")]).await;
+        assert_eq!(ask(&server, name).await.status, 200, "{name}");
+        assert_eq!(proxy.hops()[0].wanted, wanted);
+        assert_eq!(proxy.hops()[0].credentials.as_deref(), Some("Basic dXNlcjpwYXNz"));
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_says_nothing_ends_with_the_connect_timeout() {
+    let (silent, server) = (RawListener::open().await, TempServer::start().await);
+    for (name, scheme) in [("connect", "http"), ("socks", "socks5")] {
+        let mut more = through(&format!("{scheme}://{}", silent.address()));
+        more["config"]["connect_timeout"] = json!(1);
+        let group = server.create_group(name, "openai", "https://upstream.invalid", more).await;
+        server.add_keys(group, &[&format!("sk-{name}")]).await;
+        assert_eq!(ask(&server, name).await.status, 504, "{name}");
+    }
 }

@@ -1,5 +1,7 @@
 //! Answers that last, break off, or that nobody waits for any more.
 
+use std::time::Duration;
+
 use serde_json::json;
 use testkit::{Ending, Play, RawConnection, RawListener, Tail, TempServer};
 
@@ -161,4 +163,43 @@ async fn an_answer_that_ends_with_its_connection_is_complete() {
     let answer = ask(&server, "g").await;
     assert_eq!((answer.status, answer.tail), (200, Tail::Complete));
     assert!(answer.json()["choices"].is_array());
+}
+
+/// proxy.md 59: without chunks, only a reset tells a broken answer from a whole one. An nginx that was not told
+/// otherwise speaks HTTP/1.0 to us.
+#[tokio::test]
+async fn a_stream_that_breaks_is_not_ended_for_a_client_of_http_1_0() {
+    let (mock, server) = house(json!({}), &["sk-a"]).await;
+    let request = String::from_utf8(chat("")).unwrap().replacen("HTTP/1.1", "HTTP/1.0", 1);
+    let whole = server.exchange(&request).await;
+    assert_eq!((whole.status, whole.tail, whole.header("transfer-encoding")), (200, Tail::Complete, None));
+    mock.play_any([
+        Play::usual().pieces(["a", "b", "c"]),
+        Play::usual().pieces(["a", "b", "c"]).then(Ending::CloseAfter(2)),
+    ]);
+    let whole = server.exchange(&request).await;
+    assert_eq!((whole.status, whole.text(), whole.tail), (200, "abc", Tail::Closed));
+    assert_eq!(server.exchange(&request).await.tail, Tail::Reset);
+}
+
+#[tokio::test]
+async fn requests_that_come_at_once_are_answered_in_their_order() {
+    let (mock, server) = house(json!({}), &["sk-a"]).await;
+    mock.play_any([Play::usual().body("first").delay(Duration::from_millis(300)), Play::usual().body("second")]);
+    let mut client = RawConnection::open(server.address()).await;
+    client.send([chat(""), chat("")].concat()).await;
+    assert_eq!(client.response_to("POST").await.text(), "first");
+    assert_eq!(client.response_to("POST").await.text(), "second");
+}
+
+/// RFC 9112, 6.3: the chunks count. Whoever could make us believe the other could slip an answer of theirs to another client.
+#[tokio::test]
+async fn an_answer_with_two_lengths_is_read_by_its_chunks() {
+    let (mut client, mut served, _head, _server) = played(chat("")).await;
+    served
+        .send("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
+        .await;
+    let answer = client.response_to("POST").await;
+    assert_eq!((answer.text(), answer.tail), ("hello", Tail::Complete));
+    assert!(answer.header("content-length").is_none_or(|length| length == "5"), "{}", answer.head);
 }

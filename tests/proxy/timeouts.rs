@@ -136,3 +136,14 @@ async fn a_client_that_reads_slowly_is_not_cut() {
     }
     sending.await.unwrap();
 }
+
+/// proxy.md 30
+#[tokio::test]
+async fn all_attempts_together_end_with_the_request_timeout() {
+    let config = json!({ "config": { "request_timeout": 2, "max_retries": 100 } });
+    let (mock, server) = house(config, &["sk-a"]).await;
+    mock.play_any_always(Play::status(500).delay(Duration::from_millis(300)));
+    let answer = ask(&server, "g").await;
+    assert!(matches!(answer.status, 500 | 504), "{}", answer.text());
+    assert!((2..8).contains(&mock.requests().len()), "{}", mock.requests().len());
+}

@@ -296,3 +296,21 @@ async fn a_client_that_leaves_after_its_upload_cancels_the_upstream() {
     drop(client);
     mock.cancelled().await;
 }
+
+/// RFC 9112, 6.3: a request that an upstream could read in two ways does not leave here.
+#[tokio::test]
+async fn a_body_with_two_lengths_does_not_reach_the_upstream_with_both() {
+    let (mock, server) = house(json!({}), &["sk-a"]).await;
+    let both = head(ANYTHING, "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n") + "5\r\nhello\r\n0\r\n\r\n";
+    let answer = server.exchange(both).await;
+    for seen in mock.requests() {
+        assert_eq!(seen.text(), "hello");
+        let lengths = (seen.header("content-length"), seen.header("transfer-encoding"));
+        assert!(matches!(lengths, (Some("5"), None) | (None, Some("chunked"))), "{lengths:?}");
+    }
+    assert!(answer.status == 200 || answer.status == 400, "{}", answer.status);
+    mock.reset();
+    let twice = head(ANYTHING, "Content-Length: 3\r\nContent-Length: 5\r\n") + "hello";
+    assert_eq!(server.exchange(twice).await.status, 400);
+    assert!(mock.requests().is_empty());
+}
