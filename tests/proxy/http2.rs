@@ -166,13 +166,13 @@ async fn a_client_that_resets_its_stream_cancels_the_upstream() {
 #[tokio::test]
 async fn a_pause_between_two_requests_does_not_break_an_http2_connection() {
     let mock = MockUpstream::start().await;
-    let server = TempServer::builder().env("SERVER_READ_TIMEOUT", "1").start().await;
+    let server = TempServer::builder().env("SERVER_READ_TIMEOUT", "2").start().await;
     let group = server.create_group("g", "openai", &mock.base_url(), json!({})).await;
     server.add_keys(group, &["sk-a"]).await;
     let mut client = Client::open(&server).await;
     for _ in 0..2 {
         assert!(text_of(client.chat(&streamed()).await).await.contains("[DONE]"));
-        tokio::time::sleep(Duration::from_millis(2500)).await;
+        tokio::time::sleep(Duration::from_millis(3500)).await;
     }
     assert!(!client.0.is_closed());
 }

@@ -68,7 +68,7 @@ async fn a_stop_lets_a_stream_finish_and_takes_nothing_new() {
         }
     };
     tokio::time::timeout(Duration::from_secs(10), refused).await.expect("new connections are refused");
-    for _ in 0..4 {
+    for _ in 0..3 {
         tokio::time::sleep(Duration::from_millis(500)).await;
         served.send("2\r\nho\r\n").await;
         assert_eq!(client.read_exactly(7).await, b"2\r\nho\r\n");

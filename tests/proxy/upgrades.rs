@@ -173,9 +173,9 @@ async fn a_client_that_leaves_during_the_handshake_cancels_it() {
 async fn a_silent_tunnel_outlives_the_limits_of_requests() {
     let mock = MockUpstream::start().await;
     let limits = ["SERVER_READ_TIMEOUT", "SERVER_WRITE_TIMEOUT", "SERVER_IDLE_TIMEOUT"];
-    let builder = limits.into_iter().fold(TempServer::builder(), |builder, limit| builder.env(limit, "1"));
+    let builder = limits.into_iter().fold(TempServer::builder(), |builder, limit| builder.env(limit, "2"));
     let server = builder.start().await;
-    let config = json!({ "request_timeout": 1, "response_header_timeout": 1, "stream_idle_timeout": 1 });
+    let config = json!({ "request_timeout": 2, "response_header_timeout": 2, "stream_idle_timeout": 2 });
     let group = server.create_group("g", "openai", &mock.base_url(), json!({ "config": config })).await;
     server.add_keys(group, &["sk-a"]).await;
     let mut client = RawConnection::open(server.address()).await;
@@ -184,7 +184,7 @@ async fn a_silent_tunnel_outlives_the_limits_of_requests() {
     next_frame(&mut client).await;
     for text in ["before", "between", "after"] {
         echo(&mut client, text).await;
-        tokio::time::sleep(Duration::from_millis(1500)).await;
+        tokio::time::sleep(Duration::from_millis(2500)).await;
     }
     echo(&mut client, "and still").await;
 }

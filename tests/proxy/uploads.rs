@@ -169,16 +169,16 @@ async fn a_slow_upload_passes_while_it_moves() {
     for buffer_bytes in ["100000", "1000"] {
         let server = TempServer::builder()
             .env("REQUEST_BODY_BUFFER_BYTES", buffer_bytes)
-            .env("SERVER_READ_TIMEOUT", "2")
-            .env("SERVER_WRITE_TIMEOUT", "2")
+            .env("SERVER_READ_TIMEOUT", "3")
+            .env("SERVER_WRITE_TIMEOUT", "3")
             .start()
             .await;
-        let config = json!({ "request_timeout": 2, "response_header_timeout": 2, "stream_idle_timeout": 2 });
+        let config = json!({ "request_timeout": 3, "response_header_timeout": 3, "stream_idle_timeout": 3 });
         group(&server, &mock.base_url(), json!({ "config": config }), &["sk-a"]).await;
         let mut client = RawConnection::open(server.address()).await;
         client.send(head(ANYTHING, &format!("Content-Length: {}\r\n", PIECES * PIECE_BYTES))).await;
         for _ in 0..PIECES {
-            tokio::time::sleep(Duration::from_millis(400)).await;
+            tokio::time::sleep(Duration::from_millis(500)).await;
             client.send([b'x'; PIECE_BYTES]).await;
         }
         let answer = client.response_to("POST").await;
@@ -190,12 +190,12 @@ async fn a_slow_upload_passes_while_it_moves() {
 #[tokio::test]
 async fn an_answer_after_a_slow_upload_has_its_own_time() {
     let (upstream, server) = (RawListener::open().await, streaming().await);
-    group(&server, &upstream.base_url(), json!({ "config": { "request_timeout": 3 } }), &["sk-a"]).await;
+    group(&server, &upstream.base_url(), json!({ "config": { "request_timeout": 4 } }), &["sk-a"]).await;
     let mut client = RawConnection::open(server.address()).await;
     client.send(head(ANYTHING, "Content-Length: 4000\r\n")).await;
     client.send([b'a'; 2000]).await;
     let (mut served, _) = upstream.request().await;
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
     client.send([b'b'; 2000]).await;
     served.read_exactly(4000).await;
     served.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n").await;
