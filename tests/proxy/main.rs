@@ -1,6 +1,11 @@
 //! The data plane of the real binary over real sockets, towards a mock upstream that plays a script.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "what cannot be set up fails the test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what cannot be set up, or a helper that cannot go on, fails the test"
+)]
 
 mod aggregates;
 mod authentication;
@@ -9,10 +14,13 @@ mod databases;
 mod errors;
 mod failover;
 mod headers;
+mod http2;
 mod keys;
 mod life_cycle;
 mod limits;
+mod log;
 mod model_lists;
+mod outbound_proxies;
 mod records;
 mod review_path;
 mod review_rooms;
@@ -22,3 +30,7 @@ mod starting;
 mod streams;
 mod strict;
 mod support;
+mod timeouts;
+mod tls;
+mod upgrades;
+mod uploads;

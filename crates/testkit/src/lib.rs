@@ -1,12 +1,16 @@
 //! What tests and benchmarks share: a mock upstream that plays a script, a client that sends exact bytes,
-//! the real server in a temporary directory, a load generator.
+//! outbound proxies, TLS in front of an upstream, the real server in a temporary directory, a load generator.
 #![forbid(unsafe_code)]
 
 pub mod load;
 mod mock;
+mod outbound;
 mod raw;
 mod server;
+mod tls;
 
 pub use mock::{Encoding, Ending, MockUpstream, Options, Play, Seen, serve as serve_mock};
-pub use raw::{RawConnection, RawResponse, Tail, exchange};
+pub use outbound::{Hop, OutboundProxy};
+pub use raw::{RawConnection, RawListener, RawResponse, Tail, exchange};
 pub use server::{TempServer, TempServerBuilder};
+pub use tls::TlsFront;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 /// How long a test waits for bytes before it fails.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -62,6 +62,51 @@ impl RawResponse {
     /// When it is not JSON.
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {:?}", self.text()))
+    }
+}
+
+/// The other side of [`RawConnection`]: an upstream that the test plays itself, byte by byte.
+pub struct RawListener(TcpListener);
+
+impl RawListener {
+    /// Listens on a free loopback port.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub async fn open() -> Self {
+        Self(TcpListener::bind(("127.0.0.1", 0)).await.expect("a free loopback port"))
+    }
+
+    /// # Panics
+    /// Never: a bound listener has an address.
+    pub fn address(&self) -> SocketAddr {
+        self.0.local_addr().expect("a bound listener has an address")
+    }
+
+    /// `http://127.0.0.1:PORT`, without a slash at the end.
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.address())
+    }
+
+    /// The next connection.
+    ///
+    /// # Panics
+    /// When none comes in ten seconds.
+    pub async fn accept(&self) -> RawConnection {
+        let accepted = tokio::time::timeout(PATIENCE, self.0.accept()).await.expect("a connection comes in time");
+        let (stream, _) = accepted.expect("the listener works");
+        stream.set_nodelay(true).expect("a fresh socket takes options");
+        RawConnection { stream, buffer: Vec::new() }
+    }
+
+    /// The next connection, and the head of the request on it with its empty line.
+    ///
+    /// # Panics
+    /// When none comes in ten seconds.
+    pub async fn request(&self) -> (RawConnection, String) {
+        let mut connection = self.accept().await;
+        let head = connection.read_until(b"\r\n\r\n").await;
+        (connection, String::from_utf8_lossy(&head).into_owned())
     }
 }
 
@@ -158,6 +203,19 @@ impl RawConnection {
             _ => Tail::Closed,
         });
         response
+    }
+
+    /// The next answer, or `None` when the connection ends before its head is there.
+    ///
+    /// # Panics
+    /// As [`response_to`](Self::response_to) does.
+    pub async fn try_response_to(&mut self, method: &str) -> Option<RawResponse> {
+        while memchr::memmem::find(&self.buffer, b"\r\n\r\n").is_none() {
+            if !matches!(self.fill().await, Ok(bytes) if bytes > 0) {
+                return None;
+            }
+        }
+        Some(self.response_to(method).await)
     }
 
     async fn read_plain(&mut self, length: Option<usize>, response: &mut RawResponse) -> io::Result<Tail> {

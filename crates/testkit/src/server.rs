@@ -132,6 +132,18 @@ impl TempServer {
         read_log(self.directory.path())
     }
 
+    /// Waits until the server has printed this.
+    ///
+    /// # Panics
+    /// When it does not in time.
+    pub async fn says(&self, text: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.log().contains(text) {
+            assert!(Instant::now() < deadline, "{text:?} is not in what the server says: {}", self.log());
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+    }
+
     /// A management request, with the management key.
     pub async fn manage(&self, method: &str, target: &str, body: Option<&Value>) -> RawResponse {
         self.send(method, target, &format!("Bearer {}", self.auth_key()), body).await

@@ -90,6 +90,7 @@ impl Connection<'_> {
             body_sha256,
             complete,
             connection: self.number,
+            arrived_at: std::time::Instant::now(),
         });
     }
 

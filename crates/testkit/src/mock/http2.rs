@@ -66,6 +66,7 @@ async fn exchange(
             body_sha256: request.body_sha256.clone(),
             complete,
             connection,
+            arrived_at: std::time::Instant::now(),
         });
     }
     let reply = if control { control::answer(&request, &memory) } else { answer(&request, play.as_ref(), &memory) };

@@ -36,6 +36,9 @@ pub struct Seen {
     pub complete: bool,
     /// The connection it came on, counted from 1.
     pub connection: usize,
+    /// When the last byte of it that was read had arrived.
+    #[serde(skip)]
+    pub arrived_at: std::time::Instant,
 }
 
 impl Seen {
