@@ -30,9 +30,7 @@ impl Channel {
             }
         }
     }
-}
 
-impl Channel {
     /// A query without what this channel's upstreams would take for a credential beside ours: they would judge by the
     /// client's, and we would blame the key. Everything else keeps its bytes.
     pub(crate) fn without_credentials(self, query: &str) -> Cow<'_, str> {

@@ -1,5 +1,7 @@
 //! What a review of the rooms found: whoever may use the proxy can neither have keys taken out nor exhaust memory.
 
+use std::process::Command;
+
 use async_compression::tokio::bufread::GzipEncoder;
 use serde_json::{Value, json};
 use testkit::{MockUpstream, Play, TempServer};
@@ -99,4 +101,24 @@ async fn keys_that_all_rest_share_what_comes_meanwhile() {
     for key in ["sk-a", "sk-b", "sk-c"] {
         assert_eq!(mock.count(key), 3, "{key}");
     }
+}
+
+#[test]
+fn the_time_zone_of_the_env_file_holds_for_the_log() {
+    let directory = tempfile::tempdir().unwrap();
+    // An address that is not ours ends the start with a line in the log.
+    let file = "AUTH_KEY=a-key-of-a-test-1234567890\nHOST=203.0.113.1\nTZ=XYZ-8\n";
+    std::fs::write(directory.path().join(".env"), file).unwrap();
+    let run = |zone: Option<&str>| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gpt-load"));
+        command.env_clear().current_dir(directory.path()).envs(zone.map(|zone| ("TZ", zone)));
+        let output = command.output().unwrap();
+        assert!(!output.status.success());
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        let line = printed.lines().find(|line| line.contains("ERROR")).unwrap_or_else(|| panic!("{printed}"));
+        let shown = chrono::NaiveDateTime::parse_from_str(&line[..19], "%Y-%m-%d %H:%M:%S").unwrap();
+        (shown - chrono::Utc::now().naive_utc()).num_minutes()
+    };
+    assert!((475..=480).contains(&run(None)), "eight hours ahead");
+    assert!((-5..=0).contains(&run(Some("UTC"))), "the environment has precedence");
 }
