@@ -19,7 +19,7 @@ const LEVELS: &[&[&str]] = &[
     &["settings"],
     &["db"],
     &["config", "telemetry"],
-    &["crypto", "json"],
+    &["crypto", "http1", "json"],
 ];
 
 /// Libraries that a room must not know.
@@ -29,6 +29,7 @@ const STRANGERS: &[(&str, &[&str])] = &[
     ("channel", &["axum", "hyper", "sqlx", "tokio"]),
     ("json", &["axum", "hyper", "sqlx", "tokio"]),
     ("crypto", &["axum", "hyper", "sqlx", "tokio"]),
+    ("http1", &["axum", "rustls", "sqlx"]),
     ("config", &["axum", "hyper", "sqlx", "tokio"]),
 ];
 

@@ -5,6 +5,7 @@ mod descriptors;
 mod lifecycle;
 mod load;
 mod planes;
+mod pump;
 mod server;
 mod worker;
 

@@ -36,7 +36,7 @@ impl Planes {
                 // `Vary` may be there already; grants of the upstream are not.
                 response.headers_mut().append(name, value);
             }
-            return response.map(ServerBody::data);
+            return response.map(ServerBody::Data);
         }
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
@@ -51,7 +51,7 @@ impl Planes {
                 response
             }
         };
-        response.map(ServerBody::control)
+        response.map(ServerBody::Control)
     }
 
     fn is_proxied(&self, request: &Request<RequestBody>) -> bool {

@@ -23,7 +23,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{load::ConnectionGuard, planes::Planes};
+use super::{load::ConnectionGuard, planes::Planes, pump::Pumped};
 use crate::{
     config,
     http1::{self, RequestBody},
@@ -111,14 +111,12 @@ async fn serve(accepted: Accepted, shared: Arc<Shared>) {
         Err(error) => return tracing::debug!(%error, "A connection was lost before it was served"),
     };
     let mut received = BytesMut::with_capacity(FIRST_READ_BYTES);
-    let knocking = speaks_http2(&mut stream, &mut received);
-    let is_http2 = match shared.limits.head_timeout {
-        Some(timeout) => match tokio::time::timeout(timeout, knocking).await {
-            Ok(answer) => answer,
-            Err(_) => return,
-        },
+    let knocking = shared.stop.run_until_cancelled(speaks_http2(&mut stream, &mut received));
+    let heard = match shared.limits.head_timeout {
+        Some(timeout) => tokio::time::timeout(timeout, knocking).await.ok().flatten(),
         None => knocking.await,
     };
+    let Some(is_http2) = heard else { return };
     if is_http2 {
         return serve_http2(stream, received, peer, shared).await;
     }
@@ -155,7 +153,7 @@ async fn serve_http2(stream: TcpStream, received: BytesMut, peer: SocketAddr, sh
             let (shared, busy) = (Arc::clone(&shared), Activity::begin(&activity));
             async move {
                 let response = shared.planes.answer(&shared.worker, request.map(RequestBody::Http2), peer).await;
-                Ok::<_, Infallible>(response.map(|body| body.keeping(busy)))
+                Ok::<_, Infallible>(response.map(|body| Pumped::new(body, busy, shared.limits.write_timeout)))
             }
         }
     });

@@ -127,7 +127,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     }
                     return Poll::Ready(Err(ExchangeError::Silent));
                 };
-                let head = parse_response(&head).map_err(broken)?;
+                let mut head = parse_response(&head).map_err(broken)?;
                 if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
                     interim_answers += 1;
                     if interim_answers > INTERIM_ANSWERS_MAX {
@@ -139,6 +139,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     continue;
                 }
                 let framing = framing(&parts.method, &head).map_err(broken)?;
+                if framing == Framing::Chunked {
+                    // RFC 9112, 6.3: chunks count, and a length beside them would cut the answer where it is passed on.
+                    head.headers.remove(header::CONTENT_LENGTH);
+                }
                 return Poll::Ready(Ok((head, framing)));
             }
         })

@@ -12,6 +12,7 @@ mod reader;
 mod server;
 
 pub(crate) use self::{
+    body::BodyError,
     client::{AnswerBody, Connection, Exchange, ExchangeError},
     head::{Spelling, has_token},
     server::{Interim, Limits, RequestBody, TakeOver, serve},

@@ -26,7 +26,7 @@ use super::{
     BoxError, Spelling,
     body::{Decoded, Decoder, Encoder, Framing, content_length},
     client::keeps_alive,
-    head::{HeadSearch, has_token, parse_request, write_headers},
+    head::{HeadError, HeadSearch, has_token, parse_request, write_headers},
     outgoing::{Outgoing, Taken},
     reader::Reader,
 };
@@ -141,6 +141,10 @@ where
         match outcome {
             Outcome::KeepAlive => connection.is_fresh = false,
             Outcome::Close => return connection.close().await,
+            Outcome::Reset => {
+                let (stream, _) = connection.into_stream()?;
+                return socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+            }
             Outcome::TakeOver(tunnel) => {
                 let (stream, received) = connection.into_stream()?;
                 tunnel(stream, received).await;
@@ -181,6 +185,8 @@ enum Outcome {
     KeepAlive,
     Close,
     TakeOver(Tunnel),
+    /// The answer broke off where the client would take the end of the connection for its end.
+    Reset,
 }
 
 struct Refusal {
@@ -189,6 +195,14 @@ struct Refusal {
 }
 
 impl Refusal {
+    fn of_head(error: HeadError) -> Self {
+        let status = match error {
+            HeadError::TooLarge(_) | HeadError::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            HeadError::Malformed(_) => StatusCode::BAD_REQUEST,
+        };
+        Self { status, reason: error.to_string() }
+    }
+
     fn bad_request(reason: impl std::fmt::Display) -> Self {
         Self { status: StatusCode::BAD_REQUEST, reason: reason.to_string() }
     }
@@ -198,7 +212,7 @@ impl Connection<'_> {
     /// `None`: there will be none.
     async fn next_request(&mut self, stop: &CancellationToken) -> Result<Option<Asked>, Refusal> {
         let Some(head) = self.next_head(stop).await? else { return Ok(None) };
-        let mut parts = parse_request(&head).map_err(Refusal::bad_request)?;
+        let mut parts = parse_request(&head).map_err(Refusal::of_head)?;
         drop(head);
         let framing = framing(&parts)?;
         let terms = Terms {
@@ -226,10 +240,7 @@ impl Connection<'_> {
                 match search.take(&mut reader.buffer, limits.head_bytes_max) {
                     Ok(Some(head)) => return Poll::Ready(Ok(Some(head))),
                     Ok(None) => {}
-                    Err(error) => {
-                        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-                        return Poll::Ready(Err(Refusal { status, reason: error.to_string() }));
-                    }
+                    Err(error) => return Poll::Ready(Err(Refusal::of_head(error))),
                 }
                 match reader.poll_fill(cx) {
                     Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Ok(None)),
@@ -405,8 +416,7 @@ impl Connection<'_> {
         .await?;
         if let Some(error) = broken {
             if matches!(encoder, Encoder::UntilClose) {
-                // Without a length, a closed connection would look like the end.
-                let _ = socket2::SockRef::from(self.writer.as_ref()).set_linger(Some(Duration::ZERO));
+                return Ok(Outcome::Reset);
             }
             return Err(io::Error::other(error));
         }

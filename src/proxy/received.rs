@@ -1,7 +1,6 @@
 //! The client's body: read into memory so that a retry can send it again, or, above a limit, streamed through once.
 
 use std::{
-    io,
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -18,7 +17,7 @@ use tokio::time::Sleep;
 
 use super::failure::Failure;
 use crate::{
-    http1::{self, BoxError},
+    http1::{self, BodyError, BoxError},
     upstream::{RequestBody, StreamedBody},
 };
 
@@ -262,10 +261,7 @@ pub(super) fn refused(error: &BoxError) -> Failure {
 /// A body that came, but is no proper HTTP: everything else that ends one early is the connection's end.
 fn is_malformed(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut causes = std::iter::successors(Some(error), |error| error.source());
-    causes.any(|cause| {
-        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
-        matches!(kind, Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData))
-    })
+    causes.any(|cause| matches!(cause.downcast_ref::<BodyError>(), Some(BodyError::BadChunk | BodyError::BadTrailers)))
 }
 
 #[derive(Debug, thiserror::Error)]

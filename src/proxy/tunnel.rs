@@ -1,9 +1,11 @@
 //! After a 101: bytes both ways, until one side has enough.
 
+use std::{io, time::Duration};
+
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, Version, header, request};
 use tokio::{
-    io::{AsyncWriteExt, copy_bidirectional},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf},
     net::TcpStream,
 };
 
@@ -12,6 +14,9 @@ use crate::{
     http1::{TakeOver, has_token},
     upstream::{Answer, Stream},
 };
+
+/// How long one side may go on after the other has ended: long enough for what was under way.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Only WebSocket is tunnelled (RFC 6455, 4.1), and only over HTTP/1.1.
 pub(super) fn is_asked_for(parts: &request::Parts) -> bool {
@@ -54,13 +59,42 @@ pub(super) fn relay(
 
 /// Copies until one side ends; dropping it closes both. `received`: what the upstream sent right behind its 101.
 async fn run(mut client: TcpStream, from_client: Bytes, mut upstream: Stream, received: Bytes, mut record: Record) {
-    let copying = async {
+    let carrying = async {
         client.write_all(&received).await?;
         upstream.write_all(&from_client).await?;
-        copy_bidirectional(&mut client, &mut upstream).await
+        carry(client, upstream).await
     };
-    match copying.await {
-        Ok(_) => record.close_answered(""),
+    match carrying.await {
+        Ok(()) => record.close_answered(""),
         Err(error) => record.close_answered(format!("The tunnel broke: {error}")),
     }
+}
+
+/// Returns when one side has ended and the other has followed, or had its time to.
+async fn carry(
+    client: impl AsyncRead + AsyncWrite + Unpin,
+    upstream: impl AsyncRead + AsyncWrite + Unpin,
+) -> io::Result<()> {
+    let (from_client, to_client) = tokio::io::split(client);
+    let (from_upstream, to_upstream) = tokio::io::split(upstream);
+    let up = one_way(from_client, to_upstream);
+    let down = one_way(from_upstream, to_client);
+    tokio::pin!(up, down);
+    let farewell = tokio::select! {
+        ended = &mut up => {
+            ended?;
+            tokio::time::timeout(FAREWELL_TIMEOUT, down).await
+        }
+        ended = &mut down => {
+            ended?;
+            tokio::time::timeout(FAREWELL_TIMEOUT, up).await
+        }
+    };
+    // Half a tunnel is of no use to either side, and would hold its place for ever.
+    farewell.unwrap_or(Ok(()))
+}
+
+async fn one_way<R: AsyncRead, W: AsyncWrite>(mut from: ReadHalf<R>, mut to: WriteHalf<W>) -> io::Result<()> {
+    tokio::io::copy(&mut from, &mut to).await?;
+    to.shutdown().await
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value as Json};
 
-use super::{GroupSettings, Setting, table::Scope};
+use super::{GroupSettings, Setting, Value, table::Scope};
 
 /// The overrides as they are to be stored: without `null`s, whole numbers in plain form.
 ///
@@ -36,6 +36,10 @@ impl GroupSettings {
             let (value, problem) = within_bounds(setting, value);
             problems.extend(problem);
             let read = setting.parse_json(&value).and_then(|value| field.write(&mut effective, &value));
+            if let (Err(_), "proxy_url", Json::String(text)) = (&read, key.as_str(), &*value) {
+                // The table says why it is written all the same.
+                let _ = field.write(&mut effective, &Value::Text(text.clone()));
+            }
             problems.extend(read.err());
         }
         (effective, problems)

@@ -46,7 +46,9 @@ pub(crate) async fn load_from(connection: &mut SqliteConnection) -> Result<Setti
         let Some(text) = stored.get(setting.key) else { continue };
         let warning = match setting.parse_stored(text) {
             Ok((value, warning)) => {
-                setting.write(&mut settings, &value).err().map(|reason| with_default(setting, &reason)).or(warning)
+                let refused = setting.write(&mut settings, &value).err();
+                let is_default = setting.current(&settings) == setting.default();
+                refused.map(|reason| if is_default { with_default(setting, &reason) } else { reason }).or(warning)
             }
             Err(reason) => Some(with_default(setting, &reason)),
         };

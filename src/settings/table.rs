@@ -190,8 +190,9 @@ pub(crate) const TABLE: &[Setting] = &[
             required: false,
             read: |group| &group.proxy_url,
             write: |group, text| {
-                check_proxy_url(text)?;
-                replace(&mut group.proxy_url, text.trim())
+                // A stored one that cannot be used stays, and fails: going out without it could betray where we are.
+                replace(&mut group.proxy_url, text.trim())?;
+                check_proxy_url(text)
             },
         }),
     },

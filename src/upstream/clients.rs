@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, Uri, header, request, response};
+use http::{Request, Response, StatusCode, Uri, header, request, response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -192,14 +192,21 @@ impl Clients {
         limits: &Limits<'_>,
     ) -> Result<Answer, SendError> {
         let Http1 { http1, via_proxy } = connection;
+        let progress = body.progress();
         aim(parts, via_proxy.as_ref(), address)?;
         let exchange = Exchange { silence_max: limits.answer_timeout, interim: limits.interim };
         let answer = http1.exchange(parts, body, &exchange).await.map_err(|error| match error {
             ExchangeError::Stale { was_written } => SendError::Stale { was_written },
             ExchangeError::Silent => SendError::AnswerTimeout(limits.answer_timeout),
             ExchangeError::Broken(reason) => SendError::Broken(reason),
-            ExchangeError::RequestBody(error) => SendError::ClientBody(error),
+            ExchangeError::RequestBody(error) => {
+                SendError::ClientBody(progress.and_then(|progress| progress.failure()).unwrap_or(error))
+            }
         })?;
+        if via_proxy.is_some() && answer.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+            // It is between the proxy and us: a client would look for a proxy of its own.
+            return Err(SendError::Proxy("it wants other credentials (407)".to_owned()));
+        }
         let key = (options.identity, address.origin);
         let home = (!limits.is_upgrade).then(|| Home::new(key, Arc::clone(&self.idle), options, self.sharers));
         Ok(answer.map(|body| {

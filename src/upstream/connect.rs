@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{Arc, OnceLock},
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use http::{HeaderValue, Uri};
@@ -132,7 +132,7 @@ impl Connector {
             // Never directly, whatever the matcher makes of the URL.
             Proxies::Configured(matcher) => match matcher.intercept(target) {
                 Some(proxy) => Ok(Some(proxy)),
-                None => Err(SendError::Proxy("proxy_url cannot be used for this upstream".to_owned())),
+                None => Err(SendError::Unsendable("proxy_url cannot be used for this upstream".to_owned())),
             },
             Proxies::Environment { .. } if is_loopback(&address.host) => Ok(None),
             Proxies::Environment { matcher, on_port } => {
@@ -140,12 +140,12 @@ impl Connector {
                 let is_excepted = on_port.any(|(_, excepting)| excepting.intercept(target).is_none());
                 Ok(matcher.intercept(target).filter(|_| !is_excepted))
             }
-            Proxies::Unusable(reason) => Err(SendError::Proxy(reason.clone())),
+            Proxies::Unusable(reason) => Err(SendError::Unsendable(reason.clone())),
         }
     }
 
     fn first_hop(&self, is_proxy: bool) -> FirstHop {
-        FirstHop { tcp: self.tcp.clone(), is_proxy }
+        FirstHop { tcp: self.tcp.clone(), connect_timeout: self.connect_timeout, is_proxy }
     }
 
     async fn through(&self, proxy: &Intercept, target: Uri) -> Result<Stream, SendError> {
@@ -173,6 +173,7 @@ impl Connector {
 #[derive(Clone)]
 struct FirstHop {
     tcp: HttpConnector,
+    connect_timeout: Duration,
     is_proxy: bool,
 }
 
@@ -187,14 +188,14 @@ impl Service<Uri> for FirstHop {
 
     fn call(&mut self, hop: Uri) -> Self::Future {
         let mut tcp = self.tcp.clone();
+        let connect_timeout = self.connect_timeout;
         let tls_host = (self.is_proxy && hop.scheme_str() == Some("https"))
             .then(|| hop.host().unwrap_or_default().trim_matches(['[', ']']).to_owned());
         Box::pin(async move {
-            let begun_at = Instant::now();
             let tcp = tcp.call(hop).await.map_err(|error| {
                 shortage(&error).unwrap_or_else(|| {
                     if is_timeout(&error) {
-                        SendError::ConnectTimeout(begun_at.elapsed())
+                        SendError::ConnectTimeout(connect_timeout)
                     } else {
                         SendError::Connect(chain(&error))
                     }
@@ -335,7 +336,10 @@ mod tests {
     fn a_proxy_that_cannot_be_used_is_an_error_and_not_bypassed() {
         for configured in ["127.0.0.1:8080", "socks4://proxy", "http://"] {
             let connector = connector(configured, &OutboundProxy::default());
-            assert!(matches!(hop(&connector, "https://api.example.com"), Err(SendError::Proxy(_))), "{configured}");
+            assert!(
+                matches!(hop(&connector, "https://api.example.com"), Err(SendError::Unsendable(_))),
+                "{configured}"
+            );
         }
     }
 

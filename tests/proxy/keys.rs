@@ -86,7 +86,8 @@ async fn a_refusal_costs_the_key_only_what_is_the_keys_fault() {
         |message: &str, code: &str| json!({ "error": { "message": message, "code": code, "type": code } }).to_string();
     for (name, status, body, failures, rests) in [
         ("revoked", 401, error("Incorrect API key provided", "invalid_api_key"), 1, false),
-        ("forbidden", 403, error("You have insufficient permissions.", ""), 1, false),
+        ("forbidden", 403, error("This account has been deactivated.", ""), 1, false),
+        ("permission", 403, error("You have insufficient permissions.", ""), 0, false),
         ("without-credit", 402, error("Insufficient Balance", ""), 1, false),
         ("quota", 429, error("You exceeded your current quota", "insufficient_quota"), 1, false),
         ("rate", 429, error("Rate limit reached for requests", "rate_limit_exceeded"), 0, true),

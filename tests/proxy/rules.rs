@@ -99,7 +99,7 @@ async fn a_model_is_redirected_wherever_the_request_names_it() {
             JSON,
             r#"{"model":"a","model":"fast"}"#.to_owned(),
             "/v1/messages",
-            r#"{"model":"vendor/small 1","model":"vendor/small 1"}"#.to_owned(),
+            r#"{"model":"vendor/small 1"}"#.to_owned(),
         ),
         (
             "/proxy/openai/v1/chat/completions",
