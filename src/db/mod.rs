@@ -26,9 +26,11 @@ const READERS_MAX: u32 = 4;
 /// Of the writer: room for the pages that one lot of the request log touches. With SQLite's own 2 MiB a lot of a group
 /// with many keys spills, and each page is written several times. The memory is taken only as it is needed.
 const WRITER_CACHE_KIBIBYTES: i64 = 16 * 1024;
-/// The journal is folded into the file at this size (in pages of 4 KiB: 32 MiB). Pages of indexes that change with every
+/// The journal is folded into the file at this size (in pages, so at 32 or 64 MiB). Pages of indexes that change with every
 /// lot are then copied once in a while and not each time.
 const JOURNAL_PAGES_MAX: i64 = 8_192;
+/// Of a new file: twice SQLite's own, since rows of the request log are long and their indexes many.
+const PAGE_BYTES: u32 = 8 * 1024;
 /// How long a connection waits for another program that holds the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -96,6 +98,7 @@ fn options(dsn: &SqliteDsn, pragmas: &[(&'static str, i64)]) -> SqliteConnectOpt
     let options = SqliteConnectOptions::new()
         .filename(&dsn.path)
         .busy_timeout(BUSY_TIMEOUT)
+        .page_size(PAGE_BYTES)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Normal)
         // Files of the original may hold keys whose group is gone; enforcement would refuse to touch them.

@@ -1,7 +1,9 @@
 //! Bodies on the wire (RFC 9112, 6 and 7): by length, in chunks, or until the connection ends.
 
+use std::io::Write;
+
 use bytes::{Buf, Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, header};
 
 use super::head::{parse_trailers, write_headers};
 
@@ -230,20 +232,23 @@ pub(super) enum Encoder {
 }
 
 impl Encoder {
-    /// Says in the headers how the body is framed.
-    pub(super) fn announce(&self, headers: &mut HeaderMap) {
+    /// Takes from the headers what says how a body is framed, unless it is this length.
+    pub(super) fn clean(&self, headers: &mut HeaderMap) {
         headers.remove(header::TRANSFER_ENCODING);
+        if !matches!(self, Self::Length(_)) {
+            headers.remove(header::CONTENT_LENGTH);
+        }
+    }
+
+    /// Writes the header line that says how the body is framed. A length that is among the headers stays there.
+    pub(super) fn announce(&self, headers: &HeaderMap, out: &mut Vec<u8>) {
         match self {
-            Self::Length(bytes) => {
-                headers.insert(header::CONTENT_LENGTH, HeaderValue::from(*bytes));
+            Self::Length(bytes) if !headers.contains_key(header::CONTENT_LENGTH) => {
+                // Writing to a vector cannot fail.
+                let _ = write!(out, "Content-Length: {bytes}\r\n");
             }
-            Self::Chunked { .. } => {
-                headers.remove(header::CONTENT_LENGTH);
-                headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-            }
-            Self::UntilClose => {
-                headers.remove(header::CONTENT_LENGTH);
-            }
+            Self::Chunked { .. } => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+            Self::Length(_) | Self::UntilClose => {}
         }
     }
 
@@ -300,6 +305,7 @@ fn write_hexadecimal(number: usize, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
     use proptest::prelude::*;
 
     use super::*;

@@ -35,8 +35,10 @@ pub(crate) struct Connection<S> {
     is_reused: bool,
 }
 
-/// What a request may take, and who hears of interim answers.
+/// How a request is written, what it may take, and who hears of interim answers.
 pub(crate) struct Exchange<'a> {
+    /// Of the request's headers.
+    pub(crate) spelling: Option<&'a Spelling>,
     /// Longest silence of an upstream: while it does not take the request, and from then on to the head of its answer.
     pub(crate) silence_max: Duration,
     /// Hears of interim answers other than 100, which is ours to give.
@@ -100,7 +102,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     where
         B: Body<Data = Bytes, Error = BoxError> + Unpin,
     {
-        let mut sending = Some(Sending::new(parts, body));
+        let mut sending = Some(Sending::new(parts, exchange.spelling, body));
         let mut alarm = pin!(tokio::time::sleep(exchange.silence_max));
         let mut search = HeadSearch::default();
         let mut interim_answers = 0;
@@ -204,16 +206,14 @@ enum Unwritten {
 }
 
 impl<B: Body<Data = Bytes, Error = BoxError> + Unpin> Sending<B> {
-    fn new(parts: &mut request::Parts, body: B) -> Self {
+    fn new(parts: &mut request::Parts, spelling: Option<&Spelling>, body: B) -> Self {
         let encoder = match body.size_hint().exact() {
             // Whether an empty body is announced is in the headers already.
             Some(0) => Encoder::Length(0),
             Some(bytes) => Encoder::Length(bytes),
             None => Encoder::Chunked { with_trailers: true },
         };
-        if !matches!(encoder, Encoder::Length(0)) {
-            encoder.announce(&mut parts.headers);
-        }
+        encoder.clean(&mut parts.headers);
         let mut out = Outgoing::default();
         let head = &mut out.gathered;
         head.reserve(1024);
@@ -221,7 +221,10 @@ impl<B: Body<Data = Bytes, Error = BoxError> + Unpin> Sending<B> {
         head.push(b' ');
         write_target(head, parts);
         head.extend_from_slice(b" HTTP/1.1\r\n");
-        write_headers(head, &parts.headers, parts.extensions.get::<Spelling>());
+        write_headers(head, &parts.headers, spelling);
+        if !matches!(encoder, Encoder::Length(0)) {
+            encoder.announce(&parts.headers, head);
+        }
         head.extend_from_slice(b"\r\n");
         let body = (!body.is_end_stream()).then_some(body);
         Self { out, encoder, body, was_written: false, waits_for_upstream: true }

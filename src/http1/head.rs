@@ -34,7 +34,7 @@ fn malformed(error: impl std::fmt::Display) -> HeadError {
 }
 
 /// How the headers of a message were spelled, and in which order they came. Names mean the same in any case, but some
-/// servers and many people read them literally. It travels in the extensions of a message's parts.
+/// servers and many people read them literally. That of an answer travels in the extensions of its parts.
 #[derive(Clone)]
 pub(crate) struct Spelling(Arc<Written>);
 
@@ -61,6 +61,11 @@ impl HeadSearch {
             let empty = buffer.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
             let _ = buffer.split_to(empty);
         }
+        if let Some(found) = memchr::memmem::find(&buffer[self.searched.saturating_sub(3)..], b"\r\n\r\n") {
+            let end = self.searched.saturating_sub(3) + found + 4;
+            return self.taken(buffer, end, bytes_max);
+        }
+        // Some programs end their lines without the carriage return.
         while let Some(found) = memchr::memchr(b'\n', &buffer[self.searched..]) {
             let line_end = self.searched + found + 1;
             let end = match buffer[line_end..] {
@@ -73,33 +78,30 @@ impl HeadSearch {
                     continue;
                 }
             };
-            self.searched = 0;
-            return if end > bytes_max {
-                Err(HeadError::TooLarge(bytes_max))
-            } else {
-                Ok(Some(buffer.split_to(end).freeze()))
-            };
+            return self.taken(buffer, end, bytes_max);
         }
         if buffer.len() > bytes_max { Err(HeadError::TooLarge(bytes_max)) } else { Ok(None) }
+    }
+
+    fn taken(&mut self, buffer: &mut BytesMut, end: usize, bytes_max: usize) -> Result<Option<Bytes>, HeadError> {
+        self.searched = 0;
+        if end > bytes_max { Err(HeadError::TooLarge(bytes_max)) } else { Ok(Some(buffer.split_to(end).freeze())) }
     }
 }
 
 /// # Errors
 /// The head is not one of HTTP/1.0 or HTTP/1.1.
-pub(super) fn parse_request(head: &Bytes) -> Result<request::Parts, HeadError> {
+pub(super) fn parse_request(head: &Bytes) -> Result<(request::Parts, Spelling), HeadError> {
     let mut headers: Headers<'_> = [const { MaybeUninit::uninit() }; HEADERS_MAX];
     let mut parsed = httparse::Request::new(&mut []);
-    if parsed.parse_with_uninit_headers(head, &mut headers)?.is_partial() {
-        return Err(malformed("it ends too early"));
-    }
+    check_end(parsed.parse_with_uninit_headers(head, &mut headers)?, head)?;
     let (mut parts, ()) = http::Request::new(()).into_parts();
     parts.method = Method::from_bytes(parsed.method.unwrap_or_default().as_bytes()).map_err(malformed)?;
     let target = parsed.path.unwrap_or_default();
     parts.uri = Uri::from_maybe_shared(head.slice_ref(target.as_bytes())).map_err(malformed)?;
     parts.version = version(parsed.version);
     let spelling = fields(head, parsed.headers, &mut parts.headers)?;
-    parts.extensions.insert(spelling);
-    Ok(parts)
+    Ok((parts, spelling))
 }
 
 /// # Errors
@@ -108,9 +110,7 @@ pub(super) fn parse_response(head: &Bytes) -> Result<response::Parts, HeadError>
     let mut headers: Headers<'_> = [const { MaybeUninit::uninit() }; HEADERS_MAX];
     let mut parsed = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
-    if config.parse_response_with_uninit_headers(&mut parsed, head, &mut headers)?.is_partial() {
-        return Err(malformed("it ends too early"));
-    }
+    check_end(config.parse_response_with_uninit_headers(&mut parsed, head, &mut headers)?, head)?;
     let (mut parts, ()) = http::Response::new(()).into_parts();
     parts.status = StatusCode::from_u16(parsed.code.unwrap_or_default()).map_err(malformed)?;
     parts.version = version(parsed.version);
@@ -127,6 +127,14 @@ pub(super) fn parse_trailers(lines: &Bytes) -> Result<HeaderMap, HeadError> {
     match httparse::parse_headers(lines, &mut headers)? {
         httparse::Status::Complete((_, parsed)) => fields(lines, parsed, &mut map).map(|_| map),
         httparse::Status::Partial => Err(malformed("the trailers end too early")),
+    }
+}
+
+/// What is left over would be the next message to one reader and a part of this one to another.
+fn check_end(status: httparse::Status<usize>, head: &Bytes) -> Result<(), HeadError> {
+    match status {
+        httparse::Status::Complete(length) if length == head.len() => Ok(()),
+        _ => Err(malformed("its lines end in different ways")),
     }
 }
 
@@ -230,13 +238,13 @@ mod tests {
         let head = Bytes::from_static(
             b"GET /a%2Fb?c HTTP/1.1\r\nhOST: here\r\nX-a: 1\r\nAccept:\t*/* \r\nx-A: 2\r\nGone: 1\r\n\r\n",
         );
-        let mut parts = parse_request(&head).unwrap();
+        let (mut parts, spelling) = parse_request(&head).unwrap();
         assert_eq!((parts.method.as_str(), parts.uri.to_string()), ("GET", "/a%2Fb?c".to_owned()));
         parts.headers.remove("gone");
         parts.headers.insert("x-new-one", HeaderValue::from_static("n"));
         parts.headers.insert("host", HeaderValue::from_static("there"));
         let mut out = Vec::new();
-        write_headers(&mut out, &parts.headers, parts.extensions.get::<Spelling>());
+        write_headers(&mut out, &parts.headers, Some(&spelling));
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "hOST: there\r\nX-a: 1\r\nX-a: 2\r\nAccept: */*\r\nX-New-One: n\r\n"
@@ -246,6 +254,7 @@ mod tests {
     #[test]
     fn what_is_no_head_is_refused() {
         for head in [
+            "GET / HTTP/1.1\n\nGET /x HTTP/1.1\r\n\r\n",
             "GET /\r\n\r\n",
             "GET / HTTP/2.0\r\n\r\n",
             "G@T / HTTP/1.1\r\n\r\n",

@@ -15,7 +15,7 @@ pub(crate) use self::{
     body::BodyError,
     client::{AnswerBody, Connection, Exchange, ExchangeError},
     head::{Spelling, has_token},
-    server::{Interim, Limits, RequestBody, TakeOver, serve},
+    server::{Limits, Origin, RequestBody, TakeOver, serve},
 };
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;

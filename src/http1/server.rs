@@ -75,13 +75,21 @@ struct Loan {
     connection: Option<Waker>,
 }
 
-/// Sends interim answers (1xx) to the client before its answer. It is among the extensions of a request.
-#[derive(Clone, Default)]
-pub(crate) struct Interim(Arc<Mutex<Vec<u8>>>);
+/// What is known of the client of a request beside the request. It is among its extensions.
+#[derive(Clone)]
+pub(crate) struct Origin {
+    pub(crate) spelling: Spelling,
+    interim: Interim,
+}
 
-impl Interim {
-    pub(crate) fn send(&self, head: &response::Parts) {
-        write_head(&mut lock(&self.0), head);
+/// Interim answers (1xx) that are to go out before the answer.
+#[derive(Clone, Default)]
+struct Interim(Arc<Mutex<Vec<u8>>>);
+
+impl Origin {
+    /// Sends an interim answer to the client; one of HTTP/1.0 knows none.
+    pub(crate) fn send_interim(&self, head: &response::Parts) {
+        write_head(&mut lock(&self.interim.0), head, None);
     }
 }
 
@@ -136,7 +144,7 @@ where
         };
         let Asked { request, terms } = asked;
         // Boxed, so that a connection does not keep the room of a request in progress while it streams or idles.
-        let answer = connection.handle(Box::pin(service(request))).await?;
+        let answer = connection.handle(Box::pin(service(request)), terms.version).await?;
         let outcome = connection.answer(answer, &terms, stop).await?;
         match outcome {
             Outcome::KeepAlive => connection.is_fresh = false,
@@ -212,7 +220,7 @@ impl Connection<'_> {
     /// `None`: there will be none.
     async fn next_request(&mut self, stop: &CancellationToken) -> Result<Option<Asked>, Refusal> {
         let Some(head) = self.next_head(stop).await? else { return Ok(None) };
-        let mut parts = parse_request(&head).map_err(Refusal::of_head)?;
+        let (mut parts, spelling) = parse_request(&head).map_err(Refusal::of_head)?;
         drop(head);
         let framing = framing(&parts)?;
         let terms = Terms {
@@ -221,9 +229,7 @@ impl Connection<'_> {
             keeps_alive: keeps_alive(parts.version, &parts.headers),
             takes_trailers: has_token(&parts.headers, header::TE, "trailers"),
         };
-        if parts.version == Version::HTTP_11 {
-            parts.extensions.insert(self.interim.clone());
-        }
+        parts.extensions.insert(Origin { spelling, interim: self.interim.clone() });
         let body = self.body_of(&parts, framing);
         Ok(Some(Asked { request: Request::from_parts(parts, body), terms }))
     }
@@ -300,7 +306,11 @@ impl Connection<'_> {
     }
 
     /// Waits for the answer, and meanwhile looks after the client: whether it is still there, and what it waits for.
-    async fn handle<B>(&mut self, mut handler: Pin<Box<impl Future<Output = Response<B>>>>) -> io::Result<Response<B>> {
+    async fn handle<B>(
+        &mut self,
+        mut handler: Pin<Box<impl Future<Output = Response<B>>>>,
+        version: Version,
+    ) -> io::Result<Response<B>> {
         poll_fn(|cx| {
             if let Poll::Ready(answer) = handler.as_mut().poll(cx) {
                 return Poll::Ready(Ok(answer));
@@ -312,7 +322,7 @@ impl Connection<'_> {
                 }
                 loan.connection = Some(cx.waker().clone());
             }
-            self.out.gathered.append(&mut lock(&self.interim.0));
+            self.take_interim(version);
             if !self.out.is_empty() {
                 // What does not fit now goes out before the answer.
                 let _ = self.poll_write(cx)?;
@@ -321,6 +331,15 @@ impl Connection<'_> {
             Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the client left before its answer")))
         })
         .await
+    }
+
+    fn take_interim(&mut self, version: Version) {
+        let mut interim = lock(&self.interim.0);
+        if version == Version::HTTP_11 {
+            self.out.gathered.append(&mut interim);
+        } else {
+            interim.clear();
+        }
     }
 
     /// Ready when the client is gone. What it sends ahead is kept.
@@ -377,19 +396,15 @@ impl Connection<'_> {
         // A request whose body was not read to its end leaves the rest of it on the connection.
         let mut keeps_alive =
             terms.keeps_alive && self.loan.is_none() && !matches!(encoder, Encoder::UntilClose) && !stop.is_cancelled();
-        if has_body {
-            encoder.announce(&mut parts.headers);
-        } else {
-            parts.headers.remove(header::TRANSFER_ENCODING);
-        }
+        encoder.clean(&mut parts.headers);
         if tunnel.is_none() {
             set_connection(&mut parts, terms.version, keeps_alive);
         }
         if !parts.headers.contains_key(header::DATE) {
             parts.headers.insert(header::DATE, date());
         }
-        self.out.gathered.append(&mut lock(&self.interim.0));
-        write_head(&mut self.out.gathered, &parts);
+        self.take_interim(terms.version);
+        write_head(&mut self.out.gathered, &parts, has_body.then_some(&encoder));
         drop(parts);
         let mut is_all = !has_body;
         let mut broken = None;
@@ -510,7 +525,8 @@ fn set_connection(parts: &mut response::Parts, version: Version, keeps_alive: bo
     };
 }
 
-fn write_head(out: &mut Vec<u8>, parts: &response::Parts) {
+/// `encoder`: of the body that follows.
+fn write_head(out: &mut Vec<u8>, parts: &response::Parts, encoder: Option<&Encoder>) {
     out.reserve(512);
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(parts.status.as_str().as_bytes());
@@ -518,6 +534,9 @@ fn write_head(out: &mut Vec<u8>, parts: &response::Parts) {
     out.extend_from_slice(parts.status.canonical_reason().unwrap_or_default().as_bytes());
     out.extend_from_slice(b"\r\n");
     write_headers(out, &parts.headers, parts.extensions.get::<Spelling>());
+    if let Some(encoder) = encoder {
+        encoder.announce(&parts.headers, out);
+    }
     out.extend_from_slice(b"\r\n");
 }
 

@@ -131,6 +131,7 @@ impl Validator {
         let limits = Limits {
             answer_timeout: limit.min(group.settings.response_header_timeout),
             is_upgrade: false,
+            spelling: None,
             interim: &|_| {},
         };
         let request = match build(group, key, address) {

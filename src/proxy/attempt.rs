@@ -20,7 +20,6 @@ use super::{
 use crate::{
     channel::{self, Asked, Blame},
     group::{Group, Key},
-    http1::Interim,
     upstream::{Answer, AnswerBody, BoxError, Clients, Limits, RequestBody, SendError},
 };
 
@@ -53,16 +52,16 @@ pub(super) async fn send(clients: &Clients, attempt: &Attempt<'_>) -> Result<Ans
         return Err(SendError::Late);
     }
     let request = build(attempt)?;
-    let interim = call.extensions.get::<Interim>();
     let pass_on = |head: &response::Parts| {
-        if let Some(interim) = interim {
+        if let Some(origin) = &call.origin {
             let mut head = head.clone();
             clean_response(&mut head.headers);
-            interim.send(&head);
+            origin.send_interim(&head);
         }
     };
     let answer_timeout = group.settings.response_header_timeout.min(left);
-    let limits = Limits { answer_timeout, is_upgrade: call.is_upgrade, interim: &pass_on };
+    let spelling = call.origin.as_ref().map(|origin| &origin.spelling);
+    let limits = Limits { answer_timeout, is_upgrade: call.is_upgrade, spelling, interim: &pass_on };
     let mut sending = pin!(clients.send(&group.client, group.upstreams.address(attempt.upstream), request, limits));
     let sent = match &call.body {
         Received::Streamed(body) => {
@@ -111,8 +110,6 @@ fn build(attempt: &Attempt<'_>) -> Result<Request<RequestBody>, SendError> {
     *request.method_mut() = call.method.clone();
     *request.uri_mut() = uri;
     *request.headers_mut() = headers;
-    // The spelling of the client's header names travels in here.
-    *request.extensions_mut() = call.extensions.clone();
     Ok(request)
 }
 

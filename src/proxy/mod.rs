@@ -141,7 +141,7 @@ impl Proxy {
             query: admitted.query,
             headers: parts.headers,
             had_content_length,
-            extensions: parts.extensions,
+            origin: parts.extensions.remove(),
             body,
             is_upgrade,
         };

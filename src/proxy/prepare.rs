@@ -15,6 +15,7 @@ use super::{
 use crate::{
     channel::{self, Channel, multipart},
     group::{Group, ModelNotConfigured},
+    http1::Origin,
     json, request_log,
 };
 
@@ -28,7 +29,8 @@ pub(super) struct Call {
     pub(super) headers: HeaderMap,
     /// The client announced a length, be it 0.
     pub(super) had_content_length: bool,
-    pub(super) extensions: http::Extensions,
+    /// `None`: it came over HTTP/2.
+    pub(super) origin: Option<Origin>,
     pub(super) body: Received,
     pub(super) is_upgrade: bool,
 }
@@ -93,7 +95,9 @@ pub(super) async fn prepare(group: &Group, call: &Call) -> Result<Prepared, Fail
     };
     redirect_path(group, &mut prepared)?;
     redirect_query(group, call, &mut prepared)?;
-    if is_repeated(&call.headers, &header::CONTENT_TYPE) || is_repeated(&call.headers, &header::CONTENT_ENCODING) {
+    if group.redirects.strict
+        && (is_repeated(&call.headers, &header::CONTENT_TYPE) || is_repeated(&call.headers, &header::CONTENT_ENCODING))
+    {
         check_unread(group, call, "its content type or encoding is given twice")?;
     }
     match Content::of(call) {
@@ -239,7 +243,7 @@ fn in_form_of<'a>(model: &str, target: &'a str, group: &Group, call: &Call) -> C
 
 fn redirect_path(group: &Group, prepared: &mut Prepared) -> Result<(), Failure> {
     let dialect = group.dialect(&prepared.path);
-    let strict_only = || dialect.deployment_in_path(&prepared.path).filter(|_| group.redirects.strict);
+    let strict_only = || group.redirects.strict.then(|| dialect.deployment_in_path(&prepared.path)).flatten();
     let Some(place) = dialect.model_in_path(&prepared.path).or_else(strict_only) else {
         if group.redirects.strict && dialect.calls_model_by_path(&prepared.path) {
             return Err(unchecked("its path names none that can be read"));

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     config::OutboundProxy,
-    http1::{self, Exchange, ExchangeError},
+    http1::{self, Exchange, ExchangeError, Spelling},
 };
 
 /// Of HTTP/2: what may be under way to us per connection. Small windows make h2 answer many small frames with GOAWAY.
@@ -56,6 +56,8 @@ pub(crate) struct Limits<'a> {
     pub(crate) answer_timeout: Duration,
     /// The request asks for another protocol: it gets a connection of its own, which is not reused.
     pub(crate) is_upgrade: bool,
+    /// How the client spelled the headers; `None`: they are ours.
+    pub(crate) spelling: Option<&'a Spelling>,
     /// Hears of interim answers (1xx) of HTTP/1.1 upstreams.
     pub(crate) interim: &'a (dyn Fn(&response::Parts) + Sync),
 }
@@ -194,7 +196,8 @@ impl Clients {
         let Http1 { http1, via_proxy } = connection;
         let progress = body.progress();
         aim(parts, via_proxy.as_ref(), address)?;
-        let exchange = Exchange { silence_max: limits.answer_timeout, interim: limits.interim };
+        let exchange =
+            Exchange { spelling: limits.spelling, silence_max: limits.answer_timeout, interim: limits.interim };
         let answer = http1.exchange(parts, body, &exchange).await.map_err(|error| match error {
             ExchangeError::Stale { was_written } => SendError::Stale { was_written },
             ExchangeError::Silent => SendError::AnswerTimeout(limits.answer_timeout),
