@@ -80,6 +80,16 @@ impl Decoder {
         }
     }
 
+    /// So many bytes of a body of known length were taken elsewhere.
+    pub(super) fn advance(&mut self, bytes: usize) {
+        if let Self::Length(left) = self {
+            *left = left.saturating_sub(bytes as u64);
+            if *left == 0 {
+                *self = Self::Done;
+            }
+        }
+    }
+
     /// Takes the next part of the body off the buffer.
     pub(super) fn decode(&mut self, buffer: &mut BytesMut) -> Result<Decoded, BodyError> {
         loop {

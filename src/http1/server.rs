@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header, request, response};
 use http_body::{Body, Frame, SizeHint};
 use tokio::{
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     BoxError, Spelling,
-    body::{Decoded, Decoder, Encoder, Framing, content_length},
+    body::{BodyError, Decoded, Decoder, Encoder, Framing, content_length},
     client::keeps_alive,
     head::{HeadError, HeadSearch, has_token, parse_request, write_headers},
     outgoing::{Outgoing, Taken},
@@ -591,7 +591,50 @@ impl Alarm {
     }
 }
 
+impl RequestBody {
+    /// Reads the next bytes of the body to the end of `into`, without a copy where the body's length is known. Gives how
+    /// many; 0: there are no more. Trailers are passed over.
+    pub(crate) fn poll_read_into(
+        &mut self,
+        into: &mut BytesMut,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<usize, BoxError>> {
+        if let Self::Reading(reading) = self
+            && let Some(read) = reading.poll_read_into(into, cx)
+        {
+            return read;
+        }
+        loop {
+            let Some(frame) = ready!(Pin::new(&mut *self).poll_frame(cx)?) else { return Poll::Ready(Ok(0)) };
+            if let Ok(data) = frame.into_data()
+                && !data.is_empty()
+            {
+                into.extend_from_slice(&data);
+                return Poll::Ready(Ok(data.len()));
+            }
+        }
+    }
+}
+
 impl Reading {
+    /// `None`: something has to be decoded first.
+    fn poll_read_into(&mut self, into: &mut BytesMut, cx: &mut Context<'_>) -> Option<Poll<Result<usize, BoxError>>> {
+        let left = usize::try_from(self.decoder.length()?).ok()?;
+        let reader = self.reader.as_mut().filter(|reader| reader.buffer.is_empty() && !self.is_awaited)?;
+        let mut room = BufMut::limit(into, left);
+        let count = match tokio_util::io::poll_read_buf(Pin::new(&mut reader.half), cx, &mut room) {
+            Poll::Ready(Ok(0)) => return Some(Poll::Ready(Err(BodyError::Ended.into()))),
+            Poll::Ready(Ok(count)) => count,
+            Poll::Ready(Err(error)) => return Some(Poll::Ready(Err(error.into()))),
+            Poll::Pending => return Some(Poll::Pending),
+        };
+        self.decoder.advance(count);
+        if self.decoder.is_done() {
+            self.give_back();
+        }
+        Some(Poll::Ready(Ok(count)))
+    }
+
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let Some(reader) = &mut self.reader else { return Poll::Ready(None) };
         loop {

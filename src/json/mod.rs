@@ -9,10 +9,12 @@ use std::ops::Range;
 mod array;
 mod merge_patch;
 mod object;
+mod peek;
 
 pub(crate) use array::{append, elements};
 pub(crate) use merge_patch::merge_patch;
 pub(crate) use object::{edit, members, remove, top_level};
+pub(crate) use peek::peek;
 
 /// The text that a JSON string stands for; `None` if this is not one string, or one with half a surrogate pair.
 pub(crate) fn string(value: &[u8]) -> Option<String> {

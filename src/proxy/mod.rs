@@ -186,11 +186,12 @@ impl Proxy {
                         return tunnel::relay(answer, is_upgrade, record, slot);
                     }
                     if model_list::is_concerned(&group, &call, &prepared, &answer) {
-                        return relay::model_list(&group, &prepared, answer, record, tries.deadline()).await;
+                        let list = relay::model_list(&group, &prepared, answer, record, tries.deadline());
+                        return Box::pin(list).await;
                     }
                     return Ok(relay::answer(&group, &prepared, answer, record, slot, tries.deadline()));
                 }
-                Ok(answer) => Outcome::Refused(Box::new(Refusal::read(answer, &key, &prepared).await)),
+                Ok(answer) => Outcome::Refused(Box::new(Box::pin(Refusal::read(answer, &key, &prepared)).await)),
                 Err(error) => Outcome::Unanswered(error),
             };
             record.working();

@@ -166,7 +166,7 @@ async fn prepare_json(group: &Group, call: &Call, bytes: &Bytes, prepared: &mut 
             let mut share = call.body.further_share();
             let bytes_max = share.as_ref().map_or(0, MemoryShare::body_bytes_max);
             let mut has_room = |bytes| share.as_mut().is_some_and(|share| share.grow_to(bytes));
-            match content::decode(bytes, encoding, bytes_max, &mut has_room).await {
+            match Box::pin(content::decode(bytes, encoding, bytes_max, &mut has_room)).await {
                 Ok(decoded) => {
                     prepared.decoded_share = share;
                     Cow::Owned(decoded)
@@ -179,6 +179,15 @@ async fn prepare_json(group: &Group, call: &Call, bytes: &Bytes, prepared: &mut 
             }
         }
     };
+    if !has_rules {
+        // Only the record wants to know: nothing hangs on what it looks like to a strict reader.
+        let [model, stream] = json::peek(&text, [b"model", b"stream"]);
+        prepared.wants_stream |= stream == Some(b"true");
+        if prepared.model.is_empty() {
+            prepared.model = model.and_then(json::string).unwrap_or_default();
+        }
+        return Ok(());
+    }
     let mut edited: Option<Vec<u8>> = None;
     let overrides = group.overrides_for(&call.path);
     if !overrides.is_empty() {

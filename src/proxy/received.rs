@@ -137,6 +137,10 @@ impl Received {
         if !share.grow_to(announced_bytes) {
             return Ok(Self::streamed(body, size_hint, Reason::Memory));
         }
+        if let Some(bytes) = announced.filter(|bytes| *bytes > SMALL_BODY_BYTES) {
+            let bytes = body.read_whole(usize::try_from(bytes).unwrap_or(usize::MAX)).await?;
+            return Ok(Self::Whole { bytes, share });
+        }
         let mut whole = Gathered::default();
         loop {
             let Some(frame) = body.frame().await else { break };
@@ -293,6 +297,33 @@ impl Limited {
             idle: None,
         }
     }
+
+    /// Reads a body of this size, which is within all limits, into one buffer.
+    async fn read_whole(&mut self, bytes: usize) -> Result<Bytes, Failure> {
+        let mut whole = BytesMut::with_capacity(bytes);
+        let read = std::future::poll_fn(|cx| {
+            while whole.len() < bytes {
+                let Poll::Ready(read) = self.inner.poll_read_into(&mut whole, cx) else {
+                    return self.poll_idle(cx).map(Err);
+                };
+                self.idle = None;
+                if read? == 0 {
+                    break;
+                }
+            }
+            Poll::Ready(Ok(()))
+        });
+        read.await.map_err(|error| refused(&error))?;
+        Ok(whole.freeze())
+    }
+
+    /// Ready when the client was silent for too long.
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<BoxError> {
+        let Some(timeout) = self.idle_timeout else { return Poll::Pending };
+        let idle = self.idle.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+        ready!(idle.as_mut().poll(cx));
+        Poll::Ready(Refused::Stalled(timeout).into())
+    }
 }
 
 impl Body for Limited {
@@ -304,10 +335,7 @@ impl Body for Limited {
             return Poll::Ready(Some(Ok(Frame::data(prefix))));
         }
         let Poll::Ready(polled) = Pin::new(&mut self.inner).poll_frame(cx) else {
-            let Some(timeout) = self.idle_timeout else { return Poll::Pending };
-            let idle = self.idle.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
-            ready!(idle.as_mut().poll(cx));
-            return Poll::Ready(Some(Err(Refused::Stalled(timeout).into())));
+            return self.poll_idle(cx).map(|stalled| Some(Err(stalled)));
         };
         self.idle = None;
         Poll::Ready(match polled {

@@ -113,7 +113,7 @@ impl Clients {
         }
         let key = (options.identity, address.origin);
         if options.http2 && !limits.is_upgrade {
-            return self.send_multiplexed(key, options, address, request, limits).await;
+            return Box::pin(self.send_multiplexed(key, options, address, request, limits)).await;
         }
         let idle = if limits.is_upgrade { None } else { self.take_idle(key) };
         self.send_http1(idle, options, address, request, &limits).await
@@ -180,7 +180,8 @@ impl Clients {
             }
             connection = self.take_idle((options.identity, address.origin));
         }
-        let connected = self.connector(options).connect(address, false).await?;
+        // Boxed, since a request that finds an idle connection need not have the room for this.
+        let connected = Box::pin(async { self.connector(options).connect(address, false).await }).await?;
         self.exchange(connected.into_http1(), options, address, &mut parts, body, limits).await
     }
 
