@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +23,8 @@ use crate::{config, proxy, upstream::Clients};
 /// How long to wait when the system has no file descriptor left, in the hope that a connection closes meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const LISTEN_BACKLOG: i32 = 4096;
+/// A connection that is silent for so long is asked whether it is still there.
+const CLIENT_KEEPALIVE: Duration = Duration::from_secs(60);
 /// Dropping what is in progress is done at once, unless a thread hangs.
 const CUT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Between two lines in the log about connections that were refused.
@@ -123,6 +126,9 @@ impl Server {
                 Ok((stream, peer)) => {
                     // Small frames of a stream must not wait for one another.
                     let _ = stream.set_nodelay(true);
+                    // A client that lost its power never says that it is gone.
+                    let keepalive = TcpKeepalive::new().with_time(CLIENT_KEEPALIVE).with_interval(CLIENT_KEEPALIVE);
+                    let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
                     // A listener for IPv6 sees `::ffff:203.0.113.9`, which nobody means when they write a rule.
                     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
                     match stream.into_std() {

@@ -178,9 +178,13 @@ fn chunk_line(buffer: &mut BytesMut) -> Result<Option<u64>, BodyError> {
     let Some(end) = memchr::memchr(b'\n', buffer) else {
         return if buffer.len() > CHUNK_LINE_BYTES_MAX { Err(BodyError::BadChunk) } else { Ok(None) };
     };
-    let line = buffer[..end].strip_suffix(b"\r").filter(|line| line.len() <= CHUNK_LINE_BYTES_MAX);
+    let line = buffer[..end].strip_suffix(b"\r");
+    // A carriage return elsewhere would end the line for some readers.
+    let line = line.filter(|line| line.len() <= CHUNK_LINE_BYTES_MAX && !line.contains(&b'\r'));
     let size = line.and_then(|line| {
-        let digits = line.split(|&byte| byte == b';').next()?.trim_ascii_end();
+        let before_extensions = line.split(|&byte| byte == b';').next()?;
+        let blanks = before_extensions.iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        let digits = &before_extensions[..before_extensions.len() - blanks];
         // `from_str_radix` would take a sign.
         let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_hexdigit);
         is_number.then(|| u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok())?
@@ -245,7 +249,7 @@ impl Encoder {
     /// Takes from the headers what says how a body is framed, unless it is this length.
     pub(super) fn clean(&self, headers: &mut HeaderMap) {
         headers.remove(header::TRANSFER_ENCODING);
-        if !matches!(self, Self::Length(_)) {
+        if !matches!(self, Self::Length(_)) || !is_plain_length(headers) {
             headers.remove(header::CONTENT_LENGTH);
         }
     }
@@ -295,6 +299,12 @@ impl Encoder {
             }
         }
     }
+}
+
+/// RFC 9110, 8.6: a length that is given several times is not passed on as it is.
+fn is_plain_length(headers: &HeaderMap) -> bool {
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    lengths.next().is_none_or(|length| length.as_bytes().iter().all(u8::is_ascii_digit)) && lengths.next().is_none()
 }
 
 fn write_hexadecimal(number: usize, out: &mut Vec<u8>) {
@@ -360,12 +370,21 @@ mod tests {
             "1\nab",
             "1\r\nab\r\n",
             "11111111111111111\r\n",
+            "5\r\r\n",
+            "5\u{c}\r\n",
+            "5;a\rb\r\n",
             "0x1\r\n",
         ] {
             assert_eq!(decoded(Framing::Chunked, wire.as_bytes(), 0), Err(BodyError::BadChunk), "{wire:?}");
         }
         let long = "1".repeat(CHUNK_LINE_BYTES_MAX + 1);
         assert_eq!(decoded(Framing::Chunked, long.as_bytes(), 0), Err(BodyError::BadChunk));
+    }
+
+    #[test]
+    fn trailers_end_with_the_first_empty_line() {
+        let wire = b"0\r\n\nPOST /x HTTP/1.1\r\n\r\n";
+        assert_eq!(decoded(Framing::Chunked, wire, 0), Err(BodyError::BadTrailers));
     }
 
     #[test]

@@ -78,6 +78,8 @@ struct Sending<B> {
     was_written: bool,
     /// The upstream, and not the client, is the one who does not go on.
     waits_for_upstream: bool,
+    /// The upstream took something since the last look.
+    has_moved: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -103,33 +105,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         B: Body<Data = Bytes, Error = BoxError> + Unpin,
     {
         let mut sending = Some(Sending::new(parts, exchange.spelling, body));
+        let mut unwritten = None;
         let mut alarm = pin!(tokio::time::sleep(exchange.silence_max));
         let mut search = HeadSearch::default();
         let mut interim_answers = 0;
-        let (head, framing) = poll_fn(|cx| {
+        let (mut head, framing) = poll_fn(|cx| {
             loop {
                 if let Some(request) = &mut sending
-                    && request
-                        .poll(&mut self.reader.half, cx)
-                        .map_err(|error| self.explained(request, error))?
-                        .is_ready()
+                    && let Poll::Ready(sent) = request.poll(&mut self.reader.half, cx)
                 {
+                    match sent {
+                        Ok(()) => {}
+                        Err(Unsent::Body(error)) => return Poll::Ready(Err(ExchangeError::RequestBody(error))),
+                        // An upstream that wants no more of it may have said why before it closed.
+                        Err(Unsent::Connection(error)) => unwritten = Some((error, request.was_written)),
+                    }
                     sending = None;
                     alarm.as_mut().reset(Instant::now() + exchange.silence_max);
                 }
-                let head = search.take(&mut self.reader.buffer, HEAD_BYTES_MAX).map_err(broken)?;
-                let Some(head) = head else {
-                    match self.reader.poll_fill(cx) {
-                        Poll::Ready(Ok(0)) => return Poll::Ready(Err(self.ended(sending.as_ref(), None))),
+                let Some(head) = search.take(&mut self.reader.buffer, HEAD_BYTES_MAX).map_err(broken)? else {
+                    let ended = match self.reader.poll_fill(cx) {
+                        Poll::Ready(Ok(0)) => None,
                         Poll::Ready(Ok(_)) => continue,
-                        Poll::Ready(Err(error)) => return Poll::Ready(Err(self.ended(sending.as_ref(), Some(error)))),
+                        Poll::Ready(Err(error)) => Some(error),
                         Poll::Pending => {
-                            ready!(poll_silence(alarm.as_mut(), sending.as_ref(), exchange.silence_max, cx));
+                            ready!(poll_silence(alarm.as_mut(), sending.as_mut(), exchange.silence_max, cx));
+                            return Poll::Ready(Err(ExchangeError::Silent));
                         }
-                    }
-                    return Poll::Ready(Err(ExchangeError::Silent));
+                    };
+                    return Poll::Ready(Err(self.ended(sending.as_ref(), unwritten.take(), ended)));
                 };
-                let mut head = parse_response(&head).map_err(broken)?;
+                let head = parse_response(&head).map_err(broken)?;
                 if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
                     interim_answers += 1;
                     if interim_answers > INTERIM_ANSWERS_MAX {
@@ -141,16 +147,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     continue;
                 }
                 let framing = framing(&parts.method, &head).map_err(broken)?;
-                if framing == Framing::Chunked {
-                    // RFC 9112, 6.3: chunks count, and a length beside them would cut the answer where it is passed on.
-                    head.headers.remove(header::CONTENT_LENGTH);
-                }
                 return Poll::Ready(Ok((head, framing)));
             }
         })
         .await?;
         self.is_reused = true;
+        // RFC 9112, 6.3: chunks count, and a length beside them would cut the answer where it is passed on.
+        let has_two_ends = framing == Framing::Chunked && head.headers.remove(header::CONTENT_LENGTH).is_some();
         let is_reusable = framing != Framing::UntilClose
+            && !has_two_ends
+            && unwritten.is_none()
             && head.status != StatusCode::SWITCHING_PROTOCOLS
             && keeps_alive(head.version, &head.headers)
             && keeps_alive(Version::HTTP_11, &parts.headers);
@@ -163,20 +169,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(http::Response::from_parts(head, body))
     }
 
-    /// Why there is no answer on a connection that ended.
-    fn ended<B>(&self, sending: Option<&Sending<B>>, error: Option<io::Error>) -> ExchangeError {
+    /// Why there is no answer on a connection that ended. `unwritten`: why the request could not be written, and whether
+    /// some of it was.
+    fn ended<B>(
+        &self,
+        sending: Option<&Sending<B>>,
+        unwritten: Option<(io::Error, bool)>,
+        error: Option<io::Error>,
+    ) -> ExchangeError {
         if self.is_reused && self.reader.buffer.is_empty() {
-            return ExchangeError::Stale { was_written: sending.is_none_or(|sending| sending.was_written) };
+            let was_written = match (&unwritten, sending) {
+                (Some((_, was_written)), _) => *was_written,
+                (None, sending) => sending.is_none_or(|sending| sending.was_written),
+            };
+            return ExchangeError::Stale { was_written };
         }
-        error.map_or_else(|| broken("the upstream closed it"), broken)
-    }
-
-    /// Why a request could not be written.
-    fn explained<B>(&self, sending: &Sending<B>, error: Unwritten) -> ExchangeError {
-        match error {
-            Unwritten::Body(error) => ExchangeError::RequestBody(error),
-            Unwritten::Connection(error) => self.ended(Some(sending), Some(error)),
-        }
+        let reason = unwritten.map(|(error, _)| error).or(error);
+        reason.map_or_else(|| broken("the upstream closed it"), broken)
     }
 }
 
@@ -184,15 +193,19 @@ fn broken(error: impl std::fmt::Display) -> ExchangeError {
     ExchangeError::Broken(error.to_string())
 }
 
-/// Ready when the upstream was silent for too long. While the client is the one who is waited for, it is not.
+/// Ready when the upstream was silent for too long. It is not while it takes something, or while the client is the one
+/// who is waited for.
 fn poll_silence<B>(
     mut alarm: Pin<&mut Sleep>,
-    sending: Option<&Sending<B>>,
+    mut sending: Option<&mut Sending<B>>,
     silence_max: Duration,
     cx: &mut Context<'_>,
 ) -> Poll<()> {
     while alarm.as_mut().poll(cx).is_ready() {
-        if sending.is_none_or(|sending| sending.waits_for_upstream) {
+        let goes_on = sending
+            .as_mut()
+            .is_some_and(|sending| std::mem::take(&mut sending.has_moved) || !sending.waits_for_upstream);
+        if !goes_on {
             return Poll::Ready(());
         }
         alarm.as_mut().reset(Instant::now() + silence_max);
@@ -200,7 +213,7 @@ fn poll_silence<B>(
     Poll::Pending
 }
 
-enum Unwritten {
+enum Unsent {
     Connection(io::Error),
     Body(BoxError),
 }
@@ -227,17 +240,17 @@ impl<B: Body<Data = Bytes, Error = BoxError> + Unpin> Sending<B> {
         }
         head.extend_from_slice(b"\r\n");
         let body = (!body.is_end_stream()).then_some(body);
-        Self { out, encoder, body, was_written: false, waits_for_upstream: true }
+        Self { out, encoder, body, was_written: false, waits_for_upstream: true, has_moved: false }
     }
 
     /// Ready when everything is written.
-    fn poll<S: AsyncWrite + Unpin>(&mut self, to: &mut S, cx: &mut Context<'_>) -> Poll<Result<(), Unwritten>> {
+    fn poll<S: AsyncWrite + Unpin>(&mut self, to: &mut S, cx: &mut Context<'_>) -> Poll<Result<(), Unsent>> {
         loop {
             if let Some(body) = &mut self.body {
                 match self.out.poll_take(&mut self.encoder, body, cx) {
                     Poll::Ready(Ok(Taken::All)) => self.body = None,
                     Poll::Ready(Ok(Taken::Some)) => {}
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(Unwritten::Body(error))),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(Unsent::Body(error))),
                     Poll::Pending => {
                         self.waits_for_upstream = false;
                         return Poll::Pending;
@@ -245,8 +258,11 @@ impl<B: Body<Data = Bytes, Error = BoxError> + Unpin> Sending<B> {
                 }
             }
             self.waits_for_upstream = true;
-            ready!(self.out.poll_write(to, cx)).map_err(Unwritten::Connection)?;
-            self.was_written = true;
+            let left = self.out.left();
+            let written = self.out.poll_write(to, cx);
+            self.has_moved |= self.out.left() < left;
+            self.was_written |= self.has_moved;
+            ready!(written).map_err(Unsent::Connection)?;
             if self.body.is_none() {
                 return Poll::Ready(Ok(()));
             }
@@ -273,7 +289,11 @@ fn framing(method: &Method, head: &response::Parts) -> Result<Framing, &'static 
     {
         return Ok(Framing::Length(0));
     }
-    if let Some(coding) = head.headers.get(header::TRANSFER_ENCODING) {
+    let mut codings = head.headers.get_all(header::TRANSFER_ENCODING).iter();
+    if let Some(coding) = codings.next() {
+        if head.version == Version::HTTP_10 || codings.next().is_some() {
+            return Err("its transfer encoding is not one that HTTP/1.1 allows there");
+        }
         return if coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") {
             Ok(Framing::Chunked)
         } else {
@@ -285,11 +305,8 @@ fn framing(method: &Method, head: &response::Parts) -> Result<Framing, &'static 
 
 /// RFC 9112, 9.3.
 pub(super) fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {
-    if version == Version::HTTP_10 {
-        has_token(headers, header::CONNECTION, "keep-alive")
-    } else {
-        !has_token(headers, header::CONNECTION, "close")
-    }
+    !has_token(headers, header::CONNECTION, "close")
+        && (version != Version::HTTP_10 || has_token(headers, header::CONNECTION, "keep-alive"))
 }
 
 impl<S, B> AnswerBody<S, B>
@@ -298,7 +315,8 @@ where
     B: Body<Data = Bytes, Error = BoxError> + Unpin,
 {
     /// The connection, once the answer was read to its end and another may follow.
-    pub(crate) fn into_idle(self) -> Option<Box<Connection<S>>> {
+    pub(crate) fn into_idle(mut self) -> Option<Box<Connection<S>>> {
+        self.connection.reader.release();
         let is_idle = self.is_reusable
             && self.decoder.is_done()
             && self.sending.is_none()

@@ -1,9 +1,14 @@
 //! Heads of messages: read into the types that the rest of the house uses, and written as they were spelled.
 
-use std::{mem::MaybeUninit, ops::Range, sync::Arc};
+use std::{
+    mem::MaybeUninit,
+    ops::Range,
+    sync::{Arc, LazyLock},
+};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, request, response};
+use memchr::memmem::Finder;
 
 /// Headers of one message; more are refused.
 const HEADERS_MAX: usize = 256;
@@ -44,7 +49,7 @@ struct Written {
     names: Vec<(HeaderName, Range<usize>)>,
 }
 
-/// Looks for the end of a head that comes in pieces, without looking at any byte twice.
+/// Looks for the end of a head that comes in pieces, without looking at any byte twice but for the last two.
 #[derive(Default)]
 pub(super) struct HeadSearch {
     searched: usize,
@@ -58,34 +63,33 @@ impl HeadSearch {
     pub(super) fn take(&mut self, buffer: &mut BytesMut, bytes_max: usize) -> Result<Option<Bytes>, HeadError> {
         if self.searched == 0 {
             // RFC 9112, 2.2: an empty line before a message is ignored.
-            let empty = buffer.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-            let _ = buffer.split_to(empty);
+            while let [b'\r', b'\n', ..] | [b'\n', ..] = buffer[..] {
+                let _ = buffer.split_to(if buffer[0] == b'\n' { 1 } else { 2 });
+            }
         }
-        if let Some(found) = memchr::memmem::find(&buffer[self.searched.saturating_sub(3)..], b"\r\n\r\n") {
-            let end = self.searched.saturating_sub(3) + found + 4;
-            return self.taken(buffer, end, bytes_max);
+        match self.end(buffer) {
+            Some(end) if end > bytes_max => Err(HeadError::TooLarge(bytes_max)),
+            Some(end) => {
+                self.searched = 0;
+                Ok(Some(buffer.split_to(end).freeze()))
+            }
+            None if buffer.len() > bytes_max => Err(HeadError::TooLarge(bytes_max)),
+            None => {
+                self.searched = buffer.len();
+                Ok(None)
+            }
         }
-        // Some programs end their lines without the carriage return.
-        while let Some(found) = memchr::memchr(b'\n', &buffer[self.searched..]) {
-            let line_end = self.searched + found + 1;
-            let end = match buffer[line_end..] {
-                [b'\n', ..] => line_end + 1,
-                [b'\r', b'\n', ..] => line_end + 2,
-                // The rest of an empty line may still come, so the line before it is looked at again.
-                [] | [b'\r'] => break,
-                _ => {
-                    self.searched = line_end;
-                    continue;
-                }
-            };
-            return self.taken(buffer, end, bytes_max);
-        }
-        if buffer.len() > bytes_max { Err(HeadError::TooLarge(bytes_max)) } else { Ok(None) }
     }
 
-    fn taken(&mut self, buffer: &mut BytesMut, end: usize, bytes_max: usize) -> Result<Option<Bytes>, HeadError> {
-        self.searched = 0;
-        if end > bytes_max { Err(HeadError::TooLarge(bytes_max)) } else { Ok(Some(buffer.split_to(end).freeze())) }
+    /// Behind the first empty line; some programs end their lines without the carriage return.
+    fn end(&self, buffer: &[u8]) -> Option<usize> {
+        static USUAL_END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\n\r\n"));
+        static BARE_END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\n\n"));
+        let from = self.searched.saturating_sub(2);
+        let usual = USUAL_END.find(&buffer[from..]);
+        let before_usual = usual.map_or(buffer.len(), |at| from + at);
+        let bare = BARE_END.find(&buffer[from..before_usual]).map(|at| from + at + 2);
+        bare.or(usual.map(|at| from + at + 3))
     }
 }
 
@@ -125,8 +129,10 @@ pub(super) fn parse_trailers(lines: &Bytes) -> Result<HeaderMap, HeadError> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut map = HeaderMap::new();
     match httparse::parse_headers(lines, &mut headers)? {
-        httparse::Status::Complete((_, parsed)) => fields(lines, parsed, &mut map).map(|_| map),
-        httparse::Status::Partial => Err(malformed("the trailers end too early")),
+        httparse::Status::Complete((length, parsed)) if length == lines.len() => {
+            fields(lines, parsed, &mut map).map(|_| map)
+        }
+        httparse::Status::Complete(_) | httparse::Status::Partial => Err(malformed("the trailers end too early")),
     }
 }
 
@@ -223,7 +229,9 @@ mod tests {
         let expected = Some("GET / HTTP/1.1\r\na: b\r\n\r\n|rest".to_owned());
         assert_eq!(found(&["GET / HTTP/1.1\r\na: b\r\n\r\nrest"]), expected);
         assert_eq!(found(&["\r\n", "GET / HTTP/1.1\r", "\na: b", "\r\n", "\r", "\nrest"]), expected);
-        assert_eq!(found(&["GET / HTTP/1.1\n\nx"]), Some("GET / HTTP/1.1\n\n|x".to_owned()));
+        assert_eq!(found(&["GET / HTTP/1.1\n\nx\r\n\r\n"]), Some("GET / HTTP/1.1\n\n|x\r\n\r\n".to_owned()));
+        assert_eq!(found(&["GET / HTTP/1.1\n", "\nx"]), Some("GET / HTTP/1.1\n\n|x".to_owned()));
+        assert_eq!(found(&["\r\rGET / HTTP/1.1\r\n\r\n"]), Some("\r\rGET / HTTP/1.1\r\n\r\n|".to_owned()));
         assert_eq!(found(&["GET / HTTP/1.1\r\n", "a: b\r\n"]), None);
     }
 
@@ -255,6 +263,7 @@ mod tests {
     fn what_is_no_head_is_refused() {
         for head in [
             "GET / HTTP/1.1\n\nGET /x HTTP/1.1\r\n\r\n",
+            "\r\rGET / HTTP/1.1\r\n\r\n",
             "GET /\r\n\r\n",
             "GET / HTTP/2.0\r\n\r\n",
             "G@T / HTTP/1.1\r\n\r\n",

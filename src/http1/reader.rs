@@ -55,6 +55,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
     pub(super) fn release(&mut self) {
         if self.buffer.is_empty() {
             self.buffer = BytesMut::new();
+            self.has_much = false;
         }
     }
 }

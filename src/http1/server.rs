@@ -88,8 +88,9 @@ struct Interim(Arc<Mutex<Vec<u8>>>);
 
 impl Origin {
     /// Sends an interim answer to the client; one of HTTP/1.0 knows none.
-    pub(crate) fn send_interim(&self, head: &response::Parts) {
-        write_head(&mut lock(&self.interim.0), head, None);
+    pub(crate) fn send_interim(&self, mut head: response::Parts) {
+        head.headers.remove(header::CONTENT_LENGTH);
+        write_head(&mut lock(&self.interim.0), &head, None);
     }
 }
 
@@ -128,7 +129,8 @@ where
     let mut connection = Connection {
         reader: Some(Reader::new(half, received)),
         loan: None,
-        writer,
+        writer: Some(writer),
+        resets: false,
         out: Outgoing::default(),
         interim: Interim::default(),
         limits,
@@ -149,10 +151,6 @@ where
         match outcome {
             Outcome::KeepAlive => connection.is_fresh = false,
             Outcome::Close => return connection.close().await,
-            Outcome::Reset => {
-                let (stream, _) = connection.into_stream()?;
-                return socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
-            }
             Outcome::TakeOver(tunnel) => {
                 let (stream, received) = connection.into_stream()?;
                 tunnel(stream, received).await;
@@ -166,7 +164,10 @@ struct Connection<'l> {
     /// `None` while the body of a request has it.
     reader: Option<Reader<OwnedReadHalf>>,
     loan: Option<Arc<Mutex<Loan>>>,
-    writer: OwnedWriteHalf,
+    /// `None` once it was taken over.
+    writer: Option<OwnedWriteHalf>,
+    /// Until the answer is complete, dropping the connection resets it: its end would be taken for the answer's.
+    resets: bool,
     out: Outgoing,
     interim: Interim,
     limits: &'l Limits,
@@ -193,8 +194,6 @@ enum Outcome {
     KeepAlive,
     Close,
     TakeOver(Tunnel),
-    /// The answer broke off where the client would take the end of the connection for its end.
-    Reset,
 }
 
 struct Refusal {
@@ -342,14 +341,19 @@ impl Connection<'_> {
         }
     }
 
-    /// Ready when the client is gone. What it sends ahead is kept.
+    /// Ready when the client is gone. What it sends ahead is kept, up to a limit; beyond it, and while the request's body
+    /// has the reading half, the client's leaving is not noticed here, but by who reads or writes next.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.take_back();
         let Some(reader) = &mut self.reader else { return Poll::Pending };
         while reader.buffer.len() < PIPELINED_BYTES_MAX {
-            match ready!(reader.poll_fill(cx)) {
-                Ok(0) | Err(_) => return Poll::Ready(()),
-                Ok(_) => {}
+            match reader.poll_fill(cx) {
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Pending => {
+                    reader.release();
+                    break;
+                }
             }
         }
         Poll::Pending
@@ -371,7 +375,8 @@ impl Connection<'_> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let written = self.out.poll_write(&mut self.writer, cx);
+        let Some(writer) = &mut self.writer else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
+        let written = self.out.poll_write(writer, cx);
         if written.is_ready() {
             self.write_alarm.since = None;
         }
@@ -397,6 +402,10 @@ impl Connection<'_> {
         let mut keeps_alive =
             terms.keeps_alive && self.loan.is_none() && !matches!(encoder, Encoder::UntilClose) && !stop.is_cancelled();
         encoder.clean(&mut parts.headers);
+        if parts.status.is_informational() || parts.status == StatusCode::NO_CONTENT {
+            // RFC 9110, 8.6
+            parts.headers.remove(header::CONTENT_LENGTH);
+        }
         if tunnel.is_none() {
             set_connection(&mut parts, terms.version, keeps_alive);
         }
@@ -406,6 +415,7 @@ impl Connection<'_> {
         self.take_interim(terms.version);
         write_head(&mut self.out.gathered, &parts, has_body.then_some(&encoder));
         drop(parts);
+        self.resets = has_body && matches!(encoder, Encoder::UntilClose);
         let mut is_all = !has_body;
         let mut broken = None;
         poll_fn(|cx| {
@@ -430,11 +440,9 @@ impl Connection<'_> {
         })
         .await?;
         if let Some(error) = broken {
-            if matches!(encoder, Encoder::UntilClose) {
-                return Ok(Outcome::Reset);
-            }
             return Err(io::Error::other(error));
         }
+        self.resets = false;
         drop(body);
         self.take_back();
         keeps_alive &= self.loan.is_none();
@@ -458,13 +466,19 @@ impl Connection<'_> {
         self.out.gathered.extend_from_slice(head.as_bytes());
         self.out.gathered.extend_from_slice(reason.as_bytes());
         poll_fn(|cx| self.poll_write(cx)).await?;
-        self.close().await
+        self.close_after(true).await
     }
 
     async fn close(&mut self) -> io::Result<()> {
-        self.writer.shutdown().await?;
         self.take_back();
-        let may_send_more = self.loan.is_some() || self.reader.as_ref().is_some_and(|reader| !reader.buffer.is_empty());
+        let has_sent_more = self.reader.as_ref().is_some_and(|reader| !reader.buffer.is_empty());
+        self.close_after(self.loan.is_some() || has_sent_more).await
+    }
+
+    async fn close_after(&mut self, may_send_more: bool) -> io::Result<()> {
+        if let Some(writer) = &mut self.writer {
+            writer.shutdown().await?;
+        }
         if let Some(reader) = self.reader.as_mut().filter(|_| may_send_more) {
             let draining = poll_fn(|cx| {
                 loop {
@@ -481,9 +495,23 @@ impl Connection<'_> {
 
     fn into_stream(mut self) -> io::Result<(TcpStream, Bytes)> {
         self.take_back();
-        let reader = self.reader.ok_or_else(|| io::Error::other("the request's body is still being read"))?;
-        let stream = reader.half.reunite(self.writer).map_err(io::Error::other)?;
+        let (Some(reader), Some(writer)) = (self.reader.take(), self.writer.take()) else {
+            return Err(io::Error::other("the request's body is still being read"));
+        };
+        let stream = reader.half.reunite(writer).map_err(io::Error::other)?;
         Ok((stream, reader.buffer.freeze()))
+    }
+}
+
+impl Drop for Connection<'_> {
+    fn drop(&mut self) {
+        if self.resets
+            && let Some(writer) = self.writer.take()
+        {
+            let _ = socket2::SockRef::from(writer.as_ref()).set_linger(Some(Duration::ZERO));
+            // Dropped as usual, it would end the connection in order first.
+            writer.forget();
+        }
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) async fn send(clients: &Clients, attempt: &Attempt<'_>) -> Result<Ans
         if let Some(origin) = &call.origin {
             let mut head = head.clone();
             clean_response(&mut head.headers);
-            origin.send_interim(&head);
+            origin.send_interim(head);
         }
     };
     let answer_timeout = group.settings.response_header_timeout.min(left);

@@ -62,6 +62,7 @@ async fn run(mut client: TcpStream, from_client: Bytes, mut upstream: Stream, re
     let carrying = async {
         client.write_all(&received).await?;
         upstream.write_all(&from_client).await?;
+        upstream.flush().await?;
         carry(client, upstream).await
     };
     match carrying.await {
