@@ -391,7 +391,7 @@ impl Connection<'_> {
     where
         B: Body<Data = Bytes, Error = BoxError> + Unpin,
     {
-        let (mut parts, mut body) = answer.into_parts();
+        let (mut parts, body) = answer.into_parts();
         let tunnel = parts.extensions.remove::<TakeOver>().and_then(|take_over| lock(&take_over.0).take());
         let has_body = !(terms.is_head
             || parts.status.is_informational()
@@ -416,16 +416,21 @@ impl Connection<'_> {
         write_head(&mut self.out.gathered, &parts, has_body.then_some(&encoder));
         drop(parts);
         self.resets = has_body && matches!(encoder, Encoder::UntilClose);
-        let mut is_all = !has_body;
+        let mut body = Some(body).filter(|_| has_body);
         let mut broken = None;
         poll_fn(|cx| {
             loop {
-                if !is_all && broken.is_none() {
-                    match self.out.poll_take(&mut encoder, &mut body, cx) {
+                if let Some(taken) = &mut body {
+                    match self.out.poll_take(&mut encoder, taken, cx) {
                         Poll::Ready(Ok(Taken::Some)) => {}
-                        Poll::Ready(Ok(Taken::All)) => is_all = true,
+                        // Dropped before its last bytes are written, so that what it holds is free when the client has
+                        // them.
+                        Poll::Ready(Ok(Taken::All)) => body = None,
                         // What came before the break is written first.
-                        Poll::Ready(Err(error)) => broken = Some(error),
+                        Poll::Ready(Err(error)) => {
+                            body = None;
+                            broken = Some(error);
+                        }
                         Poll::Pending => {
                             ready!(self.poll_gone(cx));
                             return Poll::Ready(Err(io::Error::from(io::ErrorKind::ConnectionAborted)));
@@ -433,7 +438,7 @@ impl Connection<'_> {
                     }
                 }
                 ready!(self.poll_write(cx))?;
-                if is_all || broken.is_some() {
+                if body.is_none() {
                     return Poll::Ready(Ok(()));
                 }
             }
@@ -443,7 +448,6 @@ impl Connection<'_> {
             return Err(io::Error::other(error));
         }
         self.resets = false;
-        drop(body);
         self.take_back();
         keeps_alive &= self.loan.is_none();
         Ok(match tunnel {

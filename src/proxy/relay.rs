@@ -140,7 +140,6 @@ impl ResponseBody {
             prefix: prefix.filter(|prefix| !prefix.is_empty()),
             inner,
             broken,
-            is_flushed: false,
             record,
             error_message,
             patience,
@@ -177,8 +176,6 @@ pub(crate) struct Relayed {
     inner: AnswerBody,
     /// Why nothing comes any more.
     broken: Option<BoxError>,
-    /// What came before the break had its chance to be written: an abort takes along what was not.
-    is_flushed: bool,
     record: Record,
     /// What an unsuccessful answer said, for the record.
     error_message: String,
@@ -228,8 +225,8 @@ impl Relayed {
     fn poll_relayed(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let polled = if let Some(prefix) = self.prefix.take() {
             Poll::Ready(Some(Ok(Frame::data(prefix))))
-        } else if self.broken.is_some() {
-            return self.poll_broken(cx);
+        } else if let Some(broken) = self.broken.take() {
+            return Poll::Ready(Some(Err(self.break_off(broken))));
         } else {
             Pin::new(&mut self.inner).poll_frame(cx)
         };
@@ -244,10 +241,7 @@ impl Relayed {
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(error))) => {
-                self.broken = Some(error);
-                self.poll_broken(cx)
-            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(self.break_off(error)))),
             Poll::Ready(None) => {
                 self.finish();
                 Poll::Ready(None)
@@ -257,16 +251,6 @@ impl Relayed {
                 Poll::Pending => Poll::Pending,
             },
         }
-    }
-
-    /// Waits for one turn, in which the connection writes what it has, and then aborts.
-    fn poll_broken(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if !std::mem::replace(&mut self.is_flushed, true) {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        let broken = self.broken.take().unwrap_or_else(|| "the answer broke off".into());
-        Poll::Ready(Some(Err(self.break_off(broken))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, Uri, header, request, response};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, header, request, response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -35,6 +35,8 @@ use crate::{
 /// Of HTTP/2: what may be under way to us per connection. Small windows make h2 answer many small frames with GOAWAY.
 const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
 const HTTP2_STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
+/// Connections of HTTP/2 that may close just as a request is to go out.
+const UNSENT_TRIES_MAX: u32 = 3;
 /// After a change of settings, connectors of the old ones are forgotten.
 const CONNECTOR_UNUSED_MAX: Duration = Duration::from_secs(600);
 
@@ -84,6 +86,13 @@ enum Source {
     },
 }
 
+/// A way to an upstream that may speak HTTP/2.
+enum Link {
+    Http2(http2::SendRequest<RequestBody>, StreamGuard),
+    /// It does not. `None`: there is no connection yet.
+    Http1(Option<Http1>),
+}
+
 /// A connection of HTTP/1.1, and how requests on it must be written.
 struct Http1 {
     http1: Box<http1::Connection<Stream>>,
@@ -122,7 +131,7 @@ impl Clients {
     /// Closes what was idle for too long and forgets what is not used. To be called every few seconds.
     pub(crate) fn prune(&self, now: Instant) {
         lock(&self.idle).prune(now);
-        lock(&self.multiplexed).prune();
+        lock(&self.multiplexed).prune(now);
         lock(&self.connectors).retain(|_, (_, used_at)| now.duration_since(*used_at) < CONNECTOR_UNUSED_MAX);
     }
 
@@ -131,35 +140,51 @@ impl Clients {
         key: PoolKey,
         options: &ClientOptions,
         address: &Address,
-        request: Request<RequestBody>,
+        mut request: Request<RequestBody>,
         limits: Limits<'_>,
     ) -> Result<Answer, SendError> {
+        for _ in 0..UNSENT_TRIES_MAX {
+            let (sender, guard) = match self.link(key, options, address).await? {
+                Link::Http2(sender, guard) => (sender, guard),
+                Link::Http1(open) => return self.send_http1(open, options, address, request, &limits).await,
+            };
+            match exchange_multiplexed(sender, guard, address, request, &limits).await {
+                Multiplexing::Over(result) => return result,
+                // The upstream was just closing the connection (GOAWAY) and got nothing of the request.
+                Multiplexing::Unsent(returned) => request = returned,
+            }
+        }
+        Err(SendError::Stale { was_written: false })
+    }
+
+    /// A connection to an upstream that may speak HTTP/2.
+    async fn link(&self, key: PoolKey, options: &ClientOptions, address: &Address) -> Result<Link, SendError> {
         if let Some((sender, guard)) = self.pick_multiplexed(key) {
-            return exchange_multiplexed(sender, guard, address, request, &limits).await;
+            return Ok(Link::Http2(sender, guard));
+        }
+        if lock(&self.multiplexed).is_http1_only(key, Instant::now()) {
+            return Ok(Link::Http1(self.take_idle(key)));
         }
         // One dial at a time: those who waited share the connection that it made.
         let dialing = lock(&self.multiplexed).dialing(key);
-        let turn = tokio::time::timeout(options.connect_timeout, dialing.lock())
+        let _turn = tokio::time::timeout(options.connect_timeout, dialing.lock())
             .await
             .map_err(|_| SendError::ConnectTimeout(options.connect_timeout))?;
         if let Some((sender, guard)) = self.pick_multiplexed(key) {
-            drop(turn);
-            return exchange_multiplexed(sender, guard, address, request, &limits).await;
+            return Ok(Link::Http2(sender, guard));
         }
-        // Idle connections of HTTP/1.1 are those of an upstream that did not agree to HTTP/2.
-        if let Some(idle) = self.take_idle(key) {
-            drop(turn);
-            return self.send_http1(Some(idle), options, address, request, &limits).await;
+        if lock(&self.multiplexed).is_http1_only(key, Instant::now()) {
+            return Ok(Link::Http1(self.take_idle(key)));
         }
         let connected = self.connector(options).connect(address, true).await?;
-        if !connected.is_http2 {
-            drop(turn);
-            return self.send_http1(Some(connected.into_http1()), options, address, request, &limits).await;
+        if connected.is_http2 {
+            let sender = handshake_http2(connected.stream).await?;
+            let guard = lock(&self.multiplexed).add(key, sender.clone());
+            Ok(Link::Http2(sender, guard))
+        } else {
+            lock(&self.multiplexed).speaks_http1_only(key, Instant::now());
+            Ok(Link::Http1(Some(connected.into_http1())))
         }
-        let sender = handshake_http2(connected.stream).await?;
-        let guard = lock(&self.multiplexed).add(key, sender.clone());
-        drop(turn);
-        exchange_multiplexed(sender, guard, address, request, &limits).await
     }
 
     /// Sends over this connection; where it turns out to be closed, over the next idle one, or over a new one.
@@ -245,29 +270,50 @@ impl Connected {
     }
 }
 
+/// What became of a request over HTTP/2.
+enum Multiplexing {
+    Over(Result<Answer, SendError>),
+    Unsent(Request<RequestBody>),
+}
+
 async fn exchange_multiplexed(
     mut sender: http2::SendRequest<RequestBody>,
     guard: StreamGuard,
     address: &Address,
     request: Request<RequestBody>,
     limits: &Limits<'_>,
-) -> Result<Answer, SendError> {
-    let (mut parts, body) = request.into_parts();
-    let authority = match parts.headers.remove(header::HOST) {
-        Some(host) => host.to_str().map_err(|error| SendError::Unsendable(error.to_string()))?.to_owned(),
-        None => String::new(),
+) -> Multiplexing {
+    let request = match for_http2(request, address) {
+        Ok(request) => request,
+        Err(error) => return Multiplexing::Over(Err(error)),
     };
+    let progress = request.body().progress();
+    let sending = sender.try_send_request(request);
+    let result = match answer_in_time(sending, progress.as_deref(), limits.answer_timeout).await {
+        Ok(Ok(answer)) => Ok(answer.map(|body| AnswerBody(Source::Http2 { body, _stream: guard }))),
+        Ok(Err(mut error)) => match error.take_message() {
+            Some(request) => return Multiplexing::Unsent(request),
+            None => Err(match progress.and_then(|progress| progress.failure()) {
+                Some(failure) => SendError::ClientBody(failure),
+                None => SendError::Broken(chain(error.error())),
+            }),
+        },
+        Err(timeout) => Err(timeout),
+    };
+    Multiplexing::Over(result)
+}
+
+/// HTTP/2 names the host in the target. A request that was not sent before has it there already.
+fn for_http2(request: Request<RequestBody>, address: &Address) -> Result<Request<RequestBody>, SendError> {
+    let (mut parts, body) = request.into_parts();
     parts.version = http::Version::HTTP_2;
-    set_absolute(&mut parts, address, &authority)?;
-    let progress = body.progress();
-    let sending = sender.send_request(Request::from_parts(parts, body));
-    match answer_in_time(sending, progress.as_deref(), limits.answer_timeout).await? {
-        Ok(answer) => Ok(answer.map(|body| AnswerBody(Source::Http2 { body, _stream: guard }))),
-        Err(error) => Err(match progress.and_then(|progress| progress.failure()) {
-            Some(failure) => SendError::ClientBody(failure),
-            None => SendError::Broken(chain(&error)),
-        }),
+    if parts.uri.authority().is_none() {
+        let host = parts.headers.remove(header::HOST);
+        let authority = host.as_ref().map_or(Ok(""), HeaderValue::to_str);
+        let authority = authority.map_err(|error| SendError::Unsendable(error.to_string()))?;
+        set_absolute(&mut parts, address, authority)?;
     }
+    Ok(Request::from_parts(parts, body))
 }
 
 /// Waits for the head of the answer. The clock of a streamed request starts when its last frame was taken: an upload

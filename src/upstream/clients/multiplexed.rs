@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use hyper::client::conn::http2::SendRequest;
@@ -16,10 +17,15 @@ use crate::upstream::RequestBody;
 /// What RFC 9113 (6.5.2) asks every server to allow at least; more requests open another connection.
 const STREAMS_PER_CONNECTION_MAX: usize = 100;
 
+/// How long an upstream that speaks HTTP/1.1 only is not asked again.
+const HTTP1_ONLY_KNOWN_FOR: Duration = Duration::from_secs(300);
+
 #[derive(Default)]
 pub(super) struct Multiplexed {
     by_key: HashMap<PoolKey, Vec<Connection>>,
     dialing: HashMap<PoolKey, Arc<tokio::sync::Mutex<()>>>,
+    /// Upstreams that did not agree to HTTP/2, and since when that is known.
+    http1_only: HashMap<PoolKey, Instant>,
 }
 
 struct Connection {
@@ -66,7 +72,17 @@ impl Multiplexed {
         Arc::clone(self.dialing.entry(key).or_default())
     }
 
-    pub(super) fn prune(&mut self) {
+    /// Whether the upstream is known not to speak HTTP/2: then nobody has to wait for somebody else's connection.
+    pub(super) fn is_http1_only(&self, key: PoolKey, now: Instant) -> bool {
+        self.http1_only.get(&key).is_some_and(|since| now.duration_since(*since) < HTTP1_ONLY_KNOWN_FOR)
+    }
+
+    pub(super) fn speaks_http1_only(&mut self, key: PoolKey, now: Instant) {
+        self.http1_only.insert(key, now);
+    }
+
+    pub(super) fn prune(&mut self, now: Instant) {
+        self.http1_only.retain(|_, since| now.duration_since(*since) < HTTP1_ONLY_KNOWN_FOR);
         self.by_key.retain(|_, connections| {
             connections.retain(|connection| !connection.sender.is_closed());
             !connections.is_empty()
