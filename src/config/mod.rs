@@ -58,7 +58,7 @@ pub(crate) struct Server {
     /// Ready to be joined to the port with a colon: an IPv6 address has its brackets.
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// Longest silence while a request is being received; `None`: no limit.
+    /// Longest time for the head of a request, and longest pause of its body; `None`: no limit.
     pub(crate) read_timeout: Option<Duration>,
     /// Longest time a client may leave a pending write untaken; `None`: no limit.
     pub(crate) write_timeout: Option<Duration>,

@@ -1,10 +1,11 @@
-//! A glance at members of a JSON object, at the speed of memory: for what is only written down.
+//! A glance at members of a JSON object, at the speed of memory: for a text that is not edited and not refused.
 //!
 //! Long texts are what large bodies are made of, so they are jumped over, many bytes at a time. What is no JSON gives
-//! nothing or something: whoever acts on a member asks [`super::top_level`].
+//! nothing or something: whoever must know that it is, asks [`super::top_level`].
 
-/// The raw values of these members at the top level; of a repeated one the last counts. A name that is written with
-/// escapes is not found.
+use std::borrow::Cow;
+
+/// The raw values of these members at the top level; of a repeated one the last counts.
 pub(crate) fn peek<'t, const N: usize>(text: &'t [u8], names: [&[u8]; N]) -> [Option<&'t [u8]>; N] {
     let mut found = [None; N];
     let Some(mut at) = position_of(text, 0, b'{') else { return found };
@@ -15,8 +16,8 @@ pub(crate) fn peek<'t, const N: usize>(text: &'t [u8], names: [&[u8]; N]) -> [Op
         let Some(colon) = position_of(text, name_end, b':') else { return found };
         let value_start = skip_white_space(text, colon + 1);
         let Some(value_end) = end_of_value(text, value_start) else { return found };
-        let name = &text[name_start + 1..name_end - 1];
-        if let Some(index) = names.iter().position(|wanted| *wanted == name) {
+        let name = unescaped(&text[name_start..name_end]);
+        if let Some(index) = names.iter().position(|wanted| *wanted == &*name) {
             found[index] = Some(&text[value_start..value_end]);
         }
         at = skip_white_space(text, value_end);
@@ -26,6 +27,14 @@ pub(crate) fn peek<'t, const N: usize>(text: &'t [u8], names: [&[u8]; N]) -> [Op
         at += 1;
     }
     found
+}
+
+/// What a name, with its quotes, stands for.
+fn unescaped(name: &[u8]) -> Cow<'_, [u8]> {
+    if !name.contains(&b'\\') {
+        return Cow::Borrowed(&name[1..name.len() - 1]);
+    }
+    Cow::Owned(super::string(name).unwrap_or_default().into_bytes())
 }
 
 /// Where this byte stands, if nothing but white space stands before it.
@@ -103,6 +112,7 @@ mod tests {
         check(" {\n \"stream\" : false ,\t\"model\"\r: \"b\" } ", [Some("\"b\""), Some("false")]);
         check(r#"{"messages":[{"model":"no","x":"]}\""}],"model":"yes"}"#, [Some("\"yes\""), None]);
         check(r#"{"model":"a","model":"b"}"#, [Some("\"b\""), None]);
+        check(r#"{"mod\u0065l":"a"}"#, [Some("\"a\""), None]);
         check(r#"{"x":"\\","model":1.5e3}"#, [Some("1.5e3"), None]);
         check(r#"{"model":{"a":[]}}"#, [Some(r#"{"a":[]}"#), None]);
     }

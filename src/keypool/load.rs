@@ -33,9 +33,7 @@ pub(crate) enum OpenError {
         "the stored keys are encrypted, but ENCRYPTION_KEY is not set: set it to the value that they were stored with"
     )]
     EncryptionKeyMissing,
-    #[error(
-        "the stored keys are not encrypted, but ENCRYPTION_KEY is set: encrypt them first (migrate-keys), or unset it"
-    )]
+    #[error("the stored keys are not encrypted, but ENCRYPTION_KEY is set: unset it")]
     KeysInClear,
     #[error(
         "none of the stored keys can be decrypted with this ENCRYPTION_KEY: set it to the value that they were stored with"

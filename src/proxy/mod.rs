@@ -1,4 +1,4 @@
-//! The data plane: the path of one request, told as a story by [`Proxy::forward`].
+//! The data plane: the path of one request, told as a story by [`Proxy::serve`].
 
 mod admission;
 mod attempt;

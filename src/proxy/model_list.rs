@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{group::Group, upstream::Answer};
 
-/// A longer list is no model list.
+/// A longer list is refused: it would have to be held as a whole.
 const LIST_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Nor is one that grows beyond this.
 const DECODED_LIST_BYTES_MAX: u64 = 32 * 1024 * 1024;

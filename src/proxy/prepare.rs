@@ -180,7 +180,7 @@ async fn prepare_json(group: &Group, call: &Call, bytes: &Bytes, prepared: &mut 
         }
     };
     if !has_rules {
-        // Only the record wants to know: nothing hangs on what it looks like to a strict reader.
+        // Nothing is edited or forbidden here, so that it is JSON to the last byte need not be known.
         let [model, stream] = json::peek(&text, [b"model", b"stream"]);
         prepared.wants_stream |= stream == Some(b"true");
         if prepared.model.is_empty() {

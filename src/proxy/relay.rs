@@ -86,7 +86,7 @@ pub(super) async fn model_list(
 
 /// The head of an upstream's answer becomes that of an answer of this server.
 fn make_ours(parts: &mut response::Parts) {
-    // In HTTP/1.0 a body without a length ends with its connection, and an abort would look like that.
+    // We are the server here, whatever the upstream speaks.
     parts.version = Version::HTTP_11;
     headers::clean_response(&mut parts.headers);
 }

@@ -1,4 +1,4 @@
-//! What a review of the rooms found: whoever may use the proxy can neither have keys taken out nor exhaust memory.
+//! Whoever may use the proxy can neither have keys taken out nor exhaust memory, and bad stored values cost only themselves.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! What a review of the request's path found: tunnels, stops, uploads, deadlines, idle connections, secrets in the log.
+//! Tunnels, stops, uploads, deadlines, idle connections, and secrets that must not reach the log.
 
 #![expect(clippy::expect_used, reason = "what a test cannot do fails it")]
 
