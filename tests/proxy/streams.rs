@@ -134,7 +134,7 @@ async fn trailers_reach_a_client_that_takes_them() {
     assert_eq!(client.read_until(b"\r\n\r\n").await.to_ascii_lowercase(), b"x-sum: 42\r\n\r\n");
 }
 
-/// proxy.md 61: they end here, and must not be taken for the answer.
+/// proxy.md 61
 #[tokio::test]
 async fn an_interim_answer_is_not_taken_for_the_answer() {
     let (mut client, mut served, _head, _server) = played(chat("")).await;
