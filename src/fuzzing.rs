@@ -14,6 +14,7 @@ use crate::{
         dotenv,
         redis_dsn::RedisDsn,
     },
+    http1::transcript,
     json,
     settings::StatusCodes,
 };
@@ -104,6 +105,23 @@ pub fn json_edit(data: &[u8]) {
     {
         let at = edited.windows(7).position(|part| part == b"[\"new\"]").unwrap_or_default();
         assert_eq!([&edited[..at], &old, &edited[at + 7..]].concat(), text);
+    }
+}
+
+/// However the bytes of a connection are cut, each side makes the same of them.
+pub fn http1(data: &[u8]) {
+    /// Above it, not every place is cut at.
+    const SHORT_BYTES: usize = 256;
+    let clients = transcript::of_requests(std::iter::once(data));
+    let upstreams = transcript::of_answers(std::iter::once(data));
+    for piece_bytes in [1, 2, 3, 7] {
+        assert_eq!(transcript::of_requests(data.chunks(piece_bytes)), clients, "in pieces of {piece_bytes}");
+        assert_eq!(transcript::of_answers(data.chunks(piece_bytes)), upstreams, "in pieces of {piece_bytes}");
+    }
+    for cut in 1..data.len().min(SHORT_BYTES) {
+        let (first, second) = data.split_at(cut);
+        assert_eq!(transcript::of_requests([first, second].into_iter()), clients, "cut at {cut}");
+        assert_eq!(transcript::of_answers([first, second].into_iter()), upstreams, "cut at {cut}");
     }
 }
 
@@ -198,6 +216,55 @@ mod tests {
         let pieces =
             &["400", "403", "405-999", "99", "1000", "-", ",", "\n", " ", "500-", "+200", "0429", "100-599", "x", "5"];
         holds_for(made_of(pieces), super::status_codes);
+    }
+
+    #[test]
+    fn http1() {
+        /// The line of a chunk, as long as it may be.
+        const LONGEST: &[u8; 4098] = &{
+            let mut line = [b'x'; 4098];
+            [line[0], line[1], line[4096], line[4097]] = *b"1;\r\n";
+            line
+        };
+        const LONGEST_TEXT: &str = match std::str::from_utf8(LONGEST) {
+            Ok(text) => text,
+            Err(_) => "",
+        };
+        let heads = &[
+            "",
+            "POST /x?y HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "POST / HTTP/1.1\nTRANSFER-encoding: chunked\n\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "HTTP/1.1 200 OK\r\n\r\n",
+        ];
+        let pieces = &[
+            "GET / HTTP/1.1",
+            "POST /x?y HTTP/1.1\r\n",
+            "HTTP/1.1 200 OK\r\n",
+            "HTTP/1.0 204\r\n",
+            "Content-Length: 3\r\n",
+            "Content-Length: ",
+            "Transfer-Encoding: chunked\r\n\r\n",
+            "\r\n",
+            "\r\n",
+            "\r\n\r\n",
+            "\r",
+            "\n",
+            "\n",
+            "0\r\n",
+            "0\r\n\r\n",
+            "3\r\nabc\r\n",
+            "1;",
+            "a",
+            "5",
+            ":",
+            " ",
+            "\0",
+            "Name: value\r\n",
+            LONGEST_TEXT,
+        ];
+        let texts = (proptest::sample::select(heads), made_of(pieces)).prop_map(|(head, rest)| format!("{head}{rest}"));
+        holds_for(texts, super::http1);
     }
 
     #[test]

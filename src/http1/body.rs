@@ -176,7 +176,9 @@ fn take(buffer: &mut BytesMut, left: &mut u64) -> Decoded {
 /// The size of the next chunk, once its line is complete.
 fn chunk_line(buffer: &mut BytesMut) -> Result<Option<u64>, BodyError> {
     let Some(end) = memchr::memchr(b'\n', buffer) else {
-        return if buffer.len() > CHUNK_LINE_BYTES_MAX { Err(BodyError::BadChunk) } else { Ok(None) };
+        // The carriage return does not count.
+        let line = buffer.strip_suffix(b"\r").unwrap_or(buffer);
+        return if line.len() > CHUNK_LINE_BYTES_MAX { Err(BodyError::BadChunk) } else { Ok(None) };
     };
     let line = buffer[..end].strip_suffix(b"\r");
     // A carriage return elsewhere would end the line for some readers.
@@ -204,10 +206,12 @@ fn trailers(buffer: &mut BytesMut) -> Result<Option<HeaderMap>, BodyError> {
         [] | [b'\r'] => return Ok(None),
         _ => {}
     }
-    let Some(end) = memchr::memmem::find(buffer, b"\r\n\r\n") else {
-        return if buffer.len() > TRAILERS_BYTES_MAX { Err(BodyError::BadTrailers) } else { Ok(None) };
-    };
-    let mut trailers = parse_trailers(&buffer.split_to(end + 4).freeze()).map_err(|_| BodyError::BadTrailers)?;
+    let end = memchr::memmem::find(buffer, b"\r\n\r\n").map(|at| at + 4);
+    if end.unwrap_or(buffer.len()) > TRAILERS_BYTES_MAX {
+        return Err(BodyError::BadTrailers);
+    }
+    let Some(end) = end else { return Ok(None) };
+    let mut trailers = parse_trailers(&buffer.split_to(end).freeze()).map_err(|_| BodyError::BadTrailers)?;
     // RFC 9110, 6.5.1: what frames or routes a message must not come behind it.
     for name in [header::TRANSFER_ENCODING, header::CONTENT_LENGTH, header::HOST, header::CONNECTION] {
         trailers.remove(name);
@@ -385,6 +389,19 @@ mod tests {
     fn trailers_end_with_the_first_empty_line() {
         let wire = b"0\r\n\nPOST /x HTTP/1.1\r\n\r\n";
         assert_eq!(decoded(Framing::Chunked, wire, 0), Err(BodyError::BadTrailers));
+    }
+
+    #[test]
+    fn limits_are_the_same_however_the_bytes_are_cut() {
+        for (more, is_refused) in [(0, false), (1, true)] {
+            let line = format!("1;{}\r\na\r\n0\r\n\r\n", "x".repeat(CHUNK_LINE_BYTES_MAX - 2 + more));
+            let trailers = format!("0\r\nA: {}\r\n\r\n", "x".repeat(TRAILERS_BYTES_MAX - 7 + more));
+            for (wire, cuts) in [(line, 4094..4100), (trailers, 65_534..65_541)] {
+                for cut in cuts.chain([0]) {
+                    assert_eq!(decoded(Framing::Chunked, wire.as_bytes(), cut).is_err(), is_refused, "{more} {cut}");
+                }
+            }
+        }
     }
 
     #[test]

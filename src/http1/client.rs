@@ -282,7 +282,7 @@ fn write_target(head: &mut Vec<u8>, parts: &request::Parts) {
 }
 
 /// RFC 9112, 6.3.
-fn framing(method: &Method, head: &response::Parts) -> Result<Framing, &'static str> {
+pub(super) fn framing(method: &Method, head: &response::Parts) -> Result<Framing, &'static str> {
     if method == Method::HEAD
         || head.status.is_informational()
         || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)

@@ -75,7 +75,8 @@ impl HeadSearch {
             }
             None if buffer.len() > bytes_max => Err(HeadError::TooLarge(bytes_max)),
             None => {
-                self.searched = buffer.len();
+                // Half of an empty line: it is ignored once it is whole.
+                self.searched = if buffer[..] == *b"\r" { 0 } else { buffer.len() };
                 Ok(None)
             }
         }
@@ -87,7 +88,8 @@ impl HeadSearch {
         static BARE_END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\n\n"));
         let from = self.searched.saturating_sub(2);
         let usual = USUAL_END.find(&buffer[from..]);
-        let before_usual = usual.map_or(buffer.len(), |at| from + at);
+        // The line break that the usual end begins with may be the second of a bare end.
+        let before_usual = usual.map_or(buffer.len(), |at| from + at + 1);
         let bare = BARE_END.find(&buffer[from..before_usual]).map(|at| from + at + 2);
         bare.or(usual.map(|at| from + at + 3))
     }
@@ -230,6 +232,10 @@ mod tests {
         assert_eq!(found(&["GET / HTTP/1.1\r\na: b\r\n\r\nrest"]), expected);
         assert_eq!(found(&["\r\n", "GET / HTTP/1.1\r", "\na: b", "\r\n", "\r", "\nrest"]), expected);
         assert_eq!(found(&["GET / HTTP/1.1\n\nx\r\n\r\n"]), Some("GET / HTTP/1.1\n\n|x\r\n\r\n".to_owned()));
+        assert_eq!(found(&["\r", "\n\r\nGET / HTTP/1.1\r\na: b\r\n\r\nrest"]), expected);
+        let bare = Some("GET / HTTP/1.1\n\n|\r\n".to_owned());
+        assert_eq!(found(&["GET / HTTP/1.1\n\n\r\n"]), bare);
+        assert_eq!(found(&["GET / HTTP/1.1\n\n"]), Some("GET / HTTP/1.1\n\n|".to_owned()));
         assert_eq!(found(&["GET / HTTP/1.1\n", "\nx"]), Some("GET / HTTP/1.1\n\n|x".to_owned()));
         assert_eq!(found(&["\r\rGET / HTTP/1.1\r\n\r\n"]), Some("\r\rGET / HTTP/1.1\r\n\r\n|".to_owned()));
         assert_eq!(found(&["GET / HTTP/1.1\r\n", "a: b\r\n"]), None);

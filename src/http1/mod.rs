@@ -10,6 +10,8 @@ mod head;
 mod outgoing;
 mod reader;
 mod server;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod transcript;
 
 pub(crate) use self::{
     body::BodyError,

@@ -196,9 +196,9 @@ enum Outcome {
     TakeOver(Tunnel),
 }
 
-struct Refusal {
+pub(super) struct Refusal {
     status: StatusCode,
-    reason: String,
+    pub(super) reason: String,
 }
 
 impl Refusal {
@@ -520,7 +520,7 @@ impl Drop for Connection<'_> {
 }
 
 /// RFC 9112, 6.3. What different readers could frame differently is refused.
-fn framing(parts: &request::Parts) -> Result<Framing, Refusal> {
+pub(super) fn framing(parts: &request::Parts) -> Result<Framing, Refusal> {
     let length = content_length(&parts.headers).map_err(Refusal::bad_request)?;
     let mut codings = parts.headers.get_all(header::TRANSFER_ENCODING).iter();
     let Some(coding) = codings.next() else { return Ok(Framing::Length(length.unwrap_or(0))) };

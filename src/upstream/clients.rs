@@ -187,7 +187,9 @@ impl Clients {
         }
     }
 
-    /// Sends over this connection; where it turns out to be closed, over the next idle one, or over a new one.
+    /// Sends over this connection; where it turns out to be closed, over the next idle one, or over a new one. What was
+    /// written is written again only if that does no harm (RFC 9110, 9.2.2), and then over a new one at once: an upstream
+    /// that ends with each request is not asked by each idle connection.
     async fn send_http1(
         &self,
         mut connection: Option<Http1>,
@@ -197,13 +199,19 @@ impl Clients {
         limits: &Limits<'_>,
     ) -> Result<Answer, SendError> {
         let (mut parts, mut body) = request.into_parts();
+        let is_repeatable = parts.method.is_idempotent() || parts.headers.contains_key("idempotency-key");
         while let Some(open) = connection {
             let again = body.copy();
-            match self.exchange(open, options, address, &mut parts, body, limits).await {
-                Err(SendError::Stale { was_written: false }) if let Some(again) = again => body = again,
+            connection = match self.exchange(open, options, address, &mut parts, body, limits).await {
+                Err(SendError::Stale { was_written })
+                    if (is_repeatable || !was_written)
+                        && let Some(again) = again =>
+                {
+                    body = again;
+                    if was_written { None } else { self.take_idle((options.identity, address.origin)) }
+                }
                 other => return other,
-            }
-            connection = self.take_idle((options.identity, address.origin));
+            };
         }
         // Boxed, since a request that finds an idle connection need not have the room for this.
         let connected = Box::pin(async { self.connector(options).connect(address, false).await }).await?;

@@ -34,3 +34,4 @@ mod timeouts;
 mod tls;
 mod upgrades;
 mod uploads;
+mod wire;
