@@ -4,31 +4,34 @@ use std::{
     future::poll_fn,
     io,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker, ready},
+    sync::{Arc, Mutex},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header, request, response};
-use http_body::{Body, Frame, SizeHint};
+use http_body::Body;
 use tokio::{
     io::AsyncWriteExt,
     net::{
         TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
-    time::{Instant, Sleep},
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
     BoxError, Spelling,
-    body::{BodyError, Decoded, Decoder, Encoder, Framing, content_length},
+    alarm::Alarm,
+    body::{Encoder, Framing, content_length},
     client::keeps_alive,
     head::{HeadError, HeadSearch, has_token, parse_request, write_headers},
+    lock,
     outgoing::{Outgoing, Taken},
     reader::Reader,
+    request_body::{Loan, Reading, RequestBody},
 };
 
 /// What a client may send ahead of its next request while one is answered.
@@ -46,33 +49,6 @@ pub(crate) struct Limits {
     pub(crate) idle_timeout: Option<Duration>,
     /// While the client does not take what is written.
     pub(crate) write_timeout: Option<Duration>,
-}
-
-/// The body of a request, of either version of HTTP.
-pub(crate) enum RequestBody {
-    Empty,
-    /// It came along with its head.
-    Whole(Bytes),
-    Reading(Box<Reading>),
-    Http2(hyper::body::Incoming),
-}
-
-/// A body that is still on its way. It has the connection's reading half for so long.
-pub(crate) struct Reading {
-    reader: Option<Reader<OwnedReadHalf>>,
-    decoder: Decoder,
-    loan: Arc<Mutex<Loan>>,
-    /// The client waits for a 100 before it sends the body.
-    is_awaited: bool,
-}
-
-/// What the connection and the body that borrows its reading half have to tell each other.
-#[derive(Default)]
-struct Loan {
-    returned: Option<Reader<OwnedReadHalf>>,
-    is_read_to_end: bool,
-    wants_continue: bool,
-    connection: Option<Waker>,
 }
 
 /// What is known of the client of a request beside the request. It is among its extensions.
@@ -136,6 +112,7 @@ where
         limits,
         alarm: Alarm::default(),
         write_alarm: Alarm::default(),
+        stalled: None,
         is_fresh: true,
     };
     loop {
@@ -173,6 +150,8 @@ struct Connection<'l> {
     limits: &'l Limits,
     alarm: Alarm,
     write_alarm: Alarm,
+    /// Since when the client takes nothing, and how much there was to take then.
+    stalled: Option<(Instant, usize)>,
     /// Nothing came on it yet.
     is_fresh: bool,
 }
@@ -296,12 +275,7 @@ impl Connection<'_> {
         let is_awaited = parts.version == Version::HTTP_11 && has_token(&parts.headers, header::EXPECT, "100-continue");
         let loan = Arc::new(Mutex::new(Loan::default()));
         self.loan = Some(Arc::clone(&loan));
-        RequestBody::Reading(Box::new(Reading {
-            reader: Some(reader),
-            decoder: Decoder::new(framing),
-            loan,
-            is_awaited,
-        }))
+        RequestBody::Reading(Box::new(Reading::new(reader, framing, loan, is_awaited)))
     }
 
     /// Waits for the answer, and meanwhile looks after the client: whether it is still there, and what it waits for.
@@ -378,11 +352,15 @@ impl Connection<'_> {
         let Some(writer) = &mut self.writer else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
         let written = self.out.poll_write(writer, cx);
         if written.is_ready() {
-            self.write_alarm.since = None;
+            self.stalled = None;
         }
         let Some(timeout) = self.limits.write_timeout.filter(|_| written.is_pending()) else { return written };
         // The time counts from when the client stopped taking, and begins anew with each byte that it takes.
-        let since = self.write_alarm.started(self.out.left());
+        let left = self.out.left();
+        let since = match self.stalled {
+            Some((since, known)) if known == left => since,
+            _ => self.stalled.insert((Instant::now(), left)).0,
+        };
         ready!(self.write_alarm.poll(since + timeout, cx));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")))
     }
@@ -588,175 +566,4 @@ fn date() -> HeaderValue {
         }
         value.clone()
     })
-}
-
-/// A clock that is set again and again, and rarely rings: it is not moved each time, but looked at when it rings.
-#[derive(Default)]
-struct Alarm {
-    sleep: Option<Pin<Box<Sleep>>>,
-    /// Since when, and how much was left then.
-    since: Option<(Instant, usize)>,
-}
-
-impl Alarm {
-    fn poll(&mut self, due: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
-        if sleep.deadline() > due {
-            sleep.as_mut().reset(due);
-        }
-        loop {
-            ready!(sleep.as_mut().poll(cx));
-            if Instant::now() >= due {
-                self.sleep = None;
-                return Poll::Ready(());
-            }
-            sleep.as_mut().reset(due);
-        }
-    }
-
-    /// Since when nothing has moved.
-    fn started(&mut self, left: usize) -> Instant {
-        match self.since {
-            Some((since, known)) if known == left => since,
-            _ => self.since.insert((Instant::now(), left)).0,
-        }
-    }
-}
-
-impl RequestBody {
-    /// Reads the next bytes of the body to the end of `into`, without a copy where the body's length is known. Gives how
-    /// many; 0: there are no more. Trailers are passed over.
-    pub(crate) fn poll_read_into(
-        &mut self,
-        into: &mut BytesMut,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<usize, BoxError>> {
-        if let Self::Reading(reading) = self
-            && let Some(read) = reading.poll_read_into(into, cx)
-        {
-            return read;
-        }
-        loop {
-            let Some(frame) = ready!(Pin::new(&mut *self).poll_frame(cx)?) else { return Poll::Ready(Ok(0)) };
-            if let Ok(data) = frame.into_data()
-                && !data.is_empty()
-            {
-                into.extend_from_slice(&data);
-                return Poll::Ready(Ok(data.len()));
-            }
-        }
-    }
-}
-
-impl Reading {
-    /// `None`: something has to be decoded first.
-    fn poll_read_into(&mut self, into: &mut BytesMut, cx: &mut Context<'_>) -> Option<Poll<Result<usize, BoxError>>> {
-        let left = usize::try_from(self.decoder.length()?).ok()?;
-        let reader = self.reader.as_mut().filter(|reader| reader.buffer.is_empty() && !self.is_awaited)?;
-        let mut room = BufMut::limit(into, left);
-        let count = match tokio_util::io::poll_read_buf(Pin::new(&mut reader.half), cx, &mut room) {
-            Poll::Ready(Ok(0)) => return Some(Poll::Ready(Err(BodyError::Ended.into()))),
-            Poll::Ready(Ok(count)) => count,
-            Poll::Ready(Err(error)) => return Some(Poll::Ready(Err(error.into()))),
-            Poll::Pending => return Some(Poll::Pending),
-        };
-        self.decoder.advance(count);
-        if self.decoder.is_done() {
-            self.give_back();
-        }
-        Some(Poll::Ready(Ok(count)))
-    }
-
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let Some(reader) = &mut self.reader else { return Poll::Ready(None) };
-        loop {
-            match self.decoder.decode(&mut reader.buffer)? {
-                Decoded::Data(data) => {
-                    self.decoder.look_ahead(&mut reader.buffer);
-                    if self.decoder.is_done() {
-                        self.give_back();
-                    }
-                    return Poll::Ready(Some(Ok(Frame::data(data))));
-                }
-                Decoded::Trailers(trailers) => {
-                    self.give_back();
-                    return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
-                }
-                Decoded::End => {
-                    self.give_back();
-                    return Poll::Ready(None);
-                }
-                Decoded::Nothing => {}
-            }
-            if std::mem::take(&mut self.is_awaited) {
-                let mut loan = lock(&self.loan);
-                loan.wants_continue = true;
-                if let Some(connection) = loan.connection.take() {
-                    connection.wake();
-                }
-            }
-            if ready!(reader.poll_fill(cx)?) == 0 {
-                self.decoder.end()?;
-            }
-        }
-    }
-
-    fn give_back(&mut self) {
-        if let Some(reader) = self.reader.take() {
-            let mut loan = lock(&self.loan);
-            loan.is_read_to_end = self.decoder.is_done();
-            loan.returned = Some(reader);
-            if let Some(connection) = loan.connection.take() {
-                connection.wake();
-            }
-        }
-    }
-}
-
-impl Drop for Reading {
-    fn drop(&mut self) {
-        self.give_back();
-    }
-}
-
-impl Body for RequestBody {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let this = self.get_mut();
-        match this {
-            Self::Empty => Poll::Ready(None),
-            Self::Whole(bytes) => {
-                let bytes = std::mem::take(bytes);
-                *this = Self::Empty;
-                Poll::Ready(Some(Ok(Frame::data(bytes))))
-            }
-            Self::Reading(reading) => reading.poll_frame(cx),
-            Self::Http2(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Empty => true,
-            Self::Whole(_) => false,
-            Self::Reading(reading) => reading.decoder.is_done(),
-            Self::Http2(body) => body.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Empty => SizeHint::with_exact(0),
-            Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Reading(reading) => reading.decoder.length().map_or_else(SizeHint::default, SizeHint::with_exact),
-            Self::Http2(body) => body.size_hint(),
-        }
-    }
-}
-
-/// What these locks guard is whole at any time.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
