@@ -227,15 +227,23 @@ pub(super) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, &'stati
     const WRONG: &str = "Content-Length is not one number";
     let mut length = None;
     for value in headers.get_all(header::CONTENT_LENGTH) {
-        for part in value.to_str().map_err(|_| WRONG)?.split(',').map(str::trim) {
-            let is_number = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-            let number = is_number.then(|| part.parse().ok()).flatten().ok_or(WRONG)?;
+        for part in value.as_bytes().split(|byte| *byte == b',') {
+            let number = decimal(part.trim_ascii()).ok_or(WRONG)?;
             if *length.get_or_insert(number) != number {
                 return Err(WRONG);
             }
         }
     }
     Ok(length)
+}
+
+/// Digits and nothing else.
+fn decimal(digits: &[u8]) -> Option<u64> {
+    let add = |number: u64, byte: &u8| {
+        let digit = char::from(*byte).to_digit(10)?;
+        number.checked_mul(10)?.checked_add(digit.into())
+    };
+    if digits.is_empty() { None } else { digits.iter().try_fold(0, add) }
 }
 
 /// Puts the framing around a body.
