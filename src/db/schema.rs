@@ -127,13 +127,16 @@ pub(super) async fn prepare(database: &Database) -> Result<(), Error> {
 
 async fn extend(transaction: &mut Transaction<'static, Sqlite>, table: &Table) -> Result<(), Error> {
     let mut present = column_names(transaction, table.name).await?;
-    if present.is_empty() {
+    let is_new = present.is_empty();
+    if is_new {
         execute(transaction, table.create).await?;
         present.extend(columns(table.create).map(|(name, _)| name.to_owned()));
     }
     let own = table.own_columns.iter().copied();
     for (name, definition) in columns(table.create).chain(own).filter(|(name, _)| !present.contains(*name)) {
-        tracing::info!("Adding column {name} to table {}", table.name);
+        if !is_new {
+            tracing::info!("Adding column {name} to table {}", table.name);
+        }
         execute(transaction, format!("ALTER TABLE `{}` ADD {definition}", table.name)).await?;
     }
     let indexes = index_names(transaction, table.name).await?;
