@@ -151,7 +151,8 @@ fn version(minor: Option<u8>) -> Version {
 }
 
 fn fields(head: &Bytes, parsed: &[httparse::Header<'_>], map: &mut HeaderMap) -> Result<Spelling, HeadError> {
-    map.reserve(parsed.len());
+    // With room for what is added on the way: a credential, an id, a date.
+    map.reserve(parsed.len() + 4);
     let mut names = Vec::with_capacity(parsed.len());
     for field in parsed {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(malformed)?;

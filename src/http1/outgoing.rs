@@ -18,8 +18,9 @@ use super::{BoxError, body::Encoder};
 const COPIED_BYTES_MAX: usize = 8 * 1024;
 /// As much is gathered before it is written, as long as there is more without waiting.
 const GATHERED_BYTES_MAX: usize = 64 * 1024;
-/// Room that is kept from one write to the next. A stream of small events needs no more, and thousands of streams wait.
-const KEPT_BYTES_MAX: usize = 512;
+/// Room that is kept from one write to the next: enough for a head and a small body, so that usual requests neither grow
+/// nor shrink it, and little, since thousands of streams wait with it.
+const KEPT_BYTES_MAX: usize = 2 * 1024;
 
 #[derive(Default)]
 pub(super) struct Outgoing {
