@@ -65,6 +65,8 @@ const TABLES: &[Table] = &[
             ("attempt", "`attempt` integer"),
             ("first_byte_ms", "`first_byte_ms` integer"),
             ("overhead_us", "`overhead_us` integer"),
+            ("verdict", "`verdict` varchar(16)"),
+            ("client_key", "`client_key` varchar(64)"),
         ],
         indexes: &[
             (

@@ -103,6 +103,8 @@ tables! {
         Attempt "attempt",
         FirstByteMs "first_byte_ms",
         OverheadUs "overhead_us",
+        Verdict "verdict",
+        ClientKey "client_key",
     }
     GroupHourlyStats "group_hourly_stats" {
         Time "time",

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::prepare::Prepared;
 use crate::{
     group::{Group, Key},
-    request_log::{Entry, GroupName, Kind, RequestLog},
+    request_log::{Entry, GroupName, Kind, RequestLog, Verdict},
     upstream::Address,
 };
 
@@ -260,10 +260,12 @@ impl Open {
             key: self.key.clone(),
             model: text(&mut self.model),
             status,
+            verdict: Verdict::Success,
             error_message,
             source_ip: Some(self.source_ip),
             request_path: text(&mut self.request_path),
             user_agent: text(&mut self.user_agent),
+            client_key: None,
             upstream_addr: text(&mut self.upstream_addr),
             is_stream: self.is_stream,
             request_body: if is_final { self.request_body.take() } else { self.request_body.clone() },

@@ -39,12 +39,15 @@ pub(crate) struct Entry {
     pub(crate) model: String,
     /// 499: the client left before the answer ended.
     pub(crate) status: u16,
+    pub(crate) verdict: Verdict,
     /// Empty: nothing went wrong, though the status may still be the upstream's refusal.
     pub(crate) error_message: Cow<'static, str>,
     pub(crate) source_ip: Option<IpAddr>,
     /// Path and query as the client sent them, without its credential.
     pub(crate) request_path: String,
     pub(crate) user_agent: String,
+    /// Which of the proxy keys opened the group, by the label that its owner knows it by; `None`: none did.
+    pub(crate) client_key: Option<Arc<str>>,
     /// Where the attempt went, without credentials; empty: nowhere.
     pub(crate) upstream_addr: String,
     pub(crate) is_stream: bool,
@@ -58,6 +61,38 @@ pub(crate) enum Kind {
     Retry,
     /// What the client got.
     Final,
+}
+
+/// What an attempt, or a refused request, came to: whose fault it was where it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Verdict {
+    Success,
+    Client,
+    Key,
+    /// The key may work later: it has reached a limit.
+    KeyForNow,
+    Upstream,
+    Ourselves,
+    /// The client left, so nobody is to blame.
+    ClientGone,
+}
+
+impl Verdict {
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Success, Self::Client, Self::Key, Self::KeyForNow, Self::Upstream, Self::Ourselves, Self::ClientGone];
+
+    /// As it is stored and shown.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Client => "client",
+            Self::Key => "key",
+            Self::KeyForNow => "key_for_now",
+            Self::Upstream => "upstream",
+            Self::Ourselves => "ourselves",
+            Self::ClientGone => "client_gone",
+        }
+    }
 }
 
 /// A group as it was called when the request came.

@@ -13,12 +13,17 @@ mod writer;
 use std::sync::Arc;
 
 pub(crate) use self::{
-    entry::{Entry, GroupName, Kind, body_text},
+    entry::{Entry, GroupName, Kind, Verdict, body_text},
     retention::Retention,
     writer::Writer,
 };
 
 use buffer::Buffer;
+
+/// Sees every entry once, on its way to the database, and must not keep the writer waiting.
+pub(crate) trait Observer: Send {
+    fn see(&mut self, entries: &[Entry]);
+}
 
 /// Takes records from the data plane. Cheap to clone.
 #[derive(Clone)]

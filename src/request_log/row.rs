@@ -18,13 +18,13 @@ use crate::{
 
 /// In the order in which [`Rows::add`] binds them.
 #[rustfmt::skip]
-pub(super) const COLUMNS: [RequestLogs; 24] = {
+pub(super) const COLUMNS: [RequestLogs; 26] = {
     use RequestLogs as L;
     [
         L::Id, L::Timestamp, L::GroupId, L::GroupName, L::ParentGroupId, L::ParentGroupName, L::KeyValue, L::KeyHash,
         L::Model, L::IsSuccess, L::SourceIp, L::StatusCode, L::RequestPath, L::Duration, L::ErrorMessage, L::UserAgent,
         L::RequestType, L::UpstreamAddr, L::IsStream, L::RequestBody, L::RequestId, L::Attempt, L::FirstByteMs,
-        L::OverheadUs,
+        L::OverheadUs, L::Verdict, L::ClientKey,
     ]
 };
 
@@ -111,7 +111,9 @@ impl Rows {
         to.add(uuid_text(entry.request_id))?;
         to.add(i64::from(entry.attempt))?;
         to.add(entry.first_byte.map(|duration| count(duration.as_millis())))?;
-        to.add(count(entry.overhead.as_micros()))
+        to.add(count(entry.overhead.as_micros()))?;
+        to.add(entry.verdict.name())?;
+        to.add(entry.client_key.clone())
     }
 
     fn named(&self, group: Option<&GroupName>) -> (i64, Arc<str>) {

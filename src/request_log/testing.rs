@@ -5,7 +5,7 @@ use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 use chrono::{TimeZone, Utc};
 use uuid::Uuid;
 
-use super::{Entry, GroupName, Kind};
+use super::{Entry, GroupName, Kind, Verdict};
 use crate::{crypto::Secret, group::Key};
 
 pub(super) fn group(id: i64, name: &str) -> GroupName {
@@ -31,10 +31,12 @@ pub(super) fn entry(status: u16) -> Entry {
         key: None,
         model: "gpt-4o".to_owned(),
         status,
+        verdict: Verdict::Success,
         error_message: "".into(),
         source_ip: Some(Ipv4Addr::new(203, 0, 113, 9).into()),
         request_path: "/proxy/team/v1/chat/completions".to_owned(),
         user_agent: "sdk/1.0".to_owned(),
+        client_key: None,
         upstream_addr: "https://api.example.com/v1/chat/completions".to_owned(),
         is_stream: false,
         request_body: None,

@@ -11,7 +11,7 @@ use sqlx::{Arguments, sqlite::SqliteArguments};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Entry, Kind, RequestLog,
+    Entry, Kind, Observer, RequestLog,
     queries::{self, Tally},
     row::Rows,
     usage::{KeyUsage, store_progress},
@@ -38,6 +38,7 @@ pub(crate) struct Writer {
     /// Opened with the first write, since after a crash that takes a while.
     usage: Option<KeyUsage>,
     backlog: Vec<Entry>,
+    observers: Vec<Box<dyn Observer>>,
     is_failing: bool,
 }
 
@@ -52,7 +53,21 @@ enum Refusal {
 
 impl Writer {
     pub(crate) fn new(log: RequestLog, database: Database, cipher: Cipher) -> Self {
-        Self { log, database, rows: Rows::new(cipher), usage: None, backlog: Vec::new(), is_failing: false }
+        Self {
+            log,
+            database,
+            rows: Rows::new(cipher),
+            usage: None,
+            backlog: Vec::new(),
+            observers: Vec::new(),
+            is_failing: false,
+        }
+    }
+
+    /// Shows every entry to `observer` as well, when it is taken out of the buffer.
+    pub(crate) fn observed_by(mut self, observer: Box<dyn Observer>) -> Self {
+        self.observers.push(observer);
+        self
     }
 
     /// Writes until told to stop, and then what is left.
@@ -109,6 +124,9 @@ impl Writer {
 
     fn collect(&mut self) {
         for entries in self.log.buffer.take() {
+            for observer in &mut self.observers {
+                observer.see(&entries);
+            }
             if self.backlog.is_empty() {
                 self.backlog = entries;
             } else {
