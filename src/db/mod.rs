@@ -6,7 +6,15 @@ mod tables;
 mod timestamp;
 mod zones;
 
-use std::{fs, io, path::Path, time::Duration};
+use std::{
+    fs, io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use sea_query::SqliteQueryBuilder;
 use sea_query_sqlx::{SqlxBinder, SqlxValues};
@@ -39,6 +47,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct Database {
     writer: SqlitePool,
     readers: SqlitePool,
+    are_times_utc: Arc<AtomicBool>,
 }
 
 impl Database {
@@ -61,6 +70,7 @@ impl Database {
             readers: SqlitePoolOptions::new()
                 .max_connections(READERS_MAX)
                 .connect_lazy_with(options(dsn, &[("query_only", 1)])),
+            are_times_utc: Arc::default(),
         };
         schema::prepare(&database).await.map_err(|error| Error::at(&dsn.path, "prepare", error))?;
         Ok(database)
@@ -69,6 +79,12 @@ impl Database {
     /// For statements that only look.
     pub(crate) fn readers(&self) -> &SqlitePool {
         &self.readers
+    }
+
+    /// Whether no row of the log has a time in another zone, so that their texts sort as they do: not before
+    /// [`Database::rewrite_local_times`] has seen to it.
+    pub(crate) fn are_times_utc(&self) -> bool {
+        self.are_times_utc.load(Ordering::Relaxed)
     }
 
     /// The one connection that writes. It is locked for writing from the start, so a transaction never fails half-way

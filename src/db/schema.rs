@@ -68,20 +68,22 @@ const TABLES: &[Table] = &[
             ("verdict", "`verdict` varchar(16)"),
             ("client_key", "`client_key` varchar(64)"),
         ],
+        // Three of the original's have a condition of ours in a new file, since an index entry that is the same in nearly
+        // every row costs as much as one that finds something. The original looks for an index by its name.
         indexes: &[
             (
                 "idx_request_logs_request_type",
-                "CREATE INDEX `idx_request_logs_request_type` ON `request_logs`(`request_type`)",
+                "CREATE INDEX `idx_request_logs_request_type` ON `request_logs`(`request_type`) WHERE `request_type` <> 'final'",
             ),
             ("idx_request_logs_model", "CREATE INDEX `idx_request_logs_model` ON `request_logs`(`model`)"),
             ("idx_request_logs_key_hash", "CREATE INDEX `idx_request_logs_key_hash` ON `request_logs`(`key_hash`)"),
             (
                 "idx_request_logs_parent_group_name",
-                "CREATE INDEX `idx_request_logs_parent_group_name` ON `request_logs`(`parent_group_name`)",
+                "CREATE INDEX `idx_request_logs_parent_group_name` ON `request_logs`(`parent_group_name`) WHERE `parent_group_name` <> ''",
             ),
             (
                 "idx_request_logs_parent_group_id",
-                "CREATE INDEX `idx_request_logs_parent_group_id` ON `request_logs`(`parent_group_id`)",
+                "CREATE INDEX `idx_request_logs_parent_group_id` ON `request_logs`(`parent_group_id`) WHERE `parent_group_id` <> 0",
             ),
             (
                 "idx_request_logs_group_name",
@@ -89,6 +91,27 @@ const TABLES: &[Table] = &[
             ),
             ("idx_request_logs_group_id", "CREATE INDEX `idx_request_logs_group_id` ON `request_logs`(`group_id`)"),
             ("idx_request_logs_timestamp", "CREATE INDEX `idx_request_logs_timestamp` ON `request_logs`(`timestamp`)"),
+            // Ours, for every filter of the log that the original's leave to a look at all rows.
+            (
+                "idx_gpt_load_logs_source_ip",
+                "CREATE INDEX `idx_gpt_load_logs_source_ip` ON `request_logs`(`source_ip`)",
+            ),
+            (
+                "idx_gpt_load_logs_client_key",
+                "CREATE INDEX `idx_gpt_load_logs_client_key` ON `request_logs`(`client_key`) WHERE `client_key` IS NOT NULL",
+            ),
+            (
+                "idx_gpt_load_logs_status",
+                "CREATE INDEX `idx_gpt_load_logs_status` ON `request_logs`(`status_code`) WHERE `status_code` <> 200",
+            ),
+            (
+                "idx_gpt_load_logs_failed",
+                "CREATE INDEX `idx_gpt_load_logs_failed` ON `request_logs`(`is_success`) WHERE `is_success` = 0",
+            ),
+            (
+                "idx_gpt_load_logs_error",
+                "CREATE INDEX `idx_gpt_load_logs_error` ON `request_logs`(`error_message`) WHERE `error_message` <> ''",
+            ),
         ],
     },
     Table {

@@ -3,7 +3,7 @@
 //! They are read right as they are, but SQL compares times as texts, and only texts with one offset sort like instants.
 //! The work is done in small lots while everything else goes on, and it finds nothing to do once it is done.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use sqlx::AssertSqlSafe;
 
@@ -36,6 +36,7 @@ impl Database {
         let mut rewritten = self.merge_hours().await?;
         // The log has an index over its times, so that looking for work does not read the whole table.
         rewritten += self.rewrite_column("request_logs", "timestamp", "timestamp").await?;
+        self.are_times_utc.store(true, Ordering::Relaxed);
         for (table, column) in COLUMNS {
             rewritten += self.rewrite_column(table, column, "rowid").await?;
         }

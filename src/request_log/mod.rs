@@ -5,6 +5,7 @@ mod entry;
 mod queries;
 mod retention;
 mod row;
+mod search;
 #[cfg(test)]
 mod testing;
 mod usage;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 pub(crate) use self::{
     entry::{Entry, GroupName, Kind, Verdict, body_text},
     retention::Retention,
+    search::{Filter, LoggedEntry, LoggedKey, Search, SearchError, Start},
     writer::Writer,
 };
 

@@ -84,8 +84,7 @@ impl Rows {
         let (group_id, group_name) = self.named(entry.group.as_ref());
         let (parent_id, parent_name) = self.named(entry.parent.as_ref());
         let key = self.stored_form(entry.key.as_deref());
-        // Ascending ids: a new one goes to the end of its index.
-        to.add(uuid_text(Uuid::now_v7()))?;
+        to.add(uuid_text(id_of(entry)))?;
         to.add(self.second.stored(entry.ended_at))?;
         to.add(group_id)?;
         to.add(group_name)?;
@@ -131,14 +130,23 @@ impl Rows {
         if let Some(known) = self.keys.get(&key.id) {
             return known.clone();
         }
-        let clear = key.secret.expose();
-        let form = StoredForm { text: self.cipher.encrypt(clear).into(), hash: self.cipher.hash(clear).into() };
+        // A log needs no copy of the key: whoever reads it finds the key itself by the hash, as long as it is there.
+        let form =
+            StoredForm { text: key.secret.masked().into(), hash: self.cipher.hash(key.secret.expose()).into() };
         if self.keys.len() >= KEYS_KNOWN_MAX {
             self.keys.clear();
         }
         self.keys.insert(key.id, form.clone());
         form
     }
+}
+
+/// A request's rows have its id but for the last four digits, so that the table's own index finds them by it. Ascending
+/// in time, they also go to the end of that index.
+fn id_of(entry: &Entry) -> Uuid {
+    let attempt = u128::from(entry.attempt.min(0x7fff));
+    let is_final = u128::from(entry.kind == Kind::Final);
+    Uuid::from_u128(entry.request_id.as_u128() & !0xffff | attempt << 1 | is_final)
 }
 
 impl Memo {

@@ -133,6 +133,8 @@ impl Writer {
                 self.backlog.extend(entries);
             }
         }
+        // Each worker's are in order already, and so is what waited. Rows are searched in the order of their ids.
+        self.backlog.sort_by_key(|entry| entry.ended_at);
         if self.backlog.len() > BACKLOG_MAX {
             self.log.buffer.count_dropped(self.backlog.len() - BACKLOG_MAX);
             self.backlog.truncate(BACKLOG_MAX);

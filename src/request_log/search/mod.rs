@@ -1,0 +1,349 @@
+//! The log read back: newest entries first, by any filter, quick also among millions of rows.
+//!
+//! Row ids ascend as entries are written, and every index of SQLite ends in the row id. So a search goes down from the
+//! newest row in windows of row ids, along the index of its rarest filter, and stops as soon as it has what was asked for:
+//! it never sorts what it does not show.
+
+mod filter;
+mod queries;
+mod rows;
+mod terms;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+pub(crate) use self::{filter::Filter, rows::{LoggedEntry, LoggedKey}};
+use self::{
+    queries::Scan,
+    terms::{Range, Term},
+};
+use crate::{
+    crypto::Cipher,
+    db::{self, Database},
+};
+
+/// Row ids that the first look goes through, and by what a look may grow over the one before.
+const FIRST_WINDOW_ROWS: i64 = 8_192;
+const WINDOW_GROWTH_MAX: i64 = 8;
+/// How long one look should take: no reader is held for long, and the end of a search's time is noticed.
+const WINDOW_TIME: Duration = Duration::from_millis(25);
+/// Time for one step of a search by cursor: what was not looked at by then is left for the next step.
+const STEP_TIME: Duration = Duration::from_millis(60);
+/// Time for a page with a number, which cannot say how far it looked.
+const PAGE_TIME: Duration = Duration::from_secs(15);
+/// What counting may add to a page's time.
+const COUNT_TIME: Duration = Duration::from_millis(40);
+/// Matches are counted up to this many; a page beyond is found all the same.
+const COUNTED_MAX: usize = 10_000;
+/// Entries that a filter's index is asked for, to find out how rare what it finds is.
+const PROBED_MAX: i64 = 20_000;
+/// How long the number of gaps among row ids is believed.
+const GAPS_TIME: Duration = Duration::from_secs(600);
+
+/// Where a page of entries begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Start {
+    /// So many matches below the newest.
+    Offset(u64),
+    /// Below this row; `None`: at the newest.
+    Below(Option<i64>),
+}
+
+/// How many entries match, as far as was counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Total {
+    pub(crate) count: u64,
+    /// False: there are that many at least.
+    pub(crate) is_exact: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// Newest first.
+    pub(crate) entries: Vec<LoggedEntry>,
+    /// Only where the start was an offset.
+    pub(crate) total: Option<Total>,
+    /// What [`Start::Below`] continues from; `None`: that was all.
+    pub(crate) next: Option<i64>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SearchError {
+    #[error(transparent)]
+    Database(#[from] db::Error),
+    #[error("the search took longer than {PAGE_TIME:?}")]
+    TooLong,
+}
+
+impl From<sqlx::Error> for SearchError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+/// Reads the log. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Search {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    database: Database,
+    cipher: Cipher,
+    gaps: Gaps,
+}
+
+/// Row ids between the first and the last that no row has. There are none unless rows were deleted by hand or out of
+/// their order, so that counting all rows is not worth the time of each page.
+struct Gaps {
+    begin: Instant,
+    count: AtomicI64,
+    /// Milliseconds since `begin`; -1: never.
+    counted_at: AtomicI64,
+    is_counting: AtomicBool,
+}
+
+/// A filter made ready: its terms with the one to go along, and the row ids that can match.
+struct Plan {
+    scan: Scan,
+    range: Range,
+    is_unfiltered: bool,
+}
+
+impl Search {
+    pub(crate) fn new(database: Database, cipher: Cipher) -> Self {
+        let gaps = Gaps {
+            begin: Instant::now(),
+            count: AtomicI64::new(0),
+            counted_at: AtomicI64::new(-1),
+            is_counting: AtomicBool::new(false),
+        };
+        Self { shared: Arc::new(Shared { database, cipher, gaps }) }
+    }
+
+    /// Up to `size` entries that match, newest first.
+    ///
+    /// # Errors
+    /// Besides those of the database: [`SearchError::TooLong`] where a page by offset cannot be found in time; by cursor a
+    /// search gives what it found so far instead.
+    pub(crate) async fn page(&self, filter: &Filter, start: Start, size: usize) -> Result<Found, SearchError> {
+        let Some(mut plan) = self.plan(filter).await? else { return Ok(Found::nothing(start)) };
+        match start {
+            Start::Below(row_id) => {
+                plan.range.last = row_id.map_or(plan.range.last, |row_id| plan.range.last.min(row_id - 1));
+                self.step(&plan, size).await
+            }
+            Start::Offset(offset) if plan.is_unfiltered => self.unfiltered(&plan, offset, size).await,
+            Start::Offset(offset) => match usize::try_from(offset) {
+                Ok(offset) if offset <= COUNTED_MAX => self.counted(&plan, offset, size).await,
+                _ => self.deep(&plan, offset, size).await,
+            },
+        }
+    }
+
+    /// Of each key among the matching entries, the newest of them; ordered by the hash of the key.
+    pub(crate) async fn newest_of_each_key(&self, filter: &Filter) -> Result<Vec<i64>, SearchError> {
+        let Some(plan) = self.plan(filter).await? else { return Ok(Vec::new()) };
+        Ok(queries::newest_of_each_key(self.shared.database.readers(), &plan.scan, plan.range).await?)
+    }
+
+    /// The entries of these rows, in the order asked for. Rows that are gone meanwhile are left out.
+    pub(crate) async fn entries(&self, row_ids: &[i64]) -> Result<Vec<LoggedEntry>, SearchError> {
+        let readers = self.shared.database.readers();
+        let mut found = rows::read(readers, &self.shared.cipher, row_ids).await?;
+        let place: std::collections::HashMap<i64, usize> =
+            row_ids.iter().enumerate().map(|(place, row_id)| (*row_id, place)).collect();
+        found.sort_by_key(|entry| place.get(&entry.row_id).copied());
+        Ok(found)
+    }
+
+    /// `None`: nothing can match.
+    async fn plan(&self, filter: &Filter) -> Result<Option<Plan>, SearchError> {
+        let Shared { database, cipher, .. } = &*self.shared;
+        let readers = database.readers();
+        let Some(mut range) = queries::whole_range(readers).await? else { return Ok(None) };
+        let are_times_plain = database.are_times_utc();
+        let Some(terms) = terms::of(filter, cipher, are_times_plain, readers).await? else { return Ok(None) };
+        if let Some(from) = filter.start_time {
+            let Some(first) = queries::first_at(readers, terms::text_from(from, are_times_plain)).await? else {
+                return Ok(None);
+            };
+            range.first = range.first.max(first);
+        }
+        if let Some(to) = filter.end_time {
+            let Some(last) = queries::last_at(readers, terms::text_to(to, are_times_plain)).await? else {
+                return Ok(None);
+            };
+            range.last = range.last.min(last);
+        }
+        let is_unfiltered = terms.is_empty();
+        let scan = self.along_the_rarest(terms, range).await?;
+        Ok(Some(Plan { scan, range, is_unfiltered }))
+    }
+
+    /// Which of the terms that have an index finds the fewest rows.
+    async fn along_the_rarest(&self, terms: Vec<Term>, range: Range) -> Result<Scan, SearchError> {
+        let readers = self.shared.database.readers();
+        let indexed: Vec<usize> = (0..terms.len()).filter(|at| terms[*at].index.is_some()).collect();
+        let mut rarest = indexed.first().map(|at| (PROBED_MAX + 1, *at));
+        if indexed.len() > 1 {
+            for at in indexed {
+                let count = queries::probe(readers, &terms[at], range, PROBED_MAX).await?;
+                rarest = rarest.filter(|(fewest, _)| *fewest <= count).or(Some((count, at)));
+            }
+        }
+        Ok(Scan { terms, along: rarest.map(|(_, at)| at) })
+    }
+
+    /// By cursor: as much as there is time for.
+    async fn step(&self, plan: &Plan, size: usize) -> Result<Found, SearchError> {
+        let looked = self.look(plan, size + 1, size + 1, STEP_TIME).await?;
+        let is_more = looked.row_ids.len() > size;
+        let shown = &looked.row_ids[..looked.row_ids.len().min(size)];
+        let next = match shown.last() {
+            Some(last) if is_more => Some(*last),
+            // Nothing down to here; below it nobody has looked yet.
+            _ => (looked.down_to > plan.range.first).then_some(looked.down_to),
+        };
+        Ok(Found { entries: self.newest_first(shown).await?, total: None, next })
+    }
+
+    async fn counted(&self, plan: &Plan, offset: usize, size: usize) -> Result<Found, SearchError> {
+        let enough = offset + size + 1;
+        let looked = self.look(plan, enough, enough.max(COUNTED_MAX + 1), PAGE_TIME).await?;
+        let is_complete = looked.down_to <= plan.range.first;
+        if !is_complete && looked.row_ids.len() < enough {
+            return Err(SearchError::TooLong);
+        }
+        let all = &looked.row_ids;
+        let shown = &all[all.len().min(offset)..all.len().min(offset + size)];
+        let count = if is_complete { all.len() } else { all.len().min(COUNTED_MAX.max(offset + size)) };
+        Ok(Found {
+            entries: self.newest_first(shown).await?,
+            total: Some(Total { count: count as u64, is_exact: is_complete }),
+            next: shown.last().filter(|_| all.len() > offset + size).copied(),
+        })
+    }
+
+    /// A page far down: the database skips what is before it.
+    async fn deep(&self, plan: &Plan, offset: u64, size: usize) -> Result<Found, SearchError> {
+        let readers = self.shared.database.readers();
+        let row_ids = queries::window(readers, &plan.scan, plan.range, offset, size + 1).await?;
+        let shown = &row_ids[..row_ids.len().min(size)];
+        let total = if row_ids.is_empty() {
+            Total { count: queries::count(readers, &plan.scan, plan.range).await?, is_exact: true }
+        } else {
+            Total { count: offset + row_ids.len() as u64, is_exact: row_ids.len() <= size }
+        };
+        let next = shown.last().filter(|_| row_ids.len() > size).copied();
+        Ok(Found { entries: self.newest_first(shown).await?, total: Some(total), next })
+    }
+
+    async fn unfiltered(&self, plan: &Plan, offset: u64, size: usize) -> Result<Found, SearchError> {
+        let gaps = self.gaps().await?;
+        let ids = plan.range.len();
+        let count = ids.saturating_sub(gaps).max(0).unsigned_abs();
+        let total = Some(Total { count, is_exact: true });
+        let below = i64::try_from(offset).ok().filter(|offset| *offset < ids);
+        let Some(offset) = below else { return Ok(Found { entries: Vec::new(), total, next: None }) };
+        let readers = self.shared.database.readers();
+        let row_ids = if gaps == 0 {
+            let range = Range { last: plan.range.last - offset, ..plan.range };
+            queries::window(readers, &plan.scan, range, 0, size + 1).await?
+        } else {
+            queries::window(readers, &plan.scan, plan.range, offset.unsigned_abs(), size + 1).await?
+        };
+        let shown = &row_ids[..row_ids.len().min(size)];
+        let next = shown.last().filter(|_| row_ids.len() > size).copied();
+        Ok(Found { entries: self.newest_first(shown).await?, total, next })
+    }
+
+    /// Goes down from the newest row until it has `enough` and, while little time has passed, `most` matches.
+    async fn look(&self, plan: &Plan, enough: usize, most: usize, time: Duration) -> Result<Looked, SearchError> {
+        let readers = self.shared.database.readers();
+        let begin = Instant::now();
+        let mut row_ids: Vec<i64> = Vec::new();
+        let mut last = plan.range.last;
+        let mut window = if plan.scan.reads_whole_index() { i64::MAX } else { FIRST_WINDOW_ROWS };
+        while last >= plan.range.first && row_ids.len() < most {
+            let limit = if row_ids.len() >= enough { COUNT_TIME.min(time) } else { time };
+            if begin.elapsed() > limit {
+                break;
+            }
+            let first = plan.range.first.max(last.saturating_sub(window).saturating_add(1));
+            let looked_since = Instant::now();
+            let wanted = most - row_ids.len();
+            let lot = queries::window(readers, &plan.scan, Range { first, last }, 0, wanted).await?;
+            last = match lot.last() {
+                Some(row_id) if lot.len() == wanted => *row_id - 1,
+                _ => first - 1,
+            };
+            row_ids.extend(lot);
+            window = next_window(window, looked_since.elapsed());
+        }
+        Ok(Looked { row_ids, down_to: last + 1 })
+    }
+
+    async fn newest_first(&self, row_ids: &[i64]) -> Result<Vec<LoggedEntry>, SearchError> {
+        let readers = self.shared.database.readers();
+        let mut entries = rows::read(readers, &self.shared.cipher, row_ids).await?;
+        // The original writes the entries of a minute in any order.
+        entries.sort_by(|a, b| b.timestamp.cmp(&a.timestamp).then(b.row_id.cmp(&a.row_id)));
+        Ok(entries)
+    }
+
+    async fn gaps(&self) -> Result<i64, SearchError> {
+        let gaps = &self.shared.gaps;
+        let now = i64::try_from(gaps.begin.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let counted_at = gaps.counted_at.load(Ordering::Relaxed);
+        if counted_at < 0 {
+            self.count_gaps(now).await?;
+        } else if u128::from((now - counted_at).unsigned_abs()) > GAPS_TIME.as_millis()
+            && !gaps.is_counting.swap(true, Ordering::Relaxed)
+        {
+            let this = self.clone();
+            tokio::spawn(async move {
+                if let Err(error) = this.count_gaps(now).await {
+                    tracing::warn!(%error, "The rows of the request log cannot be counted");
+                }
+                this.shared.gaps.is_counting.store(false, Ordering::Relaxed);
+            });
+        }
+        Ok(gaps.count.load(Ordering::Relaxed))
+    }
+
+    async fn count_gaps(&self, now: i64) -> Result<(), SearchError> {
+        let gaps = queries::gaps(self.shared.database.readers()).await?;
+        self.shared.gaps.count.store(gaps, Ordering::Relaxed);
+        self.shared.gaps.counted_at.store(now, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+struct Looked {
+    row_ids: Vec<i64>,
+    /// No row below this one was looked at.
+    down_to: i64,
+}
+
+impl Found {
+    fn nothing(start: Start) -> Self {
+        let total = matches!(start, Start::Offset(_)).then_some(Total { count: 0, is_exact: true });
+        Self { entries: Vec::new(), total, next: None }
+    }
+}
+
+/// As large as fits into the time of a look, going by the last one.
+fn next_window(window: i64, took: Duration) -> i64 {
+    let growth = WINDOW_TIME.as_micros() / took.as_micros().max(1);
+    let growth = i64::try_from(growth).unwrap_or(i64::MAX).clamp(0, WINDOW_GROWTH_MAX);
+    if growth == 0 { (window / 2).max(FIRST_WINDOW_ROWS) } else { window.saturating_mul(growth) }
+}
+
+#[cfg(test)]
+mod tests;
