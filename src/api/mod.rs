@@ -9,6 +9,7 @@ use axum::{
 };
 use http::request::Parts;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use self::refusal::Refusal;
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
     db::Database,
     group::Directory,
     keypool::{KeyPools, Validator},
+    request_log::{Live, Search},
 };
 
 mod answer;
@@ -31,6 +33,7 @@ mod integration;
 mod keys;
 mod language;
 mod login;
+mod logs;
 mod page;
 mod path;
 mod query;
@@ -44,6 +47,8 @@ mod tests;
 const OPEN_REQUESTS_MAX: usize = 64;
 /// Management requests in flight; the data plane has a budget of its own, so neither can lock the other out.
 const REQUESTS_MAX: usize = 256;
+/// Callers that watch the log at once.
+const LIVE_STREAMS_MAX: usize = 32;
 
 /// What the control plane works with.
 pub(crate) struct State {
@@ -55,7 +60,11 @@ pub(crate) struct State {
     pub(crate) directory: Directory,
     pub(crate) key_pools: KeyPools,
     pub(crate) validator: Validator,
+    pub(crate) log_search: Search,
+    pub(crate) log_live: Live,
     pub(crate) started_at: Instant,
+    /// A stop has begun: what has no end of its own is to end.
+    pub(crate) stopping: CancellationToken,
 }
 
 /// What every handler holds.
@@ -67,6 +76,7 @@ struct Inner {
     management_key: authentication::ManagementKey,
     budget: Semaphore,
     open_budget: Semaphore,
+    live_places: Arc<Semaphore>,
 }
 
 impl Api {
@@ -104,7 +114,8 @@ pub(crate) fn router(state: State) -> Router {
     let management_key = authentication::ManagementKey::new(&state.auth_key);
     let budget = Semaphore::new(REQUESTS_MAX);
     let open_budget = Semaphore::new(OPEN_REQUESTS_MAX);
-    let api = Api(Arc::new(Inner { state, management_key, budget, open_budget }));
+    let live_places = Arc::new(Semaphore::new(LIVE_STREAMS_MAX));
+    let api = Api(Arc::new(Inner { state, management_key, budget, open_budget, live_places }));
     routes::router(&api)
         // From the inside out.
         .layer(from_fn_with_state(api.clone(), around::within_budget))

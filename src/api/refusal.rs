@@ -70,6 +70,11 @@ impl Refusal {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "NOT_YET_IN_EFFECT", "error.not_yet_in_effect")
     }
 
+    /// Nothing is wrong with the request, but nobody waits this long.
+    pub(crate) fn search_too_long() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "SEARCH_TOO_LONG", "error.search_too_long")
+    }
+
     /// The body did not arrive in time.
     pub(crate) fn too_slow() -> Self {
         Self::new(

@@ -12,7 +12,7 @@ use axum::{
 use http::{Method, StatusCode, Uri, header::LOCATION};
 use serde::Serialize;
 
-use super::{Api, answer, authentication, channel_types, groups, health, integration, keys, login, settings};
+use super::{Api, answer, authentication, channel_types, groups, health, integration, keys, login, logs, settings};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
@@ -72,6 +72,10 @@ pub(super) fn table() -> Vec<Route> {
         route(Managed, Post, "/api/keys/clear-all", keys::clear_all),
         route(Managed, Post, "/api/keys/test-multiple", keys::test),
         route(Managed, Put, "/api/keys/{id}/notes", keys::set_notes),
+
+        route(Managed, Get, "/api/logs", logs::list),
+        route(Managed, Get, "/api/logs/export", logs::export),
+        route(Managed, Get, "/api/logs/live", logs::live),
 
         route(Managed, Get, "/api/settings", settings::list),
         route(Managed, Put, "/api/settings", settings::update),

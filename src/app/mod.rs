@@ -31,7 +31,7 @@ use crate::{
     group::Directory,
     keypool::{Clock, KeyPools, Schedule, Validator},
     proxy::Proxy,
-    request_log::{RequestLog, Retention, Writer},
+    request_log::{Live, RequestLog, Retention, Search, Writer},
     settings, telemetry,
     upstream::{self, Clients},
 };
@@ -68,7 +68,8 @@ async fn serve(config: Config, listener: std::net::TcpListener, started_at: Inst
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let lifecycle = Lifecycle::default();
     let database = Database::open(&config.database).await.context("cannot open the database")?;
-    let server = start(&config, listener, started_at, &database, &lifecycle).await?;
+    let stopping = CancellationToken::new();
+    let server = start(&config, listener, started_at, &database, &lifecycle, &stopping).await?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         address = %server.local_address()?,
@@ -85,6 +86,7 @@ async fn serve(config: Config, listener: std::net::TcpListener, started_at: Inst
         () = signals.next() => tracing::info!("Stopping: requests in progress may finish"),
         () = lifecycle.died() => {}
     }
+    stopping.cancel();
     let budget = config.server.graceful_shutdown_timeout;
     let stopping_since = Instant::now();
     let hurry = async {
@@ -113,6 +115,7 @@ async fn start(
     started_at: Instant,
     database: &Database,
     lifecycle: &Lifecycle,
+    stopping: &CancellationToken,
 ) -> anyhow::Result<Server> {
     let workers = config.server.worker_threads;
     settings::seed(database, &config.server.host, config.server.port, config.initial_proxy_keys.as_ref())
@@ -124,7 +127,11 @@ async fn start(
     let log = RequestLog::new(workers);
 
     lifecycle.run("keypool.store", |stop| key_pools.clone().run(stop));
-    lifecycle.run("request_log.writer", |stop| Writer::new(log.clone(), database.clone(), cipher).run(stop));
+    let log_live = Live::new(cipher.clone());
+    lifecycle.run("request_log.writer", |stop| {
+        let writer = Writer::new(log.clone(), database.clone(), cipher.clone());
+        writer.observed_by(Box::new(log_live.clone())).run(stop)
+    });
     lifecycle.run("request_log.retention", |stop| {
         let directory = directory.clone();
         let days = move || directory.current().settings.request_log_retention_days;
@@ -148,7 +155,10 @@ async fn start(
             directory,
             key_pools,
             validator,
+            log_search: Search::new(database.clone(), cipher),
+            log_live,
             started_at,
+            stopping: stopping.clone(),
         }),
         control: tokio::runtime::Handle::current(),
     });

@@ -95,6 +95,16 @@ impl Verdict {
     }
 }
 
+impl Kind {
+    /// As it is stored and shown.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Final => "final",
+        }
+    }
+}
+
 /// A group as it was called when the request came.
 #[derive(Debug, Clone)]
 pub(crate) struct GroupName {
@@ -108,6 +118,14 @@ const STATUS_CLIENT_GONE: u16 = 499;
 impl Entry {
     pub(crate) fn is_success(&self) -> bool {
         self.error_message.is_empty() && self.status < 400
+    }
+
+    /// Its row's id. A request's rows have its own id but for the last four digits, so that the table's index finds them
+    /// by it; ascending in time, they also go to the end of that index.
+    pub(super) fn row_uuid(&self) -> Uuid {
+        let attempt = u128::from(self.attempt.min(0x7fff));
+        let is_final = u128::from(self.kind == Kind::Final);
+        Uuid::from_u128(self.request_id.as_u128() & !0xffff | attempt << 1 | is_final)
     }
 
     pub(super) fn is_aborted(&self) -> bool {

@@ -2,6 +2,7 @@
 
 mod buffer;
 mod entry;
+mod live;
 mod queries;
 mod retention;
 mod row;
@@ -15,8 +16,9 @@ use std::sync::Arc;
 
 pub(crate) use self::{
     entry::{Entry, GroupName, Kind, Verdict, body_text},
+    live::{Live, Watched, Watching},
     retention::Retention,
-    search::{Filter, LoggedEntry, LoggedKey, Search, SearchError, Start},
+    search::{Filter, Found, LoggedEntry, LoggedKey, Search, SearchError, Start},
     writer::Writer,
 };
 

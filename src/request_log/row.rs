@@ -70,8 +70,8 @@ impl Rows {
             cipher,
             keys: HashMap::new(),
             second: Second::default(),
-            is_final: Arc::from("final"),
-            is_retry: Arc::from("retry"),
+            is_final: Arc::from(Kind::Final.name()),
+            is_retry: Arc::from(Kind::Retry.name()),
             model: memo(),
             path: memo(),
             user_agent: memo(),
@@ -84,7 +84,7 @@ impl Rows {
         let (group_id, group_name) = self.named(entry.group.as_ref());
         let (parent_id, parent_name) = self.named(entry.parent.as_ref());
         let key = self.stored_form(entry.key.as_deref());
-        to.add(uuid_text(id_of(entry)))?;
+        to.add(uuid_text(entry.row_uuid()))?;
         to.add(self.second.stored(entry.ended_at))?;
         to.add(group_id)?;
         to.add(group_name)?;
@@ -139,14 +139,6 @@ impl Rows {
         self.keys.insert(key.id, form.clone());
         form
     }
-}
-
-/// A request's rows have its id but for the last four digits, so that the table's own index finds them by it. Ascending
-/// in time, they also go to the end of that index.
-fn id_of(entry: &Entry) -> Uuid {
-    let attempt = u128::from(entry.attempt.min(0x7fff));
-    let is_final = u128::from(entry.kind == Kind::Final);
-    Uuid::from_u128(entry.request_id.as_u128() & !0xffff | attempt << 1 | is_final)
 }
 
 impl Memo {

@@ -15,6 +15,7 @@ use http::{HeaderMap, Method, Request, header::AUTHORIZATION};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::{State, router};
@@ -24,6 +25,7 @@ use crate::{
     db::{self, Database},
     group::Directory,
     keypool::{KeyPools, Validator},
+    request_log::{Live, Search},
     upstream::Clients,
 };
 
@@ -35,6 +37,8 @@ pub(super) struct House {
     pub(super) database: Database,
     pub(super) directory: Directory,
     pub(super) key_pools: KeyPools,
+    pub(super) log_live: Live,
+    pub(super) stopping: CancellationToken,
     _folder: TempDir,
 }
 
@@ -52,7 +56,10 @@ impl House {
     pub(super) async fn with_cors(cors: Option<Cors>) -> Self {
         let (folder, database) = db::testing::fresh().await;
         let directory = Directory::open(database.clone()).await.unwrap();
-        let key_pools = KeyPools::open(database.clone(), Cipher::new(None)).await.unwrap();
+        let cipher = Cipher::new(None);
+        let key_pools = KeyPools::open(database.clone(), cipher.clone()).await.unwrap();
+        let log_live = Live::new(cipher.clone());
+        let stopping = CancellationToken::new();
         let clients = Clients::new(crate::config::OutboundProxy::default(), 1);
         let validator = Validator::new(directory.clone(), key_pools.clone(), clients);
         let router = router(State {
@@ -63,9 +70,12 @@ impl House {
             directory: directory.clone(),
             key_pools: key_pools.clone(),
             validator,
+            log_search: Search::new(database.clone(), cipher.clone()),
+            log_live: log_live.clone(),
             started_at: Instant::now(),
+            stopping: stopping.clone(),
         });
-        Self { router, database, directory, key_pools, _folder: folder }
+        Self { router, database, directory, key_pools, log_live, stopping, _folder: folder }
     }
 
     pub(super) async fn send(&self, request: Request<Body>) -> Reply {

@@ -2,11 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::{
-    crypto::Secret,
-    group::GroupId,
-    request_log::{Entry, GroupName, Kind, Verdict},
-};
+use super::LoggedEntry;
+use crate::{crypto::Secret, db::Timestamp, group::GroupId, request_log::Verdict};
 
 /// All conditions that are given must hold. Texts that an entry must contain are compared without regard to the case of
 /// ASCII letters.
@@ -41,37 +38,25 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    /// Whether an entry that is still to be written will be found.
-    pub(crate) fn matches(&self, entry: &Entry) -> bool {
-        let kind = match entry.kind {
-            Kind::Final => "final",
-            Kind::Retry => "retry",
+    /// Whether an entry passes. `key_hash` is that of the wanted key, where one is wanted.
+    pub(crate) fn matches(&self, entry: &LoggedEntry, key_hash: Option<&str>) -> bool {
+        let is_timely = |time: Timestamp| {
+            self.start_time.is_none_or(|from| time.0 >= from) && self.end_time.is_none_or(|to| time.0 <= to)
         };
-        let (group, parent) = (entry.group.as_ref(), entry.parent.as_ref());
-        contains(self.parent_group_name.as_deref(), name_of(parent))
-            && contains(self.group_name.as_deref(), name_of(group))
-            && self.group_id.is_none_or(|id| group.iter().chain(&parent).any(|group| group.id == id))
-            && self
-                .key
-                .as_ref()
-                .is_none_or(|wanted| entry.key.as_ref().is_some_and(|key| key.secret.expose() == wanted.expose()))
+        contains(self.parent_group_name.as_deref(), &entry.parent_group_name)
+            && contains(self.group_name.as_deref(), &entry.group_name)
+            && self.group_id.is_none_or(|id| entry.group_id == id || entry.parent_group_id == id)
+            && key_hash.is_none_or(|wanted| entry.key_hash == wanted)
             && contains(self.model.as_deref(), &entry.model)
-            && self.is_success.is_none_or(|wanted| entry.is_success() == wanted)
-            && self.request_type.as_deref().is_none_or(|wanted| kind == wanted)
-            && self.status_code.is_none_or(|wanted| i64::from(entry.status) == wanted)
-            && self
-                .source_ip
-                .as_deref()
-                .is_none_or(|wanted| entry.source_ip.is_some_and(|address| address.to_string() == wanted))
+            && self.is_success.is_none_or(|wanted| entry.is_success == wanted)
+            && self.request_type.as_deref().is_none_or(|wanted| entry.request_type == wanted)
+            && self.status_code.is_none_or(|wanted| entry.status_code == wanted)
+            && self.source_ip.as_deref().is_none_or(|wanted| entry.source_ip == wanted)
             && contains(self.error_contains.as_deref(), &entry.error_message)
-            && self.start_time.is_none_or(|from| entry.ended_at >= from)
-            && self.end_time.is_none_or(|to| entry.ended_at <= to)
-            && self
-                .request_id
-                .as_deref()
-                .is_none_or(|wanted| entry.request_id.to_string().eq_ignore_ascii_case(wanted))
-            && self.client_key.as_deref().is_none_or(|wanted| entry.client_key.as_deref() == Some(wanted))
-            && self.verdict.is_none_or(|wanted| entry.verdict == wanted)
+            && entry.timestamp.is_some_and(is_timely)
+            && is_or_any(self.request_id.as_deref(), entry.request_id.as_deref())
+            && is_or_any(self.client_key.as_deref(), entry.client_key.as_deref())
+            && is_or_any(self.verdict.map(Verdict::name), entry.verdict.as_deref())
     }
 }
 
@@ -79,6 +64,6 @@ fn contains(wanted: Option<&str>, text: &str) -> bool {
     wanted.is_none_or(|wanted| text.to_ascii_lowercase().contains(&wanted.to_ascii_lowercase()))
 }
 
-fn name_of(group: Option<&GroupName>) -> &str {
-    group.map_or("", |group| &group.name)
+fn is_or_any(wanted: Option<&str>, text: Option<&str>) -> bool {
+    wanted.is_none_or(|wanted| text.is_some_and(|text| text.eq_ignore_ascii_case(wanted)))
 }

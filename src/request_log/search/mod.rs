@@ -158,7 +158,7 @@ impl Search {
         let mut found = rows::read(readers, &self.shared.cipher, row_ids).await?;
         let place: std::collections::HashMap<i64, usize> =
             row_ids.iter().enumerate().map(|(place, row_id)| (*row_id, place)).collect();
-        found.sort_by_key(|entry| place.get(&entry.row_id).copied());
+        found.sort_by_key(|entry| entry.row_id.and_then(|row_id| place.get(&row_id).copied()));
         Ok(found)
     }
 

@@ -13,8 +13,8 @@ use crate::{
 /// An entry as it is stored, whoever wrote it. What a row of the original, or of an old version, lacks is `None` or empty.
 #[derive(Debug)]
 pub(crate) struct LoggedEntry {
-    /// Higher than that of each entry that was written before.
-    pub(crate) row_id: i64,
+    /// Higher than that of each entry that was written before; `None`: it is still to be written.
+    pub(crate) row_id: Option<i64>,
     pub(crate) id: String,
     /// The end of the attempt; `None`: what is stored is no time.
     pub(crate) timestamp: Option<Timestamp>,
@@ -68,7 +68,7 @@ impl FromRow<'_, SqliteRow> for LoggedEntry {
         let stored_key = filled(L::KeyValue)?;
         let key_hash = filled(L::KeyHash)?;
         Ok(Self {
-            row_id: row.try_get("rowid")?,
+            row_id: Some(row.try_get("rowid")?),
             id: filled(L::Id)?,
             timestamp: Timestamp::parse_stored(&filled(L::Timestamp)?),
             group_id: counted(L::GroupId)?,

@@ -1,0 +1,67 @@
+//! GET /api/logs: entries of the request log that match, newest first; by page number, or by cursor.
+
+use serde::Serialize;
+
+use super::{Api, Shown, filter};
+use crate::{
+    api::{answer::Answer, page::Page, query::Query, refusal::Refusal},
+    request_log::{Found, Start},
+};
+
+/// What a search by cursor begins with.
+const NEWEST: &str = "newest";
+
+#[derive(Serialize)]
+struct Listed<'a> {
+    items: Vec<Shown<'a>>,
+    pagination: Pagination,
+}
+
+/// With a number, a page has all members but perhaps the last; with a cursor, it has size and cursor only.
+#[derive(Serialize)]
+struct Pagination {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<u64>,
+    page_size: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_items: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_pages: Option<u64>,
+    /// False: there are more than could be counted in the time of a page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_is_exact: Option<bool>,
+    /// What `cursor` continues with; `null`: that was all. By cursor, a page may be short, or empty, and still go on:
+    /// nothing was found in the time of one step.
+    next_cursor: Option<String>,
+}
+
+pub(in crate::api) async fn list(api: Api, page: Page, query: Query) -> Result<Answer, Refusal> {
+    let filter = filter(&query)?;
+    let start = match query.first("cursor") {
+        None => Start::Offset(page.offset()),
+        Some(NEWEST) => Start::Below(None),
+        Some(text) => Start::Below(Some(row_id(text).ok_or_else(wrong_cursor)?)),
+    };
+    let size = usize::try_from(page.size).unwrap_or(usize::MAX);
+    let Found { entries, total, next } = api.log_search.page(&filter, start, size).await?;
+    Answer::with(&Listed {
+        items: entries.iter().map(Shown::of).collect(),
+        pagination: Pagination {
+            page: total.map(|_| page.number),
+            page_size: page.size,
+            total_items: total.map(|total| total.count),
+            total_pages: total.map(|total| total.count.div_ceil(page.size)),
+            total_is_exact: total.map(|total| total.is_exact),
+            next_cursor: next.map(|row_id| row_id.to_string()),
+        },
+    })
+}
+
+fn row_id(text: &str) -> Option<i64> {
+    text.parse().ok().filter(|row_id| *row_id > 0)
+}
+
+fn wrong_cursor() -> Refusal {
+    let wanted = "newest, or the next_cursor of the page before".to_owned();
+    Refusal::bad_request(("validation.invalid_parameter", [("field", "cursor".to_owned()), ("wanted", wanted)]))
+}

@@ -1,0 +1,66 @@
+//! GET /api/logs/live: entries that match, as they happen, as server-sent events.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use axum::response::{
+    IntoResponse, Response,
+    sse::{Event, KeepAlive, Sse},
+};
+use http::{HeaderValue, header::CACHE_CONTROL};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+
+use super::{Api, Shown, filter};
+use crate::{
+    api::{query::Query, refusal::Refusal},
+    request_log::{Watched, Watching},
+};
+
+/// Events that may wait for a client that reads slowly; entries behind them wait in the log, and are missed at last.
+const EVENTS_PENDING_MAX: usize = 64;
+/// So often a silent stream shows that it is alive.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+/// How long a client is to wait before it connects again.
+const RETRY: Duration = Duration::from_secs(2);
+
+pub(in crate::api) async fn live(api: Api, query: Query) -> Result<Response, Refusal> {
+    let watching = api.log_live.watch(filter(&query)?);
+    let place = Arc::clone(&api.0.live_places).try_acquire_owned().map_err(|_| Refusal::too_busy())?;
+    let (sender, events) = mpsc::channel(EVENTS_PENDING_MAX);
+    tokio::spawn(send(watching, sender, api.stopping.clone(), place));
+    let keep_alive = KeepAlive::new().interval(KEEP_ALIVE_INTERVAL);
+    let mut response = Sse::new(ReceiverStream::new(events)).keep_alive(keep_alive).into_response();
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // nginx collects an answer unless it is told not to.
+    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+/// Until the client leaves, or the server stops: a stop waits for streams, and this one has no end of its own.
+async fn send(
+    mut watching: Watching,
+    to: mpsc::Sender<Result<Event, Infallible>>,
+    stopping: CancellationToken,
+    _place: OwnedSemaphorePermit,
+) {
+    let mut event = Event::default().event("open").retry(RETRY).data("{}");
+    while to.send(Ok(event)).await.is_ok() {
+        let watched = tokio::select! {
+            watched = watching.next() => watched,
+            () = to.closed() => None,
+            () = stopping.cancelled() => None,
+        };
+        event = match watched {
+            Some(Watched::Entry(entry)) => {
+                let event = Event::default().event("entry").id(&entry.id);
+                match event.json_data(Shown::of(&entry)) {
+                    Ok(event) => event,
+                    Err(error) => return tracing::error!(%error, "An entry of the log cannot be shown live"),
+                }
+            }
+            Some(Watched::Missed(count)) => Event::default().event("missed").data(format!("{{\"count\":{count}}}")),
+            None => return,
+        };
+    }
+}

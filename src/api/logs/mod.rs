@@ -1,0 +1,167 @@
+//! The request log: its filters as they are asked for, and how an entry is shown.
+
+mod export;
+mod list;
+mod live;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::{Api, answer, query::Query, refusal::Refusal};
+use crate::{
+    crypto::Secret,
+    group::GroupId,
+    request_log::{Filter, LoggedEntry, LoggedKey, SearchError, Verdict},
+};
+
+pub(super) use self::{export::export, list::list, live::live};
+
+/// No column of the log that is searched holds more.
+const FILTER_CHARACTERS_MAX: usize = 500;
+/// Shown in place of a key that cannot be decrypted with the present `ENCRYPTION_KEY`.
+const UNREADABLE: &str = "failed-to-decrypt";
+
+/// What a query asks for. The original passes over what it cannot read, and then shows entries that were not asked for.
+fn filter(query: &Query) -> Result<Filter, Refusal> {
+    Ok(Filter {
+        parent_group_name: text(query, "parent_group_name")?,
+        group_name: text(query, "group_name")?,
+        group_id: read(query, "group_id", "a positive integer", |text| text.parse().ok().filter(|&id: &GroupId| id > 0))?,
+        key: text(query, "key_value")?.map(Secret::new),
+        model: text(query, "model")?,
+        is_success: read(query, "is_success", "true or false", flag)?,
+        request_type: text(query, "request_type")?,
+        status_code: read(query, "status_code", "an integer", |text| text.parse().ok())?,
+        source_ip: text(query, "source_ip")?,
+        error_contains: text(query, "error_contains")?,
+        start_time: read(query, "start_time", TIME, time)?,
+        end_time: read(query, "end_time", TIME, time)?,
+        request_id: text(query, "request_id")?,
+        client_key: text(query, "client_key")?,
+        verdict: read(query, "verdict", "success, client, key, key_for_now, upstream, ourselves or client_gone", verdict)?,
+    })
+}
+
+const TIME: &str = "a time such as 2026-11-25T10:00:00.000Z";
+
+fn read<T>(
+    query: &Query,
+    name: &'static str,
+    wanted: &'static str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, Refusal> {
+    let Some(text) = query.first(name) else { return Ok(None) };
+    parse(text).map(Some).ok_or_else(|| {
+        let values = [("field", name.to_owned()), ("wanted", wanted.to_owned())];
+        Refusal::bad_request(("validation.invalid_parameter", values))
+    })
+}
+
+fn text(query: &Query, name: &'static str) -> Result<Option<String>, Refusal> {
+    let Some(text) = query.first(name) else { return Ok(None) };
+    if text.chars().count() > FILTER_CHARACTERS_MAX {
+        let values = [("field", name.to_owned()), ("max", FILTER_CHARACTERS_MAX.to_string())];
+        return Err(Refusal::bad_request(("validation.text_too_long", values)));
+    }
+    Ok(Some(text.to_owned()))
+}
+
+fn flag(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "True" | "TRUE" => Some(true),
+        "0" | "f" | "F" | "false" | "False" | "FALSE" => Some(false),
+        _ => None,
+    }
+}
+
+/// RFC 3339. A `+` that was not percent-encoded arrives as a space.
+fn time(text: &str) -> Option<DateTime<Utc>> {
+    let time = DateTime::parse_from_rfc3339(&text.replace(' ', "+")).ok()?;
+    Some(time.to_utc())
+}
+
+fn verdict(text: &str) -> Option<Verdict> {
+    Verdict::ALL.into_iter().find(|verdict| verdict.name() == text)
+}
+
+impl From<SearchError> for Refusal {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::Database(error) => error.into(),
+            SearchError::TooLong => Self::search_too_long(),
+        }
+    }
+}
+
+/// The original's members in their order, and ours.
+#[derive(Serialize)]
+struct Shown<'a> {
+    id: &'a str,
+    timestamp: String,
+    group_id: GroupId,
+    group_name: &'a str,
+    parent_group_id: GroupId,
+    parent_group_name: &'a str,
+    key_value: &'a str,
+    key_hash: &'a str,
+    model: &'a str,
+    is_success: bool,
+    source_ip: &'a str,
+    status_code: i64,
+    request_path: &'a str,
+    duration_ms: i64,
+    error_message: &'a str,
+    user_agent: &'a str,
+    request_type: &'a str,
+    upstream_addr: &'a str,
+    is_stream: bool,
+    request_body: &'a str,
+    request_id: Option<&'a str>,
+    attempt: Option<i64>,
+    first_byte_ms: Option<i64>,
+    overhead_us: Option<i64>,
+    verdict: Option<&'a str>,
+    client_key: Option<&'a str>,
+}
+
+impl<'a> Shown<'a> {
+    fn of(entry: &'a LoggedEntry) -> Self {
+        Self {
+            id: &entry.id,
+            timestamp: answer::time(entry.timestamp),
+            group_id: entry.group_id,
+            group_name: &entry.group_name,
+            parent_group_id: entry.parent_group_id,
+            parent_group_name: &entry.parent_group_name,
+            key_value: key_text(&entry.key),
+            key_hash: &entry.key_hash,
+            model: &entry.model,
+            is_success: entry.is_success,
+            source_ip: &entry.source_ip,
+            status_code: entry.status_code,
+            request_path: &entry.request_path,
+            duration_ms: entry.duration_ms,
+            error_message: &entry.error_message,
+            user_agent: &entry.user_agent,
+            request_type: &entry.request_type,
+            upstream_addr: &entry.upstream_addr,
+            is_stream: entry.is_stream,
+            request_body: &entry.request_body,
+            request_id: entry.request_id.as_deref(),
+            attempt: entry.attempt,
+            first_byte_ms: entry.first_byte_ms,
+            overhead_us: entry.overhead_us,
+            verdict: entry.verdict.as_deref(),
+            client_key: entry.client_key.as_deref(),
+        }
+    }
+}
+
+fn key_text(key: &LoggedKey) -> &str {
+    match key {
+        LoggedKey::None => "",
+        LoggedKey::Known(secret) => secret.expose(),
+        LoggedKey::Masked(text) => text,
+        LoggedKey::Unreadable => UNREADABLE,
+    }
+}

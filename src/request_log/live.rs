@@ -1,0 +1,178 @@
+//! The log as it happens: whoever watches sees each entry when the writer takes it.
+
+use std::sync::Arc;
+
+use tokio::sync::broadcast;
+
+use super::{Entry, Filter, LoggedEntry, LoggedKey, Observer};
+use crate::{
+    crypto::Cipher,
+    db::Timestamp,
+};
+
+/// Entries that a watcher may be behind; one that reads too slowly misses some and hears how many.
+const ENTRIES_BEHIND_MAX: usize = 4_096;
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Live {
+    entries: broadcast::Sender<Arc<LoggedEntry>>,
+    cipher: Cipher,
+}
+
+/// One watcher's view of the log.
+pub(crate) struct Watching {
+    entries: broadcast::Receiver<Arc<LoggedEntry>>,
+    filter: Filter,
+    key_hash: Option<String>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Watched {
+    Entry(Arc<LoggedEntry>),
+    /// So many entries passed unseen, whether they match or not.
+    Missed(u64),
+}
+
+impl Live {
+    pub(crate) fn new(cipher: Cipher) -> Self {
+        Self { entries: broadcast::Sender::new(ENTRIES_BEHIND_MAX), cipher }
+    }
+
+    /// From the next entry on, those that match.
+    pub(crate) fn watch(&self, filter: Filter) -> Watching {
+        let key_hash = filter.key.as_ref().map(|key| self.cipher.hash(key.expose()));
+        Watching { entries: self.entries.subscribe(), filter, key_hash }
+    }
+
+    fn show(&self, entry: &Entry) -> LoggedEntry {
+        let (group, parent) = (entry.group.as_ref(), entry.parent.as_ref());
+        let key = entry.key.as_ref().map(|key| &key.secret);
+        LoggedEntry {
+            row_id: None,
+            id: entry.row_uuid().to_string(),
+            timestamp: Some(Timestamp(entry.ended_at)),
+            group_id: group.map_or(0, |group| group.id),
+            group_name: group.map_or_else(String::new, |group| group.name.to_string()),
+            parent_group_id: parent.map_or(0, |group| group.id),
+            parent_group_name: parent.map_or_else(String::new, |group| group.name.to_string()),
+            key: key.map_or(LoggedKey::None, |key| LoggedKey::Masked(key.masked())),
+            key_hash: key.map_or_else(String::new, |key| self.cipher.hash(key.expose())),
+            model: entry.model.clone(),
+            is_success: entry.is_success(),
+            source_ip: entry.source_ip.map_or_else(String::new, |address| address.to_string()),
+            status_code: entry.status.into(),
+            request_path: entry.request_path.clone(),
+            duration_ms: whole(entry.duration.as_millis()),
+            error_message: entry.error_message.to_string(),
+            user_agent: entry.user_agent.clone(),
+            request_type: entry.kind.name().to_owned(),
+            upstream_addr: entry.upstream_addr.clone(),
+            is_stream: entry.is_stream,
+            request_body: entry.request_body.clone().unwrap_or_default(),
+            request_id: Some(entry.request_id.to_string()),
+            attempt: Some(entry.attempt.into()),
+            first_byte_ms: entry.first_byte.map(|duration| whole(duration.as_millis())),
+            overhead_us: Some(whole(entry.overhead.as_micros())),
+            verdict: Some(entry.verdict.name().to_owned()),
+            client_key: entry.client_key.as_deref().map(str::to_owned),
+        }
+    }
+}
+
+fn whole(number: u128) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+impl Observer for Live {
+    fn see(&mut self, entries: &[Entry]) {
+        for entry in entries {
+            // Nobody watches most of the time.
+            if self.entries.receiver_count() == 0 {
+                return;
+            }
+            // An error says that the last watcher has left.
+            drop(self.entries.send(Arc::new(self.show(entry))));
+        }
+    }
+}
+
+impl Watching {
+    /// The next entry that matches; `None`: the log is closed.
+    pub(crate) async fn next(&mut self) -> Option<Watched> {
+        loop {
+            match self.entries.recv().await {
+                Ok(entry) if self.filter.matches(&entry, self.key_hash.as_deref()) => {
+                    return Some(Watched::Entry(entry));
+                }
+                Ok(_) => {}
+                Err(broadcast::error::RecvError::Lagged(count)) => return Some(Watched::Missed(count)),
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        crypto::Secret,
+        request_log::{
+            Kind,
+            testing::{entry, group, key},
+        },
+    };
+
+    fn live() -> Live {
+        Live::new(Cipher::new(None))
+    }
+
+    async fn statuses(watching: &mut Watching, count: usize) -> Vec<i64> {
+        let mut statuses = Vec::new();
+        while statuses.len() < count {
+            if let Some(Watched::Entry(entry)) = watching.next().await {
+                statuses.push(entry.status_code);
+            }
+        }
+        statuses
+    }
+
+    #[tokio::test]
+    async fn each_watcher_sees_what_its_filter_lets_through() {
+        let mut live = live();
+        let used = |text: &str| Some(key(1, 1, text));
+        let mut by_key = live.watch(Filter { key: Some(Secret::new("sk-b")), ..Filter::default() });
+        let mut failures = live.watch(Filter { is_success: Some(false), ..Filter::default() });
+        let mut of_aggregate = live.watch(Filter { group_id: Some(7), ..Filter::default() });
+        live.see(&[
+            Entry { key: used("sk-a"), ..entry(200) },
+            Entry { key: used("sk-b"), parent: Some(group(7, "all")), ..entry(201) },
+            Entry { kind: Kind::Retry, error_message: "Overloaded".into(), ..entry(503) },
+        ]);
+        assert_eq!(statuses(&mut by_key, 1).await, [201]);
+        assert_eq!(statuses(&mut failures, 1).await, [503]);
+        assert_eq!(statuses(&mut of_aggregate, 1).await, [201]);
+    }
+
+    #[tokio::test]
+    async fn no_key_is_shown_in_clear() {
+        let mut live = live();
+        let mut watching = live.watch(Filter::default());
+        live.see(&[Entry { key: Some(key(1, 1, "sk-0123456789abcdef")), ..entry(200) }]);
+        let Some(Watched::Entry(shown)) = watching.next().await else { panic!("an entry was sent") };
+        assert!(!format!("{shown:?}").contains("0123456789abc"), "{shown:?}");
+        assert!(matches!(&shown.key, LoggedKey::Masked(text) if text == "sk-0****cdef"), "{shown:?}");
+    }
+
+    #[tokio::test]
+    async fn who_reads_too_slowly_hears_how_much_was_missed() {
+        let mut live = live();
+        let mut watching = live.watch(Filter::default());
+        for _ in 0..ENTRIES_BEHIND_MAX + 3 {
+            live.see(&[entry(200)]);
+        }
+        assert!(matches!(watching.next().await, Some(Watched::Missed(3))));
+        assert_eq!(statuses(&mut watching, 1).await, [200]);
+    }
+}
