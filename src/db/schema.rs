@@ -105,6 +105,10 @@ const TABLES: &[Table] = &[
                 "CREATE INDEX `idx_gpt_load_logs_status` ON `request_logs`(`status_code`) WHERE `status_code` <> 200",
             ),
             (
+                "idx_gpt_load_logs_verdict",
+                "CREATE INDEX `idx_gpt_load_logs_verdict` ON `request_logs`(`verdict`) WHERE `verdict` <> 'success'",
+            ),
+            (
                 "idx_gpt_load_logs_failed",
                 "CREATE INDEX `idx_gpt_load_logs_failed` ON `request_logs`(`is_success`) WHERE `is_success` = 0",
             ),

@@ -5,10 +5,7 @@ use std::sync::Arc;
 use tokio::sync::broadcast;
 
 use super::{Entry, Filter, LoggedEntry, LoggedKey, Observer};
-use crate::{
-    crypto::Cipher,
-    db::Timestamp,
-};
+use crate::{crypto::Cipher, db::Timestamp};
 
 /// Entries that a watcher may be behind; one that reads too slowly misses some and hears how many.
 const ENTRIES_BEHIND_MAX: usize = 4_096;

@@ -131,8 +131,7 @@ impl Rows {
             return known.clone();
         }
         // A log needs no copy of the key: whoever reads it finds the key itself by the hash, as long as it is there.
-        let form =
-            StoredForm { text: key.secret.masked().into(), hash: self.cipher.hash(key.secret.expose()).into() };
+        let form = StoredForm { text: key.secret.masked().into(), hash: self.cipher.hash(key.secret.expose()).into() };
         if self.keys.len() >= KEYS_KNOWN_MAX {
             self.keys.clear();
         }

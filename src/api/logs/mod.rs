@@ -26,7 +26,9 @@ fn filter(query: &Query) -> Result<Filter, Refusal> {
     Ok(Filter {
         parent_group_name: text(query, "parent_group_name")?,
         group_name: text(query, "group_name")?,
-        group_id: read(query, "group_id", "a positive integer", |text| text.parse().ok().filter(|&id: &GroupId| id > 0))?,
+        group_id: read(query, "group_id", "a positive integer", |text| {
+            text.parse().ok().filter(|&id: &GroupId| id > 0)
+        })?,
         key: text(query, "key_value")?.map(Secret::new),
         model: text(query, "model")?,
         is_success: read(query, "is_success", "true or false", flag)?,
@@ -38,7 +40,12 @@ fn filter(query: &Query) -> Result<Filter, Refusal> {
         end_time: read(query, "end_time", TIME, time)?,
         request_id: text(query, "request_id")?,
         client_key: text(query, "client_key")?,
-        verdict: read(query, "verdict", "success, client, key, key_for_now, upstream, ourselves or client_gone", verdict)?,
+        verdict: read(
+            query,
+            "verdict",
+            "success, client, key, key_for_now, upstream, ourselves or client_gone",
+            verdict,
+        )?,
     })
 }
 
@@ -62,6 +69,11 @@ fn text(query: &Query, name: &'static str) -> Result<Option<String>, Refusal> {
     if text.chars().count() > FILTER_CHARACTERS_MAX {
         let values = [("field", name.to_owned()), ("max", FILTER_CHARACTERS_MAX.to_string())];
         return Err(Refusal::bad_request(("validation.text_too_long", values)));
+    }
+    // For SQLite a text ends there.
+    if text.contains('\0') {
+        let values = [("field", name.to_owned()), ("wanted", "a text without the character U+0000".to_owned())];
+        return Err(Refusal::bad_request(("validation.invalid_parameter", values)));
     }
     Ok(Some(text.to_owned()))
 }

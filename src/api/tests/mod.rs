@@ -5,6 +5,7 @@ mod frame;
 mod groups;
 mod integration;
 mod keys;
+mod logs;
 mod members;
 mod settings;
 
@@ -25,7 +26,7 @@ use crate::{
     db::{self, Database},
     group::Directory,
     keypool::{KeyPools, Validator},
-    request_log::{Live, Search},
+    request_log::{Entry, Live, RequestLog, Search, Writer},
     upstream::Clients,
 };
 
@@ -33,7 +34,7 @@ pub(super) const MANAGEMENT_KEY: &str = "sk-management";
 
 /// A server of its own, over an empty database that goes away with it.
 pub(super) struct House {
-    router: Router,
+    pub(super) router: Router,
     pub(super) database: Database,
     pub(super) directory: Directory,
     pub(super) key_pools: KeyPools,
@@ -109,6 +110,17 @@ impl House {
 
     pub(super) async fn delete(&self, target: &str) -> Reply {
         self.ask(Method::DELETE, target, Body::empty()).await
+    }
+
+    /// Entries that the request log holds then, written in this order.
+    pub(super) async fn log(&self, entries: impl IntoIterator<Item = Entry>) {
+        let log = RequestLog::new(1);
+        for entry in entries {
+            log.submit(0, entry);
+        }
+        let stop = CancellationToken::new();
+        stop.cancel();
+        Writer::new(log, self.database.clone(), Cipher::new(None)).run(stop).await;
     }
 
     pub(super) async fn stored_keys(&self) -> i64 {

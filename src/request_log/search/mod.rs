@@ -17,7 +17,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(crate) use self::{filter::Filter, rows::{LoggedEntry, LoggedKey}};
+pub(crate) use self::{
+    filter::Filter,
+    rows::{LoggedEntry, LoggedKey},
+};
 use self::{
     queries::Scan,
     terms::{Range, Term},
@@ -27,21 +30,51 @@ use crate::{
     db::{self, Database},
 };
 
-/// Row ids that the first look goes through, and by what a look may grow over the one before.
-const FIRST_WINDOW_ROWS: i64 = 8_192;
+/// How far a search goes before it looks at the clock, and for how long it goes on.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// Row ids that the first look goes through.
+    first_window_rows: i64,
+    /// Where there was nothing in one window, the next may be full of rows to be compared.
+    window_rows_max: i64,
+    /// Time for one step of a search by cursor: what was not looked at by then is left for the next step.
+    step_time: Duration,
+    /// How long newest entries are looked at for a text in an error before the index of all errors is read.
+    glance_time: Duration,
+    /// Matches are counted up to this many; a page beyond is found all the same.
+    counted_max: usize,
+}
+
+impl Limits {
+    const DEFAULT: Self = Self {
+        first_window_rows: 8_192,
+        window_rows_max: 262_144,
+        step_time: Duration::from_millis(60),
+        glance_time: Duration::from_millis(15),
+        counted_max: 10_000,
+    };
+
+    /// As large as fits into the time of a look, going by the last one.
+    fn next_window(&self, window: i64, took: Duration) -> i64 {
+        let growth = WINDOW_TIME.as_micros() / took.as_micros().max(1);
+        let growth = i64::try_from(growth).unwrap_or(i64::MAX).min(WINDOW_GROWTH_MAX);
+        let next = if growth == 0 { window / 2 } else { window.saturating_mul(growth) };
+        next.clamp(self.first_window_rows, self.window_rows_max)
+    }
+}
+
+/// By what a look may grow over the one before.
 const WINDOW_GROWTH_MAX: i64 = 8;
 /// How long one look should take: no reader is held for long, and the end of a search's time is noticed.
 const WINDOW_TIME: Duration = Duration::from_millis(25);
-/// Time for one step of a search by cursor: what was not looked at by then is left for the next step.
-const STEP_TIME: Duration = Duration::from_millis(60);
 /// Time for a page with a number, which cannot say how far it looked.
 const PAGE_TIME: Duration = Duration::from_secs(15);
 /// What counting may add to a page's time.
 const COUNT_TIME: Duration = Duration::from_millis(40);
-/// Matches are counted up to this many; a page beyond is found all the same.
-const COUNTED_MAX: usize = 10_000;
 /// Entries that a filter's index is asked for, to find out how rare what it finds is.
 const PROBED_MAX: i64 = 20_000;
+/// So many rows are counted anew for each page.
+const ROWS_COUNTED_AT_ONCE_MAX: i64 = 50_000;
 /// How long the number of gaps among row ids is believed.
 const GAPS_TIME: Duration = Duration::from_secs(600);
 
@@ -95,6 +128,7 @@ pub(crate) struct Search {
 struct Shared {
     database: Database,
     cipher: Cipher,
+    limits: Limits,
     gaps: Gaps,
 }
 
@@ -111,19 +145,25 @@ struct Gaps {
 /// A filter made ready: its terms with the one to go along, and the row ids that can match.
 struct Plan {
     scan: Scan,
+    /// Another way, worth a try where `scan` reads all of its index: newest first, for what is found soon.
+    glance: Option<Scan>,
     range: Range,
     is_unfiltered: bool,
 }
 
 impl Search {
     pub(crate) fn new(database: Database, cipher: Cipher) -> Self {
+        Self::within(Limits::DEFAULT, database, cipher)
+    }
+
+    fn within(limits: Limits, database: Database, cipher: Cipher) -> Self {
         let gaps = Gaps {
             begin: Instant::now(),
             count: AtomicI64::new(0),
             counted_at: AtomicI64::new(-1),
             is_counting: AtomicBool::new(false),
         };
-        Self { shared: Arc::new(Shared { database, cipher, gaps }) }
+        Self { shared: Arc::new(Shared { database, cipher, limits, gaps }) }
     }
 
     /// Up to `size` entries that match, newest first.
@@ -140,7 +180,7 @@ impl Search {
             }
             Start::Offset(offset) if plan.is_unfiltered => self.unfiltered(&plan, offset, size).await,
             Start::Offset(offset) => match usize::try_from(offset) {
-                Ok(offset) if offset <= COUNTED_MAX => self.counted(&plan, offset, size).await,
+                Ok(offset) if offset <= self.shared.limits.counted_max => self.counted(&plan, offset, size).await,
                 _ => self.deep(&plan, offset, size).await,
             },
         }
@@ -183,7 +223,10 @@ impl Search {
         }
         let is_unfiltered = terms.is_empty();
         let scan = self.along_the_rarest(terms, range).await?;
-        Ok(Some(Plan { scan, range, is_unfiltered }))
+        let glance =
+            if scan.reads_whole_index() { terms::of(filter, cipher, are_times_plain, readers).await? } else { None };
+        let glance = glance.map(Scan::along_failures);
+        Ok(Some(Plan { scan, glance, range, is_unfiltered }))
     }
 
     /// Which of the terms that have an index finds the fewest rows.
@@ -202,7 +245,7 @@ impl Search {
 
     /// By cursor: as much as there is time for.
     async fn step(&self, plan: &Plan, size: usize) -> Result<Found, SearchError> {
-        let looked = self.look(plan, size + 1, size + 1, STEP_TIME).await?;
+        let looked = self.look(plan, size + 1, size + 1, self.shared.limits.step_time).await?;
         let is_more = looked.row_ids.len() > size;
         let shown = &looked.row_ids[..looked.row_ids.len().min(size)];
         let next = match shown.last() {
@@ -214,15 +257,16 @@ impl Search {
     }
 
     async fn counted(&self, plan: &Plan, offset: usize, size: usize) -> Result<Found, SearchError> {
+        let counted_max = self.shared.limits.counted_max;
         let enough = offset + size + 1;
-        let looked = self.look(plan, enough, enough.max(COUNTED_MAX + 1), PAGE_TIME).await?;
+        let looked = self.look(plan, enough, enough.max(counted_max + 1), PAGE_TIME).await?;
         let is_complete = looked.down_to <= plan.range.first;
         if !is_complete && looked.row_ids.len() < enough {
             return Err(SearchError::TooLong);
         }
         let all = &looked.row_ids;
         let shown = &all[all.len().min(offset)..all.len().min(offset + size)];
-        let count = if is_complete { all.len() } else { all.len().min(COUNTED_MAX.max(offset + size)) };
+        let count = if is_complete { all.len() } else { all.len().min(counted_max.max(offset + size)) };
         Ok(Found {
             entries: self.newest_first(shown).await?,
             total: Some(Total { count: count as u64, is_exact: is_complete }),
@@ -245,14 +289,14 @@ impl Search {
     }
 
     async fn unfiltered(&self, plan: &Plan, offset: u64, size: usize) -> Result<Found, SearchError> {
-        let gaps = self.gaps().await?;
         let ids = plan.range.len();
-        let count = ids.saturating_sub(gaps).max(0).unsigned_abs();
-        let total = Some(Total { count, is_exact: true });
+        let gaps = self.gaps(ids).await?;
+        let count = ids.saturating_sub(gaps.unwrap_or(0)).max(0).unsigned_abs();
+        let total = Some(Total { count, is_exact: gaps.is_some() });
         let below = i64::try_from(offset).ok().filter(|offset| *offset < ids);
         let Some(offset) = below else { return Ok(Found { entries: Vec::new(), total, next: None }) };
         let readers = self.shared.database.readers();
-        let row_ids = if gaps == 0 {
+        let row_ids = if gaps.unwrap_or(0) == 0 {
             let range = Range { last: plan.range.last - offset, ..plan.range };
             queries::window(readers, &plan.scan, range, 0, size + 1).await?
         } else {
@@ -265,26 +309,44 @@ impl Search {
 
     /// Goes down from the newest row until it has `enough` and, while little time has passed, `most` matches.
     async fn look(&self, plan: &Plan, enough: usize, most: usize, time: Duration) -> Result<Looked, SearchError> {
-        let readers = self.shared.database.readers();
+        if let Some(glance) = &plan.glance {
+            let looked = self.look_along(glance, plan.range, enough, enough, self.shared.limits.glance_time).await?;
+            if looked.row_ids.len() >= enough {
+                return Ok(looked);
+            }
+        }
+        self.look_along(&plan.scan, plan.range, enough, most, time).await
+    }
+
+    async fn look_along(
+        &self,
+        scan: &Scan,
+        range: Range,
+        enough: usize,
+        most: usize,
+        time: Duration,
+    ) -> Result<Looked, SearchError> {
+        let Shared { database, limits, .. } = &*self.shared;
         let begin = Instant::now();
         let mut row_ids: Vec<i64> = Vec::new();
-        let mut last = plan.range.last;
-        let mut window = if plan.scan.reads_whole_index() { i64::MAX } else { FIRST_WINDOW_ROWS };
-        while last >= plan.range.first && row_ids.len() < most {
-            let limit = if row_ids.len() >= enough { COUNT_TIME.min(time) } else { time };
-            if begin.elapsed() > limit {
-                break;
-            }
-            let first = plan.range.first.max(last.saturating_sub(window).saturating_add(1));
+        let mut last = range.last;
+        let mut window = if scan.reads_whole_index() { i64::MAX } else { limits.first_window_rows };
+        while last >= range.first && row_ids.len() < most {
+            let first = range.first.max(last.saturating_sub(window).saturating_add(1));
             let looked_since = Instant::now();
             let wanted = most - row_ids.len();
-            let lot = queries::window(readers, &plan.scan, Range { first, last }, 0, wanted).await?;
+            let lot = queries::window(database.readers(), scan, Range { first, last }, 0, wanted).await?;
             last = match lot.last() {
                 Some(row_id) if lot.len() == wanted => *row_id - 1,
                 _ => first - 1,
             };
             row_ids.extend(lot);
-            window = next_window(window, looked_since.elapsed());
+            window = limits.next_window(window, looked_since.elapsed());
+            // Once at least, so that each step is one.
+            let limit = if row_ids.len() >= enough { COUNT_TIME.min(time) } else { time };
+            if begin.elapsed() > limit {
+                break;
+            }
         }
         Ok(Looked { row_ids, down_to: last + 1 })
     }
@@ -297,31 +359,32 @@ impl Search {
         Ok(entries)
     }
 
-    async fn gaps(&self) -> Result<i64, SearchError> {
-        let gaps = &self.shared.gaps;
+    /// `None`: they are being counted for the first time. Only few rows are counted while somebody waits.
+    async fn gaps(&self, ids: i64) -> Result<Option<i64>, SearchError> {
+        let Shared { database, gaps, .. } = &*self.shared;
         let now = i64::try_from(gaps.begin.elapsed().as_millis()).unwrap_or(i64::MAX);
-        let counted_at = gaps.counted_at.load(Ordering::Relaxed);
-        if counted_at < 0 {
-            self.count_gaps(now).await?;
-        } else if u128::from((now - counted_at).unsigned_abs()) > GAPS_TIME.as_millis()
-            && !gaps.is_counting.swap(true, Ordering::Relaxed)
-        {
+        let counted_at = gaps.counted_at.load(Ordering::Acquire);
+        let is_known = counted_at >= 0;
+        if ids <= ROWS_COUNTED_AT_ONCE_MAX {
+            return Ok(Some(queries::gaps(database.readers()).await?));
+        }
+        let is_old = !is_known || u128::from((now - counted_at).unsigned_abs()) > GAPS_TIME.as_millis();
+        if is_old && !gaps.is_counting.swap(true, Ordering::Relaxed) {
+            // All rows are counted, which takes longer than a page may.
             let this = self.clone();
             tokio::spawn(async move {
-                if let Err(error) = this.count_gaps(now).await {
-                    tracing::warn!(%error, "The rows of the request log cannot be counted");
+                let gaps = &this.shared.gaps;
+                match queries::gaps(this.shared.database.readers()).await {
+                    Ok(count) => {
+                        gaps.count.store(count, Ordering::Relaxed);
+                        gaps.counted_at.store(now, Ordering::Release);
+                    }
+                    Err(error) => tracing::warn!(%error, "The rows of the request log cannot be counted"),
                 }
-                this.shared.gaps.is_counting.store(false, Ordering::Relaxed);
+                gaps.is_counting.store(false, Ordering::Relaxed);
             });
         }
-        Ok(gaps.count.load(Ordering::Relaxed))
-    }
-
-    async fn count_gaps(&self, now: i64) -> Result<(), SearchError> {
-        let gaps = queries::gaps(self.shared.database.readers()).await?;
-        self.shared.gaps.count.store(gaps, Ordering::Relaxed);
-        self.shared.gaps.counted_at.store(now, Ordering::Relaxed);
-        Ok(())
+        Ok(is_known.then(|| gaps.count.load(Ordering::Relaxed)))
     }
 }
 
@@ -336,13 +399,6 @@ impl Found {
         let total = matches!(start, Start::Offset(_)).then_some(Total { count: 0, is_exact: true });
         Self { entries: Vec::new(), total, next: None }
     }
-}
-
-/// As large as fits into the time of a look, going by the last one.
-fn next_window(window: i64, took: Duration) -> i64 {
-    let growth = WINDOW_TIME.as_micros() / took.as_micros().max(1);
-    let growth = i64::try_from(growth).unwrap_or(i64::MAX).clamp(0, WINDOW_GROWTH_MAX);
-    if growth == 0 { (window / 2).max(FIRST_WINDOW_ROWS) } else { window.saturating_mul(growth) }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use sqlx::{QueryBuilder, Sqlite, SqlitePool};
 
-use super::terms::{Range, Term};
+use super::terms::{Range, Term, pattern};
 use crate::group::GroupId;
 
 /// Rows at each end of a span of time whose row ids are looked at, and how far beyond them others of that time may lie:
@@ -21,6 +21,14 @@ pub(super) struct Scan {
 impl Scan {
     pub(super) fn reads_whole_index(&self) -> bool {
         self.along.and_then(|at| self.terms[at].index).is_some_and(|index| index.is_read_whole)
+    }
+
+    /// From the newest failure on. Only what failed has an error, so this finds what an error's text finds.
+    pub(super) fn along_failures(mut terms: Vec<Term>) -> Self {
+        terms.iter_mut().for_each(|term| term.index = None);
+        terms.push(Term::failed());
+        let along = Some(terms.len() - 1);
+        Self { terms, along }
     }
 
     fn push_from(&self, statement: &mut QueryBuilder<Sqlite>, range: Range) {
@@ -151,16 +159,14 @@ pub(super) async fn values_with(
            SELECT (SELECT min({column}) FROM request_logs WHERE {column} >= ''{and_only}), 1 UNION ALL \
            SELECT (SELECT min({column}) FROM request_logs WHERE {column} > known.value{and_only}), number + 1 \
            FROM known WHERE value IS NOT NULL AND number <= {VALUES_SEEN_MAX}) \
-         SELECT json_group_array(value) FILTER (WHERE instr(lower(value), lower("
+         SELECT json_group_array(value) FILTER (WHERE value LIKE "
     ));
-    statement.push_bind(part.to_owned()).push(")) > 0), max(number) FROM known WHERE value IS NOT NULL");
-    let (values, seen): (String, Option<i64>) =
-        statement.build_query_as().persistent(false).fetch_one(readers).await?;
+    statement.push_bind(pattern(part)).push(" ESCAPE '\\'), max(number) FROM known WHERE value IS NOT NULL");
+    let (values, seen): (String, Option<i64>) = statement.build_query_as().persistent(false).fetch_one(readers).await?;
     if seen.unwrap_or_default() > VALUES_SEEN_MAX {
         return Ok(None);
     }
-    let values: Vec<String> =
-        serde_json::from_str(&values).map_err(|error| sqlx::Error::Decode(error.into()))?;
+    let values: Vec<String> = serde_json::from_str(&values).map_err(|error| sqlx::Error::Decode(error.into()))?;
     Ok((values.len() <= most).then_some(values))
 }
 

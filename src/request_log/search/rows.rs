@@ -76,7 +76,11 @@ impl FromRow<'_, SqliteRow> for LoggedEntry {
             parent_group_id: counted(L::ParentGroupId)?,
             parent_group_name: filled(L::ParentGroupName)?,
             // Looked up afterwards.
-            key: if stored_key.is_empty() && key_hash.is_empty() { LoggedKey::None } else { LoggedKey::Masked(stored_key) },
+            key: if stored_key.is_empty() && key_hash.is_empty() {
+                LoggedKey::None
+            } else {
+                LoggedKey::Masked(stored_key)
+            },
             key_hash,
             model: filled(L::Model)?,
             is_success: counted(L::IsSuccess)? != 0,
@@ -133,16 +137,14 @@ async fn known_keys(
     cipher: &Cipher,
     entries: &[LoggedEntry],
 ) -> Result<HashMap<String, Secret>, db::Error> {
-    let mut hashes: Vec<&str> =
-        entries.iter().map(|entry| &*entry.key_hash).filter(|hash| !hash.is_empty()).collect();
+    let mut hashes: Vec<&str> = entries.iter().map(|entry| &*entry.key_hash).filter(|hash| !hash.is_empty()).collect();
     hashes.sort_unstable();
     hashes.dedup();
-    let stored: Vec<(String, String)> = sqlx::query_as(
-        "SELECT key_hash, key_value FROM api_keys WHERE key_hash IN (SELECT value FROM json_each(?))",
-    )
-    .bind(serde_json::Value::from(hashes).to_string())
-    .fetch_all(readers)
-    .await?;
+    let stored: Vec<(String, String)> =
+        sqlx::query_as("SELECT key_hash, key_value FROM api_keys WHERE key_hash IN (SELECT value FROM json_each(?))")
+            .bind(serde_json::Value::from(hashes).to_string())
+            .fetch_all(readers)
+            .await?;
     let readable = stored.into_iter().filter_map(|(hash, text)| Some((hash, cipher.decrypt(&text).ok()?)));
     Ok(readable.collect())
 }

@@ -8,6 +8,7 @@ use super::{Filter, queries};
 use crate::{
     crypto::Cipher,
     db::{self, Timestamp},
+    request_log::Verdict,
 };
 
 /// How far the clock on a wall can be from UTC: rows of the original are found by the text of their local time until
@@ -78,8 +79,8 @@ impl Index {
     }
 }
 
-const ERRORS: Index =
-    Index { name: "idx_gpt_load_logs_error", only: "error_message <> ''", is_read_whole: true };
+const FAILURES: Option<Index> = Index::partial("idx_gpt_load_logs_failed", "is_success = 0");
+const ERRORS: Index = Index { name: "idx_gpt_load_logs_error", only: "error_message <> ''", is_read_whole: true };
 
 /// `None`: nothing can match, since no row has such a name.
 pub(super) async fn of(
@@ -127,7 +128,7 @@ pub(super) async fn of(
         });
     }
     if let Some(is_success) = filter.is_success {
-        let index = if is_success { None } else { Index::partial("idx_gpt_load_logs_failed", "is_success = 0") };
+        let index = if is_success { None } else { FAILURES };
         terms.push(Term { column: "is_success", test: Test::Integer(is_success.into()), index });
     }
     if let Some(kind) = &filter.request_type {
@@ -147,7 +148,12 @@ pub(super) async fn of(
         terms.push(text("client_key", label, index));
     }
     if let Some(verdict) = filter.verdict {
-        terms.push(text("verdict", &verdict.name().to_owned(), None));
+        const NO_SUCCESS: &str = "verdict <> 'success'";
+        let index = match verdict {
+            Verdict::Success => None,
+            _ => Index::partial("idx_gpt_load_logs_verdict", NO_SUCCESS),
+        };
+        terms.push(text("verdict", &verdict.name().to_owned(), index));
     }
     if let Some(part) = &filter.error_contains {
         terms.push(Term { column: "error_message", test: Test::Contains(part.clone()), index: Some(ERRORS) });
@@ -185,6 +191,10 @@ pub(super) fn text_to(to: DateTime<Utc>, are_times_plain: bool) -> String {
 }
 
 impl Term {
+    pub(super) fn failed() -> Self {
+        Self { column: "is_success", test: Test::Integer(0), index: FAILURES }
+    }
+
     /// Writes the condition. `is_along`: the statement goes along this term's index, and along no other.
     pub(super) fn push(&self, statement: &mut QueryBuilder<Sqlite>, is_along: bool) {
         // With the plus SQLite looks for no index.
@@ -204,13 +214,12 @@ impl Term {
                 statement.push(")")
             }
             Test::Contains(part) => {
-                statement.push(format!("instr(lower({}), lower(", self.column)).push_bind(part.clone()).push(")) > 0")
+                let column = self.column;
+                statement.push(format!("{column} LIKE ")).push_bind(pattern(part)).push(" ESCAPE '\\'")
             }
-            Test::Between(from, to) => statement
-                .push(format!("{column} BETWEEN "))
-                .push_bind(from.clone())
-                .push(" AND ")
-                .push_bind(to.clone()),
+            Test::Between(from, to) => {
+                statement.push(format!("{column} BETWEEN ")).push_bind(from.clone()).push(" AND ").push_bind(to.clone())
+            }
             Test::From(time, times) => push_time(statement, ">=", time, *times),
             Test::To(time, times) => push_time(statement, "<=", time, *times),
             Test::OfEither(other, number) => statement
@@ -224,6 +233,21 @@ impl Term {
             statement.push(format!(" AND {}", index.only));
         }
     }
+}
+
+/// A part of a text for `LIKE`, which compares without regard to the case of ASCII letters: what it would take for a
+/// wildcard means itself.
+pub(super) fn pattern(part: &str) -> String {
+    let mut pattern = String::with_capacity(part.len() + 2);
+    pattern.push('%');
+    for character in part.chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
 }
 
 fn push_time<'a>(
