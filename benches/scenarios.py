@@ -3,21 +3,11 @@
 from dataclasses import dataclass
 from statistics import median
 
+import management
 from harness import KEY_BYTES, proxied
+from rows import Row
 
 CHAT = "/v1/chat/completions"
-
-
-@dataclass
-class Row:
-    """One line of the table. `good` is None where there is nothing to pass."""
-
-    budget: str
-    limit: str
-    ours: str
-    nginx: str = ""
-    ratio: str = ""
-    good: bool | None = None
 
 
 @dataclass
@@ -230,5 +220,7 @@ SCENARIOS = {
     "bodies": bodies,
     "million-keys": million_keys,
     "idle": idle,
+    "keys": management.keys,
+    "log-search": management.log_search,
 }
-NEED_GPT_LOAD = ("million-keys", "idle")
+NEED_GPT_LOAD = ("million-keys", "idle", "keys", "log-search")
