@@ -169,7 +169,10 @@ async fn extend(transaction: &mut Transaction<'static, Sqlite>, table: &Table) -
         execute(transaction, format!("ALTER TABLE `{}` ADD {definition}", table.name)).await?;
     }
     let indexes = index_names(transaction, table.name).await?;
-    for (_, create) in table.indexes.iter().filter(|(name, _)| !indexes.contains(*name)) {
+    for (name, create) in table.indexes.iter().filter(|(name, _)| !indexes.contains(*name)) {
+        if !is_new {
+            tracing::info!("Making the index {name}, once; with many rows this takes some seconds");
+        }
         execute(transaction, *create).await?;
     }
     Ok(())
