@@ -223,9 +223,7 @@ impl Search {
         }
         let is_unfiltered = terms.is_empty();
         let scan = self.along_the_rarest(terms, range).await?;
-        let glance =
-            if scan.reads_whole_index() { terms::of(filter, cipher, are_times_plain, readers).await? } else { None };
-        let glance = glance.map(Scan::along_failures);
+        let glance = scan.reads_whole_index().then(|| Scan::along_failures(scan.terms.clone()));
         Ok(Some(Plan { scan, glance, range, is_unfiltered }))
     }
 

@@ -25,7 +25,9 @@ impl Scan {
 
     /// From the newest failure on. Only what failed has an error, so this finds what an error's text finds.
     pub(super) fn along_failures(mut terms: Vec<Term>) -> Self {
-        terms.iter_mut().for_each(|term| term.index = None);
+        for term in &mut terms {
+            term.index = None;
+        }
         terms.push(Term::failed());
         let along = Some(terms.len() - 1);
         Self { terms, along }

@@ -60,8 +60,8 @@ pub(crate) enum LoggedKey {
 impl FromRow<'_, SqliteRow> for LoggedEntry {
     fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
         // Unchecked: some columns take values of any type, and one odd row must not hide its page.
-        let text = |column: L| Ok::<_, sqlx::Error>(row.try_get_unchecked::<Option<String>, _>(column.name())?);
-        let number = |column: L| Ok::<_, sqlx::Error>(row.try_get_unchecked::<Option<i64>, _>(column.name())?);
+        let text = |column: L| row.try_get_unchecked::<Option<String>, _>(column.name());
+        let number = |column: L| row.try_get_unchecked::<Option<i64>, _>(column.name());
         let filled = |column| Ok::<_, sqlx::Error>(text(column)?.unwrap_or_default());
         let counted = |column| Ok::<_, sqlx::Error>(number(column)?.unwrap_or_default());
         let request_id = text(L::RequestId)?;

@@ -8,7 +8,7 @@ use super::{Filter, queries};
 use crate::{
     crypto::Cipher,
     db::{self, Timestamp},
-    request_log::Verdict,
+    request_log::{Kind, Verdict},
 };
 
 /// How far the clock on a wall can be from UTC: rows of the original are found by the text of their local time until
@@ -31,7 +31,7 @@ impl Range {
 }
 
 /// One condition. All of the same filter must hold.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Term {
     column: &'static str,
     test: Test,
@@ -47,7 +47,7 @@ pub(super) struct Index {
     pub(super) is_read_whole: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Test {
     Text(String),
     Integer(i64),
@@ -69,17 +69,27 @@ enum TimesAre {
     Mixed,
 }
 
-impl Index {
-    const fn of(name: &'static str) -> Option<Self> {
-        Some(Self { name, only: "", is_read_whole: false })
-    }
-
-    const fn partial(name: &'static str, only: &'static str) -> Option<Self> {
-        Some(Self { name, only, is_read_whole: false })
-    }
+/// An index over all rows.
+const fn whole(name: &'static str) -> Index {
+    Index { name, only: "", is_read_whole: false }
 }
 
-const FAILURES: Option<Index> = Index::partial("idx_gpt_load_logs_failed", "is_success = 0");
+const fn partial(name: &'static str, only: &'static str) -> Index {
+    Index { name, only, is_read_whole: false }
+}
+
+const IDS: Index = whole("sqlite_autoindex_request_logs_1");
+const KEYS: Index = whole("idx_request_logs_key_hash");
+const GROUPS: Index = whole("idx_request_logs_group_id");
+const GROUP_NAMES: Index = whole("idx_request_logs_group_name");
+const PARENT_NAMES: Index = partial("idx_request_logs_parent_group_name", "parent_group_name <> ''");
+const MODELS: Index = whole("idx_request_logs_model");
+const RETRIES: Index = partial("idx_request_logs_request_type", "request_type <> 'final'");
+const ADDRESSES: Index = whole("idx_gpt_load_logs_source_ip");
+const CLIENT_KEYS: Index = partial("idx_gpt_load_logs_client_key", "client_key IS NOT NULL");
+const STATUSES: Index = partial("idx_gpt_load_logs_status", "status_code <> 200");
+const VERDICTS: Index = partial("idx_gpt_load_logs_verdict", "verdict <> 'success'");
+const FAILURES: Index = partial("idx_gpt_load_logs_failed", "is_success = 0");
 const ERRORS: Index = Index { name: "idx_gpt_load_logs_error", only: "error_message <> ''", is_read_whole: true };
 
 /// `None`: nothing can match, since no row has such a name.
@@ -90,70 +100,54 @@ pub(super) async fn of(
     readers: &SqlitePool,
 ) -> Result<Option<Vec<Term>>, db::Error> {
     let mut terms = Vec::new();
-    let text = |column, text: &String, index| Term { column, test: Test::Text(text.clone()), index };
+    let text = |column, text: &str, index| Term { column, test: Test::Text(text.to_owned()), index };
     if let Some(id) = &filter.request_id {
         let Some(term) = request_id(id) else { return Ok(None) };
         terms.push(term);
-        terms.push(Term { column: "request_id", test: Test::Text(id.to_ascii_lowercase()), index: None });
+        terms.push(text("request_id", &id.to_ascii_lowercase(), None));
     }
     if let Some(key) = &filter.key {
-        let hash = cipher.hash(key.expose());
-        terms.push(text("key_hash", &hash, Index::of("idx_request_logs_key_hash")));
+        terms.push(text("key_hash", &cipher.hash(key.expose()), Some(KEYS)));
     }
-    const OF_AGGREGATES: &str = "parent_group_name <> ''";
-    let names = [
-        (
-            &filter.parent_group_name,
-            "parent_group_name",
-            Index::partial("idx_request_logs_parent_group_name", OF_AGGREGATES),
-        ),
-        (&filter.group_name, "group_name", Index::of("idx_request_logs_group_name")),
-        (&filter.model, "model", Index::of("idx_request_logs_model")),
-    ];
-    for (part, column, index) in names {
+    for (part, column, index) in [
+        (&filter.parent_group_name, "parent_group_name", PARENT_NAMES),
+        (&filter.group_name, "group_name", GROUP_NAMES),
+        (&filter.model, "model", MODELS),
+    ] {
         let Some(part) = part else { continue };
-        let only = index.map_or("", |index| index.only);
-        match queries::values_with(readers, column, only, part, VALUES_MAX).await? {
+        match queries::values_with(readers, column, index.only, part, VALUES_MAX).await? {
             Some(values) if values.is_empty() => return Ok(None),
-            Some(values) => terms.push(Term { column, test: Test::Among(values), index }),
+            Some(values) => terms.push(Term { column, test: Test::Among(values), index: Some(index) }),
             None => terms.push(Term { column, test: Test::Contains(part.clone()), index: None }),
         }
     }
     if let Some(id) = filter.group_id {
-        let index = Index::of("idx_request_logs_group_id");
         terms.push(if queries::is_parent(readers, id).await? {
             Term { column: "group_id", test: Test::OfEither("parent_group_id", id), index: None }
         } else {
-            Term { column: "group_id", test: Test::Integer(id), index }
+            Term { column: "group_id", test: Test::Integer(id), index: Some(GROUPS) }
         });
     }
     if let Some(is_success) = filter.is_success {
-        let index = if is_success { None } else { FAILURES };
+        let index = (!is_success).then_some(FAILURES);
         terms.push(Term { column: "is_success", test: Test::Integer(is_success.into()), index });
     }
+    // What nearly all rows are is in no index.
     if let Some(kind) = &filter.request_type {
-        const NOT_FINAL: &str = "request_type <> 'final'";
-        let index = if kind == "final" { None } else { Index::partial("idx_request_logs_request_type", NOT_FINAL) };
-        terms.push(text("request_type", kind, index));
+        terms.push(text("request_type", kind, (kind != Kind::Final.name()).then_some(RETRIES)));
     }
     if let Some(status) = filter.status_code {
-        let index = if status == 200 { None } else { Index::partial("idx_gpt_load_logs_status", "status_code <> 200") };
+        let index = (status != 200).then_some(STATUSES);
         terms.push(Term { column: "status_code", test: Test::Integer(status), index });
     }
     if let Some(address) = &filter.source_ip {
-        terms.push(text("source_ip", address, Index::of("idx_gpt_load_logs_source_ip")));
+        terms.push(text("source_ip", address, Some(ADDRESSES)));
     }
     if let Some(label) = &filter.client_key {
-        let index = Index::partial("idx_gpt_load_logs_client_key", "client_key IS NOT NULL");
-        terms.push(text("client_key", label, index));
+        terms.push(text("client_key", label, Some(CLIENT_KEYS)));
     }
     if let Some(verdict) = filter.verdict {
-        const NO_SUCCESS: &str = "verdict <> 'success'";
-        let index = match verdict {
-            Verdict::Success => None,
-            _ => Index::partial("idx_gpt_load_logs_verdict", NO_SUCCESS),
-        };
-        terms.push(text("verdict", &verdict.name().to_owned(), index));
+        terms.push(text("verdict", verdict.name(), (verdict != Verdict::Success).then_some(VERDICTS)));
     }
     if let Some(part) = &filter.error_contains {
         terms.push(Term { column: "error_message", test: Test::Contains(part.clone()), index: Some(ERRORS) });
@@ -170,12 +164,11 @@ pub(super) async fn of(
     Ok(Some(terms))
 }
 
-/// The ids of a request's rows begin like the request's own id (`row::id_of` makes them so).
+/// The ids of a request's rows begin like the request's own id ([`crate::request_log::Entry::row_uuid`]).
 fn request_id(text: &str) -> Option<Term> {
     let id = Uuid::try_parse(text).ok()?.as_u128() & !0xffff;
     let row_id = |low: u128| Uuid::from_u128(id | low).hyphenated().to_string();
-    let index = Index::of("sqlite_autoindex_request_logs_1");
-    Some(Term { column: "id", test: Test::Between(row_id(0), row_id(0xffff)), index })
+    Some(Term { column: "id", test: Test::Between(row_id(0), row_id(0xffff)), index: Some(IDS) })
 }
 
 /// The text below which no row's time is `from` or later.
@@ -192,7 +185,7 @@ pub(super) fn text_to(to: DateTime<Utc>, are_times_plain: bool) -> String {
 
 impl Term {
     pub(super) fn failed() -> Self {
-        Self { column: "is_success", test: Test::Integer(0), index: FAILURES }
+        Self { column: "is_success", test: Test::Integer(0), index: Some(FAILURES) }
     }
 
     /// Writes the condition. `is_along`: the statement goes along this term's index, and along no other.
@@ -208,9 +201,9 @@ impl Term {
             Test::Among(values) => {
                 statement.push(format!("{column} IN ("));
                 let mut list = statement.separated(",");
-                values.iter().for_each(|value| {
+                for value in values {
                     list.push_bind(value.clone());
-                });
+                }
                 statement.push(")")
             }
             Test::Contains(part) => {

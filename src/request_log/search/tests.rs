@@ -27,7 +27,7 @@ const SMALL: Limits = Limits {
 };
 
 struct House {
-    _folder: TempDir,
+    folder: TempDir,
     database: Database,
     search: Search,
 }
@@ -44,7 +44,7 @@ async fn house(entries: Vec<Entry>) -> House {
     stop.cancel();
     Writer::new(log, database.clone(), Cipher::new(None)).run(stop).await;
     let search = Search::within(SMALL, database.clone(), Cipher::new(None));
-    House { _folder: folder, database, search }
+    House { folder, database, search }
 }
 
 impl House {
@@ -264,7 +264,7 @@ async fn a_span_of_time_holds_whatever_zone_its_rows_were_written_in() {
         ids.sort();
         ids
     };
-    let path = house._folder.path().join("gpt-load.db");
+    let path = house.folder.path().join("gpt-load.db");
     let unsure = Database::open(&db::testing::dsn(&path)).await.unwrap();
     assert_eq!(found(&unsure).await, ["b", "c"]);
     house.database.rewrite_local_times().await.unwrap();
