@@ -11,7 +11,10 @@ use crate::{
     crypto::Secret,
     db::testing::fresh,
     group::Key,
-    request_log::testing::{entry, group, key},
+    request_log::{
+        Verdict,
+        testing::{entry, group, key},
+    },
 };
 
 struct House {
@@ -104,8 +107,10 @@ async fn every_field_has_its_column() {
         kind: Kind::Retry,
         attempt: 2,
         parent: Some(group(7, "all")),
-        key: Some(key(3, 1, "sk-3")),
+        key: Some(key(3, 1, "sk-3-0123456789abcdef")),
         status: 429,
+        verdict: Verdict::KeyForNow,
+        client_key: Some(Arc::from("#1")),
         error_message: "slow down".into(),
         is_stream: true,
         request_body: Some("{}".to_owned()),
@@ -120,8 +125,8 @@ async fn every_field_has_its_column() {
     assert_eq!(text("timestamp"), "2026-11-23 10:15:30+00:00");
     assert_eq!((number("group_id"), text("group_name")), (1, "team".to_owned()));
     assert_eq!((number("parent_group_id"), text("parent_group_name")), (7, "all".to_owned()));
-    assert_eq!(cipher.decrypt(&text("key_value")).unwrap().expose(), "sk-3");
-    assert_eq!(text("key_hash"), cipher.hash("sk-3"));
+    assert_eq!(text("key_value"), "sk-3****cdef", "no copy of the key");
+    assert_eq!(text("key_hash"), cipher.hash("sk-3-0123456789abcdef"));
     assert_eq!(text("model"), "gpt-4o");
     assert_eq!((number("is_success"), number("status_code")), (0, 429));
     assert_eq!(text("source_ip"), "203.0.113.9");
@@ -135,6 +140,7 @@ async fn every_field_has_its_column() {
     assert_eq!(text("request_body"), "{}");
     assert_eq!(text("request_id"), request_id.to_string());
     assert_eq!((number("attempt"), number("first_byte_ms"), number("overhead_us")), (2, 90, 85));
+    assert_eq!((text("verdict"), text("client_key")), ("key_for_now".to_owned(), "#1".to_owned()));
 }
 
 #[tokio::test]
@@ -347,9 +353,9 @@ async fn each_row_has_its_own_key() {
     let mut house = house().await;
     let uses = [key(1, 1, "sk-1"), key(2, 1, "sk-2"), key(1, 1, "sk-1")];
     house.write(uses.map(|key: Arc<Key>| Entry { key: Some(key), ..entry(200) })).await;
-    let values: Vec<String> = sqlx::query_scalar("SELECT key_value FROM request_logs ORDER BY rowid")
+    let hashes: Vec<String> = sqlx::query_scalar("SELECT key_hash FROM request_logs ORDER BY rowid")
         .fetch_all(house.database.readers())
         .await
         .unwrap();
-    assert_eq!(values, ["sk-1", "sk-2", "sk-1"]);
+    assert_eq!(hashes, ["sk-1", "sk-2", "sk-1"].map(|text| Cipher::new(None).hash(text)));
 }
