@@ -17,8 +17,10 @@ use super::refusal::Refusal;
 
 /// Pasted lists of keys are the largest bodies; a hundred thousand keys fit easily.
 pub(super) const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Of a list of keys that a task deals with: a million long keys fit.
+pub(super) const IMPORT_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// A caller that sends nothing for this long has lost its place: places are few.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
+pub(super) const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 /// How much of a body is read, and for how long.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +35,8 @@ pub(crate) struct Limits {
 impl Limits {
     /// Of a caller who holds the management key.
     const MANAGED: Self = Self { bytes_max: BODY_BYTES_MAX, longest_silence: SILENCE_MAX, time_limit: Duration::MAX };
+    /// Of a list of keys that a task deals with.
+    pub(super) const IMPORT: Self = Self { bytes_max: IMPORT_BYTES_MAX, ..Self::MANAGED };
     /// Of anybody: a few fields, sent at once.
     pub(super) const OPEN: Self =
         Self { bytes_max: 8 * 1024, longest_silence: SILENCE_MAX, time_limit: Duration::from_secs(10) };

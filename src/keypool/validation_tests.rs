@@ -9,7 +9,7 @@ use crate::{
     config::OutboundProxy,
     crypto::Cipher,
     db::{Database, testing},
-    keypool::{KeyStatus, ListFilter},
+    keypool::{KeyStatus, ListFilter, unwatched},
 };
 
 pub(in crate::keypool) struct House {
@@ -65,7 +65,7 @@ impl House {
 
     pub(in crate::keypool) async fn add(&self, group: &Group, texts: &[&str]) {
         let texts: Vec<Secret> = texts.iter().copied().map(Secret::new).collect();
-        self.pools.add(group.id, &texts, |_| {}).await.unwrap();
+        self.pools.add(group.id, &texts, unwatched).await.unwrap();
     }
 
     pub(in crate::keypool) fn invalidate(&self, group: &Group) {
@@ -76,7 +76,7 @@ impl House {
     }
 
     pub(in crate::keypool) async fn active(&self, group: &Group) -> Vec<String> {
-        let filter = ListFilter { group_id: group.id, status: Some(KeyStatus::Active), text: None };
+        let filter = ListFilter { status: Some(KeyStatus::Active), ..ListFilter::of(group.id) };
         let (keys, _) = self.pools.list(&filter, 0, 1_000).await.unwrap();
         let mut texts: Vec<String> = keys.into_iter().map(|key| key.secret.unwrap().expose().to_owned()).collect();
         texts.sort();

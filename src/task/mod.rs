@@ -93,6 +93,7 @@ pub(crate) enum CancelError {
 }
 
 /// What a job says when it ends.
+#[derive(Debug)]
 pub(crate) struct Outcome {
     result: Box<RawValue>,
     was_cut: bool,
@@ -130,9 +131,9 @@ impl Progress {
         if self.0.cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    /// Returns when the task is cancelled.
-    pub(crate) async fn cancelled(&self) {
-        self.0.cancel.cancelled().await;
+    /// Tripped when the task is cancelled.
+    pub(crate) fn cancellation(&self) -> CancellationToken {
+        self.0.cancel.clone()
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 use sqlx::{FromRow, Row as _, sqlite::SqliteRow};
 
-use crate::db::{Timestamp, Tasks as T};
+use crate::db::{Tasks as T, Timestamp};
 
 /// What a task does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

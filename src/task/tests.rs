@@ -252,7 +252,7 @@ async fn a_stop_cancels_what_runs_and_waits_for_it() {
     let house = House::new().await;
     let stop = CancellationToken::new();
     let job = |progress: Progress| async move {
-        progress.cancelled().await;
+        progress.cancellation().cancelled().await;
         Outcome::new(&json!({"added_count": 1}), true)
     };
     let task = house.tasks.start(wanted(1), job).await.unwrap();

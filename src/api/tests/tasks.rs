@@ -1,0 +1,1 @@
+//! Tasks: started, watched, cancelled, remembered.
