@@ -198,6 +198,69 @@ async fn progress_counts_every_text() {
 }
 
 #[tokio::test]
+async fn bulk_work_that_is_told_to_stop_stops_between_two_lots() {
+    let house = house_with(0).await;
+    let stop_at = |at: usize| move |done| if done >= at { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+    let added = house.pools.add(GROUP, &secrets(3_500), stop_at(2_000)).await.unwrap();
+    assert_eq!(added, Added { processed: 2_000, added: 2_000, ..Added::default() });
+    assert_eq!(house.pools.count(GROUP).await.unwrap(), 2_000, "what was done stays");
+    let (_, last_id) = house.pools.extent(GROUP, None).await.unwrap();
+    let (copied, unreadable) = house.pools.copy((GROUP, None, last_id), 2, stop_at(1)).await.unwrap();
+    assert_eq!((copied.processed, copied.added, unreadable), (1_000, 1_000, 0));
+    assert_eq!(house.pools.delete(GROUP, &secrets(2_000), stop_at(1_000)).await.unwrap(), 1_000);
+    assert_eq!(house.pools.of(GROUP).unwrap().active_count(), 1_000);
+}
+
+#[tokio::test]
+async fn an_import_names_the_first_keys_that_cannot_be_sent() {
+    let house = house_with(1).await;
+    let mut texts = secrets(2_000);
+    for index in (5..1_905).step_by(19) {
+        texts[index] = Secret::new(format!("sk\n{index}"));
+    }
+    let added = house.pools.add(GROUP, &texts, unwatched).await.unwrap();
+    assert_eq!((added.added, added.already_in_group, added.unsendable), (1_899, 1, 100));
+    let expected: Vec<usize> = (6..).step_by(19).take(20).collect();
+    assert_eq!(added.unsendable_positions, expected);
+}
+
+#[tokio::test]
+async fn a_search_finds_encrypted_keys_wherever_they_are() {
+    let house = house(cipher("a passphrase")).await;
+    house.pools.add(GROUP, &secrets(12_050), unwatched).await.unwrap();
+    house.execute("UPDATE api_keys SET key_value = 'zz' WHERE id = 1200").await;
+    let reopened = house.reopened(cipher("a passphrase")).await.unwrap();
+    let key = Key { id: 120, group_id: GROUP, secret: Secret::new("sk-120") };
+    assert!(reopened.of(GROUP).unwrap().failed(&key, 1));
+    let rests = Key { id: 12_000, group_id: GROUP, secret: Secret::new("sk-12000") };
+    reopened.of(GROUP).unwrap().rest(&rests, Instant::now() + Duration::from_secs(60));
+    let filter = ListFilter {
+        part: Some(Secret::new("SK-120")),
+        sort: Sort { by: SortBy::Id, is_descending: false },
+        ..ListFilter::of(GROUP)
+    };
+    let (keys, total) = reopened.list(&filter, 0, 4).await.unwrap();
+    let ids: Vec<i64> = keys.iter().map(|key| key.id).collect();
+    // 120, 1200 to 1209, 12000 to 12050; one of them cannot be read.
+    assert_eq!((ids, total), (vec![120, 1_201, 1_202, 1_203], 61));
+    let filter = ListFilter { part: Some(Secret::new("sk")), ..filter };
+    assert_eq!(reopened.list(&filter, 12_048, 10).await.unwrap().1, 12_049);
+}
+
+/// A restored ciphertext would be sent to an upstream otherwise.
+#[tokio::test]
+async fn a_ciphertext_is_not_restored_into_rotation() {
+    let house = house_with(1).await;
+    house
+        .execute(
+            "INSERT INTO api_keys (key_value, key_hash, group_id, status) VALUES ('abcd', 'of another', 1, 'invalid')",
+        )
+        .await;
+    assert_eq!(house.pools.restore_all_invalid(GROUP).await.unwrap(), 1);
+    assert_eq!(picks(&house.pools, 2), ["sk-1", "sk-1"]);
+}
+
+#[tokio::test]
 async fn deleted_keys_leave_rotation_and_database() {
     let house = house_with(3).await;
     let deleted =
@@ -375,10 +438,10 @@ async fn a_key_that_no_header_can_carry_never_serves() {
 #[tokio::test]
 async fn a_lot_of_hashes_is_found_by_the_hashes() {
     let house = house_with(1).await;
-    let plan: Vec<(i64, i64, i64, String)> =
-        sqlx::query_as("EXPLAIN QUERY PLAN DELETE FROM api_keys WHERE +group_id = 1 AND key_hash IN ('a', 'b')")
-            .fetch_all(house.database.readers())
-            .await
-            .unwrap();
-    assert!(plan.iter().any(|(_, _, _, step)| step.contains("idx_api_keys_key_hash")), "{plan:?}");
+    for statement in queries::ALL_BY_HASH {
+        let text = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+        let plan: Vec<(i64, i64, i64, String)> =
+            sqlx::query_as(text).bind(1).bind(r#"["a", "b"]"#).fetch_all(house.database.readers()).await.unwrap();
+        assert!(plan.iter().any(|(_, _, _, step)| step.contains("idx_api_keys_key_hash")), "{plan:?}");
+    }
 }

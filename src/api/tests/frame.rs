@@ -183,7 +183,7 @@ async fn nonsense_is_never_a_fault_of_ours() {
         "validation_endpoint": "", "param_overrides": {}, "model_redirect_rules": {}, "model_redirect_strict": false,
         "config": {}, "header_rules": [{"key": "a", "value": "b", "action": "set"}], "group_id": 1, "keys_text": "k",
         "items": [{"id": 1, "sort": 1}], "sub_groups": [{"group_id": 1, "weight": 1}], "weight": 1, "notes": "n",
-        "auth_key": "k", "app_url": "http://x", "max_retries": 1,
+        "auth_key": "k", "app_url": "http://x", "max_retries": 1, "copy_keys": "none", "status": "active",
     });
     let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
     let nonsense = [
