@@ -19,6 +19,8 @@ use super::refusal::Refusal;
 pub(super) const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Of a list of keys that a task deals with: a million long keys fit.
 pub(super) const IMPORT_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// From this size on a body is interpreted on a thread where it may take its time.
+const LONG_BODY_BYTES: usize = 1024 * 1024;
 /// A caller that sends nothing for this long has lost its place: places are few.
 pub(super) const SILENCE_MAX: Duration = Duration::from_secs(60);
 
@@ -71,13 +73,21 @@ impl From<Misread> for Refusal {
     }
 }
 
-impl<T: FromFields, S: Send + Sync> FromRequest<S> for Body<T> {
+impl<T: FromFields + Send + 'static, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
         let bytes = read(request.into_body(), T::LIMITS).await?;
-        Ok(Self(T::from_fields(&Fields::first_in(&bytes)?)?))
+        if bytes.len() < LONG_BODY_BYTES {
+            return Ok(Self(interpret(&bytes)?));
+        }
+        let interpreted = tokio::task::spawn_blocking(move || interpret(&bytes)).await;
+        Ok(Self(interpreted.map_err(Refusal::internal)??))
     }
+}
+
+fn interpret<T: FromFields>(bytes: &[u8]) -> Result<T, Misread> {
+    T::from_fields(&Fields::first_in(bytes)?)
 }
 
 async fn read(body: axum::body::Body, limits: Limits) -> Result<Bytes, Refusal> {
