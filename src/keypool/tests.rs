@@ -227,24 +227,35 @@ async fn an_import_names_the_first_keys_that_cannot_be_sent() {
 #[tokio::test]
 async fn a_search_finds_encrypted_keys_wherever_they_are() {
     let house = house(cipher("a passphrase")).await;
-    house.pools.add(GROUP, &secrets(12_050), unwatched).await.unwrap();
+    house.pools.add(GROUP, &secrets(1_250), unwatched).await.unwrap();
     house.execute("UPDATE api_keys SET key_value = 'zz' WHERE id = 1200").await;
+    // More than one query names at once.
+    house
+        .execute(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
+             INSERT INTO api_keys (key_value, group_id) SELECT 'zz', 1 FROM n",
+        )
+        .await;
+    house.pools.add(GROUP, &[Secret::new("last-sk-120")], unwatched).await.unwrap();
     let reopened = house.reopened(cipher("a passphrase")).await.unwrap();
     let key = Key { id: 120, group_id: GROUP, secret: Secret::new("sk-120") };
     assert!(reopened.of(GROUP).unwrap().failed(&key, 1));
-    let rests = Key { id: 12_000, group_id: GROUP, secret: Secret::new("sk-12000") };
+    let rests = Key { id: 1_201, group_id: GROUP, secret: Secret::new("sk-1201") };
     reopened.of(GROUP).unwrap().rest(&rests, Instant::now() + Duration::from_secs(60));
     let filter = ListFilter {
         part: Some(Secret::new("SK-120")),
         sort: Sort { by: SortBy::Id, is_descending: false },
         ..ListFilter::of(GROUP)
     };
-    let (keys, total) = reopened.list(&filter, 0, 4).await.unwrap();
-    let ids: Vec<i64> = keys.iter().map(|key| key.id).collect();
-    // 120, 1200 to 1209, 12000 to 12050; one of them cannot be read.
-    assert_eq!((ids, total), (vec![120, 1_201, 1_202, 1_203], 61));
+    let found = async |filter: &ListFilter, offset, limit| {
+        let (keys, total) = reopened.list(filter, offset, limit).await.unwrap();
+        (keys.iter().map(|key| key.id).collect::<Vec<_>>(), total)
+    };
+    // 120, 1201 to 1209 and the last: 1200 cannot be read.
+    assert_eq!(found(&filter, 0, 3).await, (vec![120, 1_201, 1_202], 11));
+    assert_eq!(found(&filter, 9, 3).await, (vec![1_209, 11_251], 11));
     let filter = ListFilter { part: Some(Secret::new("sk")), ..filter };
-    assert_eq!(reopened.list(&filter, 12_048, 10).await.unwrap().1, 12_049);
+    assert_eq!(found(&filter, 1_249, 3).await, (vec![11_251], 1_250));
 }
 
 /// A restored ciphertext would be sent to an upstream otherwise.
