@@ -225,6 +225,19 @@ async fn a_form_is_checked_in_the_order_of_the_original() {
     assert_eq!(house.get("/api/tasks/status").await.data().to_string(), IDLE);
 }
 
+#[tokio::test]
+async fn a_form_that_turns_out_too_large_is_refused() {
+    let house = House::open().await;
+    let piece = bytes::Bytes::from(vec![b'x'; 16 * 1024 * 1024]);
+    let head = "--B\r\nContent-Disposition: form-data; name=\"nothing\"\r\n\r\n";
+    let pieces = std::iter::once(bytes::Bytes::from_static(head.as_bytes())).chain(std::iter::repeat_n(piece, 17));
+    let body = Body::from_stream(tokio_stream::iter(pieces.map(Ok::<_, std::convert::Infallible>)));
+    let request = Request::post("/api/keys/add-async?key=sk-management").header("accept-language", "en");
+    let request = request.header("content-type", "multipart/form-data; boundary=B").body(body).unwrap();
+    let reply = house.send(request).await;
+    reply.refuses(413, "PAYLOAD_TOO_LARGE", "The request body is larger than 268435456 bytes");
+}
+
 /// A body that tells a length beyond every limit, and never comes.
 struct Huge;
 
