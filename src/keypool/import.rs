@@ -36,7 +36,7 @@ pub(crate) enum KeysTextError {
 
 /// What became of the texts of an import.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Added {
+pub(crate) struct ImportCounts {
     /// Texts dealt with: all of them, unless the import was told to stop.
     pub(crate) processed: usize,
     pub(crate) added: usize,
@@ -48,7 +48,7 @@ pub(crate) struct Added {
     pub(crate) unsendable_positions: Vec<usize>,
 }
 
-impl Added {
+impl ImportCounts {
     pub(crate) fn ignored(&self) -> usize {
         self.processed - self.added
     }
@@ -108,9 +108,9 @@ impl KeyPools {
         group_id: GroupId,
         texts: &[Secret],
         mut progress: impl FnMut(usize) -> ControlFlow<()> + Send,
-    ) -> Result<Added, db::Error> {
+    ) -> Result<ImportCounts, db::Error> {
         let mut seen = HashSet::with_capacity(texts.len());
-        let mut outcome = Added::default();
+        let mut outcome = ImportCounts::default();
         for lot in texts.chunks(KEYS_PER_LOT) {
             let mut fresh = Vec::with_capacity(lot.len());
             for (index, secret) in lot.iter().enumerate() {
@@ -145,8 +145,8 @@ impl KeyPools {
         (source, status, up_to_id): (GroupId, Option<KeyStatus>, i64),
         target: GroupId,
         mut progress: impl FnMut(usize) -> ControlFlow<()> + Send,
-    ) -> Result<(Added, usize), db::Error> {
-        let mut outcome = Added::default();
+    ) -> Result<(ImportCounts, usize), db::Error> {
+        let mut outcome = ImportCounts::default();
         let (mut unreadable, mut last_id) = (0, 0);
         loop {
             let mut lot = self.lot(source, status, last_id, KEYS_PER_LOT).await?;

@@ -20,7 +20,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::{
-    import::{Added, KEYS_PER_CALL_MAX, KeysTextError, parse_keys, parse_new_keys},
+    import::{ImportCounts, KEYS_PER_CALL_MAX, KeysTextError, parse_keys, parse_new_keys},
     load::OpenError,
     pool::Pool,
     schedule::{Clock, Schedule},

@@ -139,7 +139,8 @@ async fn a_key_is_added_once() {
     let house = house_with(2).await;
     let texts = ["sk-2", "sk-3", "sk-3", "sk-4"].map(Secret::new);
     let added = house.pools.add(GROUP, &texts, unwatched).await.unwrap();
-    let expected = Added { processed: 4, added: 2, duplicate_in_input: 1, already_in_group: 1, ..Added::default() };
+    let expected =
+        ImportCounts { processed: 4, added: 2, duplicate_in_input: 1, already_in_group: 1, ..ImportCounts::default() };
     assert_eq!((added.ignored(), added), (2, expected));
     assert_eq!(picks(&house.pools, 4), ["sk-1", "sk-2", "sk-3", "sk-4"]);
     assert_eq!(house.pools.count(GROUP).await.unwrap(), 4);
@@ -202,7 +203,7 @@ async fn bulk_work_that_is_told_to_stop_stops_between_two_lots() {
     let house = house_with(0).await;
     let stop_at = |at: usize| move |done| if done >= at { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     let added = house.pools.add(GROUP, &secrets(3_500), stop_at(2_000)).await.unwrap();
-    assert_eq!(added, Added { processed: 2_000, added: 2_000, ..Added::default() });
+    assert_eq!(added, ImportCounts { processed: 2_000, added: 2_000, ..ImportCounts::default() });
     assert_eq!(house.pools.count(GROUP).await.unwrap(), 2_000, "what was done stays");
     let (_, last_id) = house.pools.extent(GROUP, None).await.unwrap();
     let (copied, unreadable) = house.pools.copy((GROUP, None, last_id), 2, stop_at(1)).await.unwrap();

@@ -171,7 +171,7 @@ impl Tasks {
         let place = self.reserve(wanted.group_id)?;
         let mut task = Task {
             id: 0,
-            task_type: wanted.kind.name().to_owned(),
+            kind: wanted.kind.name().to_owned(),
             group_id: wanted.group_id,
             group_name: wanted.group_name,
             state: State::Running,
@@ -270,13 +270,13 @@ impl Tasks {
             Err(_) => (State::Failed, None, Some(PANICKED.to_owned())),
         };
         let task = Task { state, result, error, finished_at: Some(self.now()), ..running.shown() };
-        let Task { id, task_type, group_name, processed, total, .. } = &task;
+        let Task { id, kind, group_name, processed, total, .. } = &task;
         match &task.error {
             None => tracing::info!(
                 task.id = id,
                 processed,
                 total,
-                "Task {id} ({task_type} of group {group_name}) ended: {}",
+                "Task {id} ({kind} of group {group_name}) ended: {}",
                 state.name()
             ),
             Some(error) => tracing::error!(
@@ -284,7 +284,7 @@ impl Tasks {
                 processed,
                 total,
                 error,
-                "Task {id} ({task_type} of group {group_name}) failed: {error}"
+                "Task {id} ({kind} of group {group_name}) failed: {error}"
             ),
         }
         let mut unstored = std::mem::take(&mut self.board().unstored);

@@ -22,7 +22,7 @@ pub(super) async fn begin(database: &Database, task: &Task, history_max: u32) ->
         .into_table(T::Table)
         .columns([T::TaskType, T::GroupId, T::GroupName, T::State, T::Processed, T::Total, T::StartedAt])
         .values_panic([
-            Expr::value(&*task.task_type),
+            Expr::value(&*task.kind),
             Expr::value(task.group_id),
             Expr::value(&*task.group_name),
             Expr::value(task.state.name()),

@@ -8,17 +8,17 @@ use crate::db::{Tasks as T, Timestamp};
 /// What a task does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    KeyImport,
-    KeyDelete,
-    KeyValidation,
+    Import,
+    Deletion,
+    Validation,
 }
 
 impl Kind {
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::KeyImport => "KEY_IMPORT",
-            Self::KeyDelete => "KEY_DELETE",
-            Self::KeyValidation => "KEY_VALIDATION",
+            Self::Import => "KEY_IMPORT",
+            Self::Deletion => "KEY_DELETE",
+            Self::Validation => "KEY_VALIDATION",
         }
     }
 }
@@ -68,7 +68,7 @@ impl State {
 pub(crate) struct Task {
     pub(crate) id: i64,
     /// The name of a [`Kind`], or of one that a later version knows.
-    pub(crate) task_type: String,
+    pub(crate) kind: String,
     pub(crate) group_id: i64,
     /// As it was when the task began.
     pub(crate) group_name: String,
@@ -90,7 +90,7 @@ impl FromRow<'_, SqliteRow> for Task {
         let result: Option<String> = row.try_get(T::Result.name())?;
         Ok(Self {
             id: row.try_get(T::Id.name())?,
-            task_type: row.try_get(T::TaskType.name())?,
+            kind: row.try_get(T::TaskType.name())?,
             group_id: row.try_get(T::GroupId.name())?,
             group_name: row.try_get(T::GroupName.name())?,
             state: State::parse(row.try_get(T::State.name())?),

@@ -76,7 +76,7 @@ impl House {
 }
 
 fn wanted(group_id: i64) -> NewTask {
-    NewTask { kind: Kind::KeyImport, group_id, group_name: format!("group-{group_id}"), total: 10 }
+    NewTask { kind: Kind::Import, group_id, group_name: format!("group-{group_id}"), total: 10 }
 }
 
 fn outcome(added: u32) -> Result<Outcome, Failure> {
@@ -99,7 +99,7 @@ async fn a_task_is_seen_from_its_beginning_to_its_end() {
         ended.await.unwrap()
     };
     let begun = house.tasks.start(wanted(7), job).await.unwrap();
-    assert_eq!((begun.task_type.as_str(), begun.group_id, begun.group_name.as_str()), ("KEY_IMPORT", 7, "group-7"));
+    assert_eq!((begun.kind.as_str(), begun.group_id, begun.group_name.as_str()), ("KEY_IMPORT", 7, "group-7"));
     assert_eq!((begun.state, begun.total, begun.finished_at), (State::Running, 10, None));
     wait.await.unwrap();
     let running = house.tasks.status().unwrap();

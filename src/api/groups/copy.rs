@@ -95,7 +95,7 @@ async fn copy_keys(
         return Ok(None);
     }
     let (pools, target_id) = (api.key_pools.clone(), target.id);
-    let new = NewTask { kind: Kind::KeyImport, group_id: target_id, group_name: target.name.clone(), total: count };
+    let new = NewTask { kind: Kind::Import, group_id: target_id, group_name: target.name.clone(), total: count };
     let job = move |progress: Progress| async move {
         let mut was_cut = false;
         let heard = |processed| {

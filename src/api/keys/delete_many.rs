@@ -23,7 +23,7 @@ pub(in crate::api) async fn delete_many(
         Some(whole) => vec![whole],
         None => parse_many(wanted.keys_text).await?,
     };
-    let new = NewTask { kind: Kind::KeyDelete, group_id: group.id, group_name: group.name, total: keys.len() as u64 };
+    let new = NewTask { kind: Kind::Deletion, group_id: group.id, group_name: group.name, total: keys.len() as u64 };
     let pools = api.key_pools.clone();
     let job = |progress: Progress| async move {
         let mut processed = 0;

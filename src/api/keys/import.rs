@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{Api, parse_many, upload::KeysToImport};
 use crate::{
     api::{answer::Answer, refusal::Refusal, tasks::Shown},
-    keypool::Added,
+    keypool::ImportCounts,
     task::{Kind, NewTask, Outcome, Progress},
 };
 
@@ -25,7 +25,7 @@ pub(in crate::api) struct Imported<'a> {
 }
 
 impl<'a> Imported<'a> {
-    pub(in crate::api) fn of(added: &'a Added, unreadable: Option<usize>) -> Self {
+    pub(in crate::api) fn of(added: &'a ImportCounts, unreadable: Option<usize>) -> Self {
         Self {
             added_count: added.added,
             ignored_count: added.ignored(),
@@ -44,7 +44,7 @@ pub(in crate::api) async fn import(api: Api, KeysToImport(wanted): KeysToImport)
         return Err(Refusal::invalid("validation.keys_of_aggregate"));
     }
     let keys = parse_many(wanted.keys_text).await?;
-    let new = NewTask { kind: Kind::KeyImport, group_id: group.id, group_name: group.name, total: keys.len() as u64 };
+    let new = NewTask { kind: Kind::Import, group_id: group.id, group_name: group.name, total: keys.len() as u64 };
     let pools = api.key_pools.clone();
     let job = |progress: Progress| async move {
         let added = pools.add(group.id, &keys, |processed| progress.report(processed)).await?;

@@ -30,6 +30,7 @@ impl FromFields for Wanted {
 
 /// What the tests said: the members of the original, in which every tested key is valid or not, then what is unknown.
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the members are the original's")]
 struct Validated {
     total_keys: usize,
     valid_keys: usize,
@@ -60,7 +61,7 @@ pub(in crate::api) async fn validate(api: Api, Body(wanted): Body<Wanted>) -> Re
     if count == 0 {
         return Err(Refusal::invalid(("validation.no_keys_to_validate", [("name", stored.name)])));
     }
-    let new = NewTask { kind: Kind::KeyValidation, group_id: group.id, group_name: stored.name, total: count };
+    let new = NewTask { kind: Kind::Validation, group_id: group.id, group_name: stored.name, total: count };
     let validator = api.validator.clone();
     let job = |progress: Progress| async move {
         let heard = |tested| {

@@ -42,7 +42,7 @@ pub(super) struct Shown<'a> {
 impl<'a> Shown<'a> {
     pub(super) fn of(task: &'a Task) -> Self {
         Self {
-            task_type: &task.task_type,
+            task_type: &task.kind,
             is_running: !task.state.is_over(),
             group_name: &task.group_name,
             processed: task.processed,
