@@ -9,6 +9,7 @@ use super::answer::{Envelope, Message};
 use crate::{
     db,
     group::{self, Fault},
+    task::{CancelError, StartError},
 };
 
 /// An error answer. Its code is for programs, its message for people.
@@ -52,6 +53,16 @@ impl Refusal {
 
     pub(crate) fn duplicate() -> Self {
         Self::new(StatusCode::CONFLICT, "DUPLICATE_RESOURCE", Message::verbatim("Resource already exists"))
+    }
+
+    /// A task of the group is running.
+    pub(crate) fn task_in_progress() -> Self {
+        Self::new(StatusCode::CONFLICT, "TASK_IN_PROGRESS", "task.in_progress")
+    }
+
+    /// The task that is to be cancelled is over.
+    pub(crate) fn task_over() -> Self {
+        Self::new(StatusCode::CONFLICT, "TASK_OVER", "task.over")
     }
 
     pub(crate) fn too_large(bytes_max: usize) -> Self {
@@ -102,6 +113,24 @@ impl From<db::Error> for Refusal {
                 let message = Message::verbatim("Database operation failed");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "DATABASE_ERROR", message)
             }
+        }
+    }
+}
+
+impl From<StartError> for Refusal {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Busy => Self::task_in_progress(),
+            StartError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<CancelError> for Refusal {
+    fn from(error: CancelError) -> Self {
+        match error {
+            CancelError::Over => Self::task_over(),
+            CancelError::Database(error) => error.into(),
         }
     }
 }

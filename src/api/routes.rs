@@ -12,7 +12,9 @@ use axum::{
 use http::{Method, StatusCode, Uri, header::LOCATION};
 use serde::Serialize;
 
-use super::{Api, answer, authentication, channel_types, groups, health, integration, keys, login, logs, settings};
+use super::{
+    Api, answer, authentication, channel_types, groups, health, integration, keys, login, logs, settings, tasks,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
@@ -57,6 +59,7 @@ pub(super) fn table() -> Vec<Route> {
         route(Managed, Put, "/api/groups/reorder", groups::reorder),
         route(Managed, Put, "/api/groups/{id}", groups::update),
         route(Managed, Delete, "/api/groups/{id}", groups::delete),
+        route(Managed, Post, "/api/groups/{id}/copy", groups::copy),
         route(Managed, Get, "/api/groups/{id}/sub-groups", groups::members::list),
         route(Managed, Post, "/api/groups/{id}/sub-groups", groups::members::add),
         route(Managed, Put, "/api/groups/{id}/sub-groups/{sub_group_id}/weight", groups::members::set_weight),
@@ -64,14 +67,23 @@ pub(super) fn table() -> Vec<Route> {
         route(Managed, Get, "/api/groups/{id}/parent-aggregate-groups", groups::members::parents),
 
         route(Managed, Get, "/api/keys", keys::list),
+        route(Managed, Get, "/api/keys/export", keys::export),
         route(Managed, Post, "/api/keys/add-multiple", keys::add),
+        route(Managed, Post, "/api/keys/add-async", keys::import),
         route(Managed, Post, "/api/keys/delete-multiple", keys::delete),
+        route(Managed, Post, "/api/keys/delete-async", keys::delete_many),
         route(Managed, Post, "/api/keys/restore-multiple", keys::restore),
         route(Managed, Post, "/api/keys/restore-all-invalid", keys::restore_all_invalid),
         route(Managed, Post, "/api/keys/clear-all-invalid", keys::clear_all_invalid),
         route(Managed, Post, "/api/keys/clear-all", keys::clear_all),
         route(Managed, Post, "/api/keys/test-multiple", keys::test),
+        route(Managed, Post, "/api/keys/validate-group", keys::validate),
         route(Managed, Put, "/api/keys/{id}/notes", keys::set_notes),
+
+        route(Managed, Get, "/api/tasks/status", tasks::status),
+        route(Managed, Get, "/api/tasks", tasks::list),
+        route(Managed, Get, "/api/tasks/{id}", tasks::read),
+        route(Managed, Post, "/api/tasks/{id}/cancel", tasks::cancel),
 
         route(Managed, Get, "/api/logs", logs::list),
         route(Managed, Get, "/api/logs/export", logs::export),

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::{Error, GroupId, GroupType, HeaderRuleText, Invalid, Record, queries, validation};
 use crate::db::{Database, Timestamp};
 
-const DISPLAY_NAME_CHARACTERS_MAX: usize = 255;
+pub(super) const DISPLAY_NAME_CHARACTERS_MAX: usize = 255;
 const DESCRIPTION_CHARACTERS_MAX: usize = 512;
 const MODEL_CHARACTERS_MAX: usize = 255;
 const ENDPOINT_CHARACTERS_MAX: usize = 255;

@@ -9,6 +9,7 @@ use crate::{
 };
 
 mod changes;
+mod copy;
 mod directory;
 mod header_rules;
 mod invalid;
@@ -22,6 +23,7 @@ mod validation;
 
 pub(crate) use self::{
     changes::{GroupPatch, NewGroup, create, reorder, update},
+    copy::copy,
     directory::Directory,
     header_rules::{HeaderAction, HeaderRule},
     invalid::{Error, Fault, Invalid},

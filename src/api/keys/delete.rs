@@ -3,7 +3,10 @@
 use serde::Serialize;
 
 use super::{Api, KeyTexts};
-use crate::api::{answer::Answer, body::Body, refusal::Refusal};
+use crate::{
+    api::{answer::Answer, body::Body, refusal::Refusal},
+    keypool::unwatched,
+};
 
 #[derive(Serialize)]
 struct Outcome {
@@ -15,7 +18,7 @@ struct Outcome {
 pub(in crate::api) async fn delete(api: Api, Body(wanted): Body<KeyTexts>) -> Result<Answer, Refusal> {
     let group = wanted.group(&api).await?;
     let keys = wanted.parse_stored(&api).await?;
-    let deleted_count = api.key_pools.delete(group.id, &keys, |_| ()).await?;
+    let deleted_count = api.key_pools.delete(group.id, &keys, unwatched).await?;
     Answer::with(&Outcome {
         deleted_count,
         ignored_count: keys.len() as u64 - deleted_count,

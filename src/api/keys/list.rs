@@ -1,4 +1,4 @@
-//! GET /api/keys: the keys of a group, page by page, those used last first.
+//! GET /api/keys: the keys of a group, page by page, those used last first, or in another order that is asked for.
 
 use serde::Serialize;
 
@@ -13,11 +13,13 @@ use crate::{
     crypto::Secret,
     db::Timestamp,
     group::{self, GroupId},
-    keypool::{KeyStatus, ListFilter, StoredKey},
+    keypool::{KeyStatus, ListFilter, Sort, SortBy, StoredKey},
 };
 
 /// Shown in place of a key that cannot be decrypted with the present `ENCRYPTION_KEY`.
 const UNREADABLE: &str = "failed-to-decrypt";
+const ASCENDING: &str = "asc";
+const DESCENDING: &str = "desc";
 
 #[derive(Serialize)]
 struct Shown<'a> {
@@ -56,23 +58,44 @@ impl<'a> Shown<'a> {
 pub(in crate::api) async fn list(api: Api, page: Page, query: Query) -> Result<Answer, Refusal> {
     let group_id = group_id(&query)?;
     group::queries::find(api.database.readers(), group_id).await?;
-    let filter = ListFilter { group_id, status: status(&query)?, text: query.first("key_value").map(Secret::new) };
+    let filter = ListFilter {
+        status: status(&query)?,
+        text: query.first("key_value").map(Secret::new),
+        part: query.first("search").map(Secret::new),
+        sort: sort(&query)?,
+        ..ListFilter::of(group_id)
+    };
     let (keys, total) = api.key_pools.list(&filter, page.offset(), page.size).await?;
     Answer::with(&page.of_items(keys.iter().map(Shown::of).collect(), total))
 }
 
-fn group_id(query: &Query) -> Result<GroupId, Refusal> {
+pub(super) fn group_id(query: &Query) -> Result<GroupId, Refusal> {
     let text = query.first("group_id").ok_or_else(|| Refusal::bad_request("validation.group_id_required"))?;
     let id = text.parse().ok().filter(|&id| id > 0);
     id.ok_or_else(|| Refusal::bad_request("validation.invalid_group_id_format"))
 }
 
 /// `all` is what the export calls no filter.
-fn status(query: &Query) -> Result<Option<KeyStatus>, Refusal> {
+pub(super) fn status(query: &Query) -> Result<Option<KeyStatus>, Refusal> {
     match query.first("status") {
         None | Some("all") => Ok(None),
         Some(name) => {
             KeyStatus::parse(name).map(Some).ok_or_else(|| Refusal::invalid("validation.invalid_status_filter"))
         }
+    }
+}
+
+fn sort(query: &Query) -> Result<Sort, Refusal> {
+    let one_of = |field: &str, values: String| {
+        Refusal::invalid(("validation.not_one_of", [("field", field.to_owned()), ("values", values)]))
+    };
+    let by = match query.first("sort") {
+        None => SortBy::LastUsedAt,
+        Some(name) => SortBy::parse(name).ok_or_else(|| one_of("sort", SortBy::ALL.map(SortBy::name).join(", ")))?,
+    };
+    match query.first("order") {
+        None | Some(DESCENDING) => Ok(Sort { by, is_descending: true }),
+        Some(ASCENDING) => Ok(Sort { by, is_descending: false }),
+        Some(_) => Err(one_of("order", [ASCENDING, DESCENDING].join(", "))),
     }
 }
