@@ -29,6 +29,7 @@ use crate::{
     crypto::Cipher,
     db::{self, Database},
     group::{self, GroupId, Key},
+    stats,
 };
 
 /// How long a key's new state may be known in memory only.
@@ -81,7 +82,8 @@ impl KeyPools {
         self.of(group_id).unwrap_or_else(|| Arc::new(Pool::new()))
     }
 
-    /// Deletes a group with its memberships, its keys and its pool; its log and its figures stay.
+    /// Deletes a group with its memberships, its keys and its pool; its log stays, and so do the figures of a
+    /// group that is no aggregate.
     ///
     /// # Errors
     /// [`db::Error::NotFound`] where there is no such group.
@@ -91,6 +93,7 @@ impl KeyPools {
         let mut transaction = self.shared.database.begin().await?;
         // In this order no reference ever points to nothing.
         queries::delete_all_of(&mut transaction, group_id).await?;
+        stats::delete_of_aggregate(&mut transaction, group_id).await?;
         group::queries::delete(&mut transaction, group_id).await?;
         transaction.commit().await?;
         self.shared.pools.rcu(|pools| {
