@@ -30,7 +30,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
 
 /// The query as it may be logged: credentials and keys are left out, however their names are encoded.
 pub(crate) fn without_secrets(query: &str) -> String {
-    const SECRET: [&str; 2] = ["key", "key_value"];
+    const SECRET: [&str; 3] = ["key", "key_value", "ticket"];
     let shown = query.split('&').map(|pair| {
         let raw_name = pair.split('=').next().unwrap_or_default();
         let is_secret =
@@ -57,6 +57,7 @@ mod tests {
     fn secrets_are_not_shown() {
         assert_eq!(without_secrets("page=2&key=sk-1&x"), "page=2&key=***&x");
         assert_eq!(without_secrets("%6bey=sk-1&key_value=sk-2"), "%6bey=***&key_value=***");
+        assert_eq!(without_secrets("group_id=1&ticket=1.ab"), "group_id=1&ticket=***");
         assert_eq!(without_secrets("keys=1"), "keys=1");
     }
 }

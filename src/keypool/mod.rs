@@ -5,6 +5,7 @@
 
 mod import;
 mod load;
+mod mismatch;
 mod pool;
 mod queries;
 mod schedule;
@@ -20,9 +21,10 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::{
     import::{KEYS_PER_CALL_MAX, KeysTextError, parse_keys, parse_new_keys},
     load::OpenError,
+    mismatch::Mismatch,
     pool::Pool,
     schedule::{Clock, Schedule},
-    stored::{KeyStatus, ListFilter, StoredKey},
+    stored::{KeyCounts, KeyStatus, ListFilter, StoredKey},
     validation::Validator,
 };
 use crate::{

@@ -4,7 +4,7 @@
 //! long. It is kept for it, and has no effect here: entries are written within half a second, since that is as cheap
 //! as writing them later, and a crash loses less.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use sqlx::{Arguments, sqlite::SqliteArguments};
 use tokio_util::sync::CancellationToken;
@@ -37,7 +37,6 @@ pub(crate) struct Writer {
     usage: Option<KeyUsage>,
     backlog: Vec<Entry>,
     observers: Vec<Box<dyn Observer>>,
-    is_failing: bool,
 }
 
 /// Why some entries were not written.
@@ -51,15 +50,7 @@ enum Refusal {
 
 impl Writer {
     pub(crate) fn new(log: RequestLog, database: Database, cipher: Cipher) -> Self {
-        Self {
-            log,
-            database,
-            rows: Rows::new(cipher),
-            usage: None,
-            backlog: Vec::new(),
-            observers: Vec::new(),
-            is_failing: false,
-        }
+        Self { log, database, rows: Rows::new(cipher), usage: None, backlog: Vec::new(), observers: Vec::new() }
     }
 
     /// Shows every entry to `observer` as well, when it is taken out of the buffer.
@@ -196,19 +187,16 @@ impl Writer {
         Ok(last_row_id)
     }
 
-    fn report(&mut self, outcome: Result<(), db::Error>) {
+    fn report(&self, outcome: Result<(), db::Error>) {
         // Said once when it begins and once when it ends.
+        let was_failing = self.log.is_failing.swap(outcome.is_err(), Ordering::Relaxed);
         match outcome {
-            Ok(()) if self.is_failing => tracing::info!("The request log is written again"),
-            Err(error) if !self.is_failing => {
+            Ok(()) if was_failing => tracing::info!("The request log is written again"),
+            Err(error) if !was_failing => {
                 tracing::error!(%error, "Cannot write the request log; entries wait in memory");
-                self.is_failing = true;
-                return;
             }
-            Err(_) => return,
-            Ok(()) => {}
+            Ok(()) | Err(_) => {}
         }
-        self.is_failing = false;
     }
 }
 

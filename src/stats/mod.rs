@@ -8,7 +8,7 @@ mod tally;
 use chrono::{DateTime, Utc};
 
 pub(crate) use self::{
-    figures::{Change, Overview, Point, Windows, last_day, of_group, overview, rate},
+    figures::{Change, Point, last_day, of_group, overview, rate},
     queries::{add_tally, delete_of_aggregate},
     retention::delete_old_hours,
     tally::{Counts, Fact, Outcome, tallies},

@@ -67,13 +67,15 @@ pub(super) async fn hours(
     (from, to): Span,
 ) -> Result<Vec<(DateTime<Utc>, Counts)>, sqlx::Error> {
     // The text of an hour that the original wrote is its local time: the index finds what may be meant, the instant
-    // decides. An aggregate that was deleted is known by the requests that came through it, as long as the log is kept.
+    // decides. An aggregate that was deleted is known by the requests that came through it, as long as the log is kept;
+    // that its id is not 0 is said for the sake of an index that has no others.
     let of_scope = match scope {
         Scope::Group(_) => "group_id = ?5",
         Scope::All => {
             "group_id NOT IN (SELECT id FROM groups WHERE group_type = 'aggregate') \
              AND (group_id IN (SELECT id FROM groups) \
-                  OR NOT EXISTS (SELECT 1 FROM request_logs WHERE parent_group_id = group_hourly_stats.group_id))"
+                  OR NOT EXISTS (SELECT 1 FROM request_logs \
+                                 WHERE parent_group_id = group_hourly_stats.group_id AND parent_group_id <> 0))"
         }
     };
     let text = format!(
@@ -106,7 +108,8 @@ fn first_second(at: DateTime<Utc>) -> i64 {
 pub(super) async fn requests_logged(readers: &SqlitePool, (from, to): Span) -> Result<i64, sqlx::Error> {
     let (from, to) = (Timestamp(from), Timestamp(to));
     // Two indexes have all that is needed, whatever else is in the rows; only those of retries are looked up, and of
-    // these only the ones among the rows that the first statement has found.
+    // these only the ones among the rows that the first statement has found. Their index has no final ones, and is used
+    // where a statement says that it wants none.
     let (rows, first, last): (i64, Option<i64>, Option<i64>) = sqlx::query_as(
         "SELECT count(*), min(rowid), max(rowid) FROM request_logs INDEXED BY idx_request_logs_timestamp \
          WHERE timestamp >= ? AND timestamp < ?",
@@ -118,7 +121,7 @@ pub(super) async fn requests_logged(readers: &SqlitePool, (from, to): Span) -> R
     let (Some(first), Some(last)) = (first, last) else { return Ok(0) };
     let retries: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM request_logs INDEXED BY idx_request_logs_request_type \
-         WHERE request_type = 'retry' AND rowid BETWEEN ? AND ? AND timestamp >= ? AND timestamp < ?",
+         WHERE request_type = 'retry' AND request_type <> 'final' AND rowid BETWEEN ? AND ? AND timestamp >= ? AND timestamp < ?",
     )
     .bind(first)
     .bind(last)
