@@ -199,7 +199,8 @@ async fn figures_are_counted_in_indexes() {
          WHERE parent_group_id = group_hourly_stats.group_id AND parent_group_id <> 0)",
     );
     assert!(parent.await.contains("COVERING INDEX idx_request_logs_parent_group_id"));
-    let group = plan("EXPLAIN QUERY PLAN SELECT 1 FROM group_hourly_stats WHERE time >= '' AND time < '' AND group_id = 5");
+    let group =
+        plan("EXPLAIN QUERY PLAN SELECT 1 FROM group_hourly_stats WHERE time >= '' AND time < '' AND group_id = 5");
     assert!(group.await.contains("idx_gpt_load_hours_of_group (group_id=? AND time>? AND time<?)"));
 }
 
