@@ -54,10 +54,9 @@ impl Throttle {
         let address = network(client.0);
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(failures) = known.get_mut(&address) {
-            if let Some(left) = failures.locked_until.and_then(|until| until.checked_duration_since(now)) {
-                if !left.is_zero() {
-                    return Err(Locked { left });
-                }
+            let left = failures.locked_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+            if !left.is_zero() {
+                return Err(Locked { left });
             }
             if now.saturating_duration_since(failures.quiet_since()) >= QUIET {
                 known.remove(&address);
@@ -133,13 +132,11 @@ mod tests {
 
     /// Wrong keys from one address, one a second, until it is locked: when that is, and for how long.
     fn lock(throttle: &Throttle, from: &str, mut now: Instant) -> (Instant, Duration) {
-        for _ in 0..FAILURES_MAX {
+        for number in 0..FAILURES_MAX {
+            now += if number == 0 { Duration::ZERO } else { SECOND };
             assert_eq!(throttle.judge(client(from), false, now), Ok(false));
-            now += SECOND;
         }
-        let at = now - SECOND;
-        let Err(Locked { left }) = throttle.judge(client(from), true, at) else { panic!("not locked") };
-        (at, left)
+        (now, throttle.judge(client(from), true, now).unwrap_err().left)
     }
 
     #[test]
@@ -149,7 +146,7 @@ mod tests {
         for seconds in [30, 60, 120, 240, 480, 900, 900] {
             let (at, left) = lock(&throttle, "192.0.2.1", now);
             assert_eq!(left, seconds * SECOND);
-            let almost = at + left - SECOND / 2;
+            let almost = at + (left - SECOND / 2);
             assert_eq!(throttle.judge(client("192.0.2.1"), false, almost).unwrap_err().seconds(), 1);
             now = at + left;
             assert_eq!(throttle.judge(client("192.0.2.1"), true, now), Ok(true), "a lock ends");

@@ -188,6 +188,13 @@ mod tests {
 
     #[test]
     fn every_value_has_a_source_and_an_unusable_override_its_problem() {
+        #[track_caller]
+        fn check(explained: &[Effective], key: &str, value: Json, source: Source, problem: Option<&str>) {
+            let found = explained.iter().find(|effective| effective.setting.key == key).unwrap();
+            assert_eq!((found.value.to_json(), found.source), (value, source));
+            assert_eq!(found.problem.is_some(), problem.is_some(), "{:?}", found.problem);
+            assert!(found.problem.as_deref().unwrap_or_default().contains(problem.unwrap_or_default()));
+        }
         let inherited =
             GroupSettings { max_retries: 7, connect_timeout: Duration::from_secs(5), ..GroupSettings::default() };
         let overrides = json!({
@@ -196,13 +203,6 @@ mod tests {
         });
         let explained = inherited.explained(&object(overrides));
         assert_eq!(explained.len(), 16);
-        #[track_caller]
-        fn check(explained: &[Effective], key: &str, value: Json, source: Source, problem: Option<&str>) {
-            let found = explained.iter().find(|effective| effective.setting.key == key).unwrap();
-            assert_eq!((found.value.to_json(), found.source), (value, source));
-            assert_eq!(found.problem.is_some(), problem.is_some(), "{:?}", found.problem);
-            assert!(found.problem.as_deref().unwrap_or_default().contains(problem.unwrap_or_default()));
-        }
         // The default, but the group says so itself.
         check(&explained, "max_retries", json!(3), Source::Group, None);
         check(&explained, "connect_timeout", json!(5), Source::System, Some("expected a number"));

@@ -20,7 +20,7 @@ impl FromFields for Wanted {
 }
 
 #[derive(Serialize)]
-struct Ticket {
+struct Link {
     url: String,
     ticket: String,
     expires_in_seconds: i64,
@@ -30,5 +30,5 @@ pub(in crate::api) async fn create(api: Api, Body(wanted): Body<Wanted>) -> Resu
     let target = Target::parse(&wanted.path)
         .ok_or_else(|| Refusal::invalid(("validation.invalid_download_path", [("paths", DOWNLOADS.join(", "))])))?;
     let ticket = api.0.tickets.issue(&target, api.clock.now());
-    Answer::with(&Ticket { url: target.with_ticket(&ticket), ticket, expires_in_seconds: LIFETIME_SECONDS })
+    Answer::with(&Link { url: target.with_ticket(&ticket), ticket, expires_in_seconds: LIFETIME_SECONDS })
 }

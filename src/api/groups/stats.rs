@@ -13,15 +13,16 @@ use crate::{
 const RATE_DECIMALS: i32 = 4;
 
 #[derive(Serialize)]
-struct Stats {
-    key_stats: Keys,
+struct Shown {
+    key_stats: KeyStats,
     stats_24_hour: Window,
     stats_7_day: Window,
     stats_30_day: Window,
 }
 
 #[derive(Serialize)]
-struct Keys {
+#[expect(clippy::struct_field_names, reason = "callers know them by these names")]
+struct KeyStats {
     total_keys: u64,
     active_keys: u64,
     invalid_keys: u64,
@@ -66,8 +67,8 @@ pub(in crate::api) async fn stats(api: Api, GroupInPath(id): GroupInPath) -> Res
         }
         Err(error) => return Err(failed(error)),
     };
-    Answer::with(&Stats {
-        key_stats: Keys {
+    Answer::with(&Shown {
+        key_stats: KeyStats {
             total_keys: keys.total,
             active_keys: keys.active,
             invalid_keys: keys.total.saturating_sub(keys.active),
