@@ -146,7 +146,7 @@ mod tests {
         for seconds in [30, 60, 120, 240, 480, 900, 900] {
             let (at, left) = lock(&throttle, "192.0.2.1", now);
             assert_eq!(left, seconds * SECOND);
-            let almost = at + (left - SECOND / 2);
+            let almost = at + left.saturating_sub(SECOND / 2);
             assert_eq!(throttle.judge(client("192.0.2.1"), false, almost).unwrap_err().seconds(), 1);
             now = at + left;
             assert_eq!(throttle.judge(client("192.0.2.1"), true, now), Ok(true), "a lock ends");

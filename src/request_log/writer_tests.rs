@@ -271,6 +271,7 @@ async fn hours_count_what_clients_got_for_the_group_and_its_aggregate() {
 
 #[tokio::test]
 async fn the_hourly_figures_equal_the_rows() {
+    type Figures = Vec<(String, i64, i64, i64, i64, i64)>;
     let mut house = house().await;
     let mut entries = Vec::new();
     for number in 0..400_u16 {
@@ -292,7 +293,6 @@ async fn the_hourly_figures_equal_the_rows() {
               SELECT *, parent_group_id AS of_group FROM request_logs) WHERE of_group > 0 GROUP BY 1, 2";
     let of_hours = "SELECT substr(time, 1, 14), group_id, success_count, failure_count, retry_count, aborted_count \
         FROM group_hourly_stats ORDER BY 1, 2";
-    type Figures = Vec<(String, i64, i64, i64, i64, i64)>;
     let rows: Figures = sqlx::query_as(of_rows).fetch_all(house.database.readers()).await.unwrap();
     let hours: Figures = sqlx::query_as(of_hours).fetch_all(house.database.readers()).await.unwrap();
     assert_eq!(hours, rows);
