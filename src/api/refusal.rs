@@ -76,6 +76,19 @@ impl Refusal {
         Self { retry_after_seconds: Some(1), ..refusal }
     }
 
+    /// Whatever key comes from that address.
+    pub(crate) fn too_many_failed_log_ins(seconds: u32) -> Self {
+        let message = ("auth.too_many_failed_log_ins", [("seconds", seconds.to_string())]);
+        let refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_FAILED_LOGINS", message);
+        Self { retry_after_seconds: Some(seconds), ..refusal }
+    }
+
+    /// A failure of the database, with a message of its own.
+    pub(crate) fn database(error: db::Error, message: &'static str) -> Self {
+        tracing::error!(%error, "A statement of a management request failed: {error}");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "DATABASE_ERROR", message)
+    }
+
     /// The change is stored, and everything else goes on with what was in effect before.
     pub(crate) fn not_yet_in_effect() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "NOT_YET_IN_EFFECT", "error.not_yet_in_effect")

@@ -13,7 +13,8 @@ use http::{Method, StatusCode, Uri, header::LOCATION};
 use serde::Serialize;
 
 use super::{
-    Api, answer, authentication, channel_types, groups, health, integration, keys, login, logs, settings, tasks,
+    Api, answer, authentication, channel_types, dashboard, download_tickets, groups, health, integration, keys, login,
+    logs, ready, settings, tasks,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,10 +46,13 @@ pub(super) fn table() -> Vec<Route> {
     use Verb::{Any, Delete, Get, Post, Put};
     vec![
         route(Open, Get, "/health", health::read),
+        route(Open, Get, "/ready", ready::read),
         route(Open, Post, "/api/auth/login", login::login),
 
         route(Open, Get, "/api/integration/info", integration::all),
         route(Open, Any, "/proxy/{group}/api/integration/info", integration::one),
+
+        route(Managed, Post, "/api/download-tickets", download_tickets::create),
 
         route(Managed, Get, "/api/channel-types", channel_types::list),
 
@@ -60,6 +64,8 @@ pub(super) fn table() -> Vec<Route> {
         route(Managed, Put, "/api/groups/{id}", groups::update),
         route(Managed, Delete, "/api/groups/{id}", groups::delete),
         route(Managed, Post, "/api/groups/{id}/copy", groups::copy),
+        route(Managed, Get, "/api/groups/{id}/stats", groups::stats),
+        route(Managed, Get, "/api/groups/{id}/effective-config", groups::effective_config),
         route(Managed, Get, "/api/groups/{id}/sub-groups", groups::members::list),
         route(Managed, Post, "/api/groups/{id}/sub-groups", groups::members::add),
         route(Managed, Put, "/api/groups/{id}/sub-groups/{sub_group_id}/weight", groups::members::set_weight),
@@ -89,9 +95,18 @@ pub(super) fn table() -> Vec<Route> {
         route(Managed, Get, "/api/logs/export", logs::export),
         route(Managed, Get, "/api/logs/live", logs::live),
 
+        route(Managed, Get, "/api/dashboard/stats", dashboard::stats),
+        route(Managed, Get, "/api/dashboard/chart", dashboard::chart),
+        route(Managed, Get, "/api/dashboard/encryption-status", dashboard::encryption_status),
+
         route(Managed, Get, "/api/settings", settings::list),
         route(Managed, Put, "/api/settings", settings::update),
     ]
+}
+
+/// Whether a path is asked every few seconds by whoever watches over us.
+pub(super) fn is_probe(path: &str) -> bool {
+    matches!(path, "/health" | "/ready")
 }
 
 /// Whether a path leads to something that needs no management key.

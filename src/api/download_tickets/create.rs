@@ -1,0 +1,34 @@
+//! POST /api/download-tickets: a link to a download that works for a minute without the management key.
+
+use serde::Serialize;
+
+use super::{Api, DOWNLOADS, LIFETIME_SECONDS, Target};
+use crate::api::{
+    answer::Answer,
+    body::{Body, Fields, FromFields, Misread},
+    refusal::Refusal,
+};
+
+pub(in crate::api) struct Wanted {
+    path: String,
+}
+
+impl FromFields for Wanted {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, Misread> {
+        Ok(Self { path: fields.needed_text("path")? })
+    }
+}
+
+#[derive(Serialize)]
+struct Link {
+    url: String,
+    ticket: String,
+    expires_in_seconds: i64,
+}
+
+pub(in crate::api) async fn create(api: Api, Body(wanted): Body<Wanted>) -> Result<Answer, Refusal> {
+    let target = Target::parse(&wanted.path)
+        .ok_or_else(|| Refusal::invalid(("validation.invalid_download_path", [("paths", DOWNLOADS.join(", "))])))?;
+    let ticket = api.0.tickets.issue(&target, api.clock.now());
+    Answer::with(&Link { url: target.with_ticket(&ticket), ticket, expires_in_seconds: LIFETIME_SECONDS })
+}
