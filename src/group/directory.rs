@@ -130,7 +130,7 @@ fn assemble(
             by_name.insert(record.name.clone(), Arc::new(group));
         }
     }
-    Snapshot { global_proxy_keys: ProxyKeys::parse(&settings.proxy_keys), settings, by_name }
+    Snapshot { global_proxy_keys: ProxyKeys::parse_global(&settings.proxy_keys), settings, by_name }
 }
 
 fn upstreams_of(record: &Record, before: &mut Lasting) -> Arc<Upstreams> {

@@ -32,7 +32,13 @@ use self::{
     verdict::{Verdict, passes_unread},
 };
 use crate::{
-    channel::Channel, config, group::Directory, http1, keypool::KeyPools, request_log::RequestLog, upstream::Clients,
+    channel::Channel,
+    config,
+    group::Directory,
+    http1,
+    keypool::KeyPools,
+    request_log::{self, RequestLog},
+    upstream::Clients,
 };
 
 /// Tells the client under which id we have its request in the log.
@@ -104,7 +110,7 @@ impl Proxy {
         let answer = self.serve(worker, parts, body, client, &mut record, &mut channel).await;
         let mut response = answer.unwrap_or_else(|failure| {
             let answer = failure.answer(channel.unwrap_or(Channel::OpenAi), request_id);
-            record.close(failure.recorded_status(), failure.inner);
+            record.close(failure.recorded_status(), failure.verdict, failure.inner);
             answer
         });
         if let Ok(value) = HeaderValue::from_str(request_id) {
@@ -127,7 +133,7 @@ impl Proxy {
         let (slot, admitted) = admitted.inspect_err(|_| *channel = Some(admission::likely_channel(&parts)))?;
         let asked = admitted.group;
         *channel = Some(asked.dialect(&admitted.path));
-        record.asked(&asked, admitted.query.as_deref());
+        record.asked(&asked, admitted.query.as_deref(), admitted.client_key);
 
         let is_upgrade = tunnel::is_asked_for(&parts);
         record.waiting();
@@ -181,7 +187,8 @@ impl Proxy {
                 Ok(answer) if passes_unread(answer.status().as_u16(), used.lists(answer.status().as_u16())) => {
                     record.working();
                     used.charge(&Verdict::SUCCESS, now);
-                    record.answered(answer.status().as_u16(), relay::is_stream(&answer, &prepared));
+                    let is_stream = relay::is_stream(&answer, &prepared);
+                    record.answered(answer.status().as_u16(), request_log::Verdict::Success, is_stream);
                     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
                         return tunnel::relay(answer, is_upgrade, record, slot);
                     }
@@ -207,7 +214,7 @@ impl Proxy {
                     Outcome::Unanswered(error) => Err(Failure::from_send_error(&error)),
                 };
             }
-            record.retry(outcome.status(), outcome.message());
+            record.retry(outcome.status(), outcome.verdict(), outcome.message());
             drop(outcome);
             if let Some((member, by_member)) = moved {
                 route.move_to(member);

@@ -32,9 +32,9 @@ pub(super) async fn merge(group: &Group, prepared: &Prepared, answer: Answer) ->
     let whole = Limited::new(body, LIST_BYTES_MAX)
         .collect()
         .await
-        .map_err(|error| Failure {
-            inner: format!("The model list broke off: {error}"),
-            ..Failure::new(http::StatusCode::BAD_GATEWAY, "UPSTREAM_ERROR", "The upstream's model list broke off")
+        .map_err(|error| {
+            let inner = format!("The model list broke off: {error}");
+            Failure::bad_gateway("The upstream's model list broke off", inner)
         })?
         .to_bytes();
     let decoded = match parts.headers.get(header::CONTENT_ENCODING) {
