@@ -68,7 +68,7 @@ pub(super) async fn logged(request: Request, next: Next) -> Response {
     if let Some(query) = request.uri().query() {
         target = format!("{target}?{}", query::without_secrets(query));
     }
-    let is_health = target == "/health";
+    let is_probe = ["/health", "/metrics"].contains(&request.uri().path());
     let response = next.run(request).await;
     let status = response.status().as_u16();
     let milliseconds = begin.elapsed().as_millis();
@@ -76,7 +76,7 @@ pub(super) async fn logged(request: Request, next: Next) -> Response {
         500.. => error!(%method, target, status, milliseconds, "{method} {target} - {status} - {milliseconds} ms"),
         400.. => warn!(%method, target, status, milliseconds, "{method} {target} - {status} - {milliseconds} ms"),
         // Probes every few seconds would drown the rest.
-        _ if is_health => {}
+        _ if is_probe => {}
         _ => info!(%method, target, status, milliseconds, "{method} {target} - {status} - {milliseconds} ms"),
     }
     response

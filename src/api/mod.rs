@@ -18,6 +18,7 @@ use crate::{
     db::Database,
     group::Directory,
     keypool::{KeyPools, Validator},
+    metrics::Metrics,
     request_log::{Live, Search},
     task::Tasks,
 };
@@ -36,6 +37,7 @@ mod keys;
 mod language;
 mod login;
 mod logs;
+mod metrics;
 mod page;
 mod path;
 mod query;
@@ -56,6 +58,8 @@ const LIVE_STREAMS_MAX: usize = 32;
 /// What the control plane works with.
 pub(crate) struct State {
     pub(crate) auth_key: Secret,
+    /// Opens the metrics and nothing else.
+    pub(crate) metrics_token: Option<Secret>,
     pub(crate) cors: Option<Cors>,
     /// Where groups are reached as long as no `app_url` is set: `http://localhost:3001`.
     pub(crate) own_url: String,
@@ -66,6 +70,7 @@ pub(crate) struct State {
     pub(crate) log_search: Search,
     pub(crate) log_live: Live,
     pub(crate) tasks: Tasks,
+    pub(crate) metrics: Metrics,
     pub(crate) started_at: Instant,
     /// A stop has begun: what has no end of its own is to end.
     pub(crate) stopping: CancellationToken,
@@ -78,6 +83,7 @@ struct Api(Arc<Inner>);
 struct Inner {
     state: State,
     management_key: authentication::ManagementKey,
+    metrics_token: Option<authentication::ManagementKey>,
     budget: Semaphore,
     open_budget: Semaphore,
     live_places: Arc<Semaphore>,
@@ -116,10 +122,11 @@ impl FromRequestParts<Self> for Api {
 /// Serves everything that is not proxied, and `/proxy/{group}/api/integration/info`.
 pub(crate) fn router(state: State) -> Router {
     let management_key = authentication::ManagementKey::new(&state.auth_key);
+    let metrics_token = state.metrics_token.as_ref().map(authentication::ManagementKey::new);
     let budget = Semaphore::new(REQUESTS_MAX);
     let open_budget = Semaphore::new(OPEN_REQUESTS_MAX);
     let live_places = Arc::new(Semaphore::new(LIVE_STREAMS_MAX));
-    let api = Api(Arc::new(Inner { state, management_key, budget, open_budget, live_places }));
+    let api = Api(Arc::new(Inner { state, management_key, metrics_token, budget, open_budget, live_places }));
     routes::router(&api)
         // From the inside out.
         .layer(from_fn_with_state(api.clone(), around::within_budget))

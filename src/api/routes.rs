@@ -13,7 +13,7 @@ use http::{Method, StatusCode, Uri, header::LOCATION};
 use serde::Serialize;
 
 use super::{
-    Api, answer, authentication, channel_types, groups, health, integration, keys, login, logs, settings, tasks,
+    Api, answer, authentication, channel_types, groups, health, integration, keys, login, logs, metrics, settings, tasks,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +46,8 @@ pub(super) fn table() -> Vec<Route> {
     vec![
         route(Open, Get, "/health", health::read),
         route(Open, Post, "/api/auth/login", login::login),
+        // It asks for a credential itself, since it takes another one as well.
+        route(Open, Get, "/metrics", metrics::read),
 
         route(Open, Get, "/api/integration/info", integration::all),
         route(Open, Any, "/proxy/{group}/api/integration/info", integration::one),

@@ -67,6 +67,7 @@ impl Proxy {
     /// `jitter` gives numbers from 0 to 1, for pauses that must not fall together.
     pub(crate) fn new(
         server: &config::Server,
+        in_flight: Arc<InFlight>,
         directory: Directory,
         pools: KeyPools,
         log: RequestLog,
@@ -76,7 +77,7 @@ impl Proxy {
             directory,
             pools,
             recorder: Arc::new(Recorder::new(log)),
-            in_flight: Arc::new(InFlight::new(server.requests_max)),
+            in_flight,
             body_limits: BodyLimits {
                 buffer_bytes_max: server.body_buffer_bytes_max,
                 bytes_max: server.body_bytes_max,

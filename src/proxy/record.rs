@@ -307,7 +307,7 @@ fn shortened(text: String, bytes_max: usize) -> String {
 }
 
 fn name_of(group: &Group) -> GroupName {
-    GroupName { id: group.id, name: Arc::clone(&group.name) }
+    GroupName { id: group.id, name: Arc::clone(&group.name), channel: group.channel }
 }
 
 /// A query as it may be stored: what the client meant for the upstream may be a credential all the same.

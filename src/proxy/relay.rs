@@ -28,10 +28,11 @@ pub(super) fn answer(
     prepared: &Prepared,
     answer: Answer,
     record: &mut Record,
-    slot: Slot,
+    mut slot: Slot,
     deadline: Instant,
 ) -> Response<ResponseBody> {
     let patience = if is_stream(&answer, prepared) {
+        slot.streams();
         Patience::Silence(group.settings.stream_idle_timeout)
     } else {
         Patience::until(deadline)

@@ -36,7 +36,7 @@ pub(super) fn relay(
     answer: Answer,
     is_asked_for: bool,
     record: &mut Record,
-    slot: Slot,
+    mut slot: Slot,
 ) -> Result<Response<ResponseBody>, Failure> {
     let (mut parts, body) = answer.into_parts();
     let Some((upstream, received)) = body.into_stream().filter(|_| is_asked_for) else {
@@ -50,6 +50,7 @@ pub(super) fn relay(
         parts.headers.insert(header::UPGRADE, upgrade);
     }
     let record = record.take();
+    slot.streams();
     parts.extensions.insert(TakeOver::new(|client, from_client| async move {
         let _slot = slot;
         run(client, from_client, upstream, received, record).await;

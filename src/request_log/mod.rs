@@ -8,11 +8,13 @@ mod retention;
 mod row;
 mod search;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod usage;
 mod writer;
 
 use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
 
 pub(crate) use self::{
     entry::{Entry, GroupName, Kind, Verdict, body_text},
@@ -45,6 +47,16 @@ impl RequestLog {
     /// dropped and counted.
     pub(crate) fn submit(&self, worker: usize, entry: Entry) {
         self.buffer.push(worker, entry);
+    }
+
+    /// Entries that are on their way to the database.
+    pub(crate) fn waiting(&self) -> usize {
+        self.buffer.waiting()
+    }
+
+    /// When entries were last written; `None`: none was since the start.
+    pub(crate) fn last_written_at(&self) -> Option<DateTime<Utc>> {
+        self.buffer.last_written_at()
     }
 
     /// Entries that are lost, because there were too many or because the database refused them.

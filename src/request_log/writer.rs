@@ -115,10 +115,14 @@ impl Writer {
             written += done;
             outcome = result;
         }
+        if written > 0 {
+            self.log.buffer.note_written(Utc::now());
+        }
         if written < backlog.len() {
             self.backlog = backlog;
             self.backlog.drain(..written);
         }
+        self.log.buffer.note_backlog(self.backlog.len());
         outcome
     }
 
@@ -139,6 +143,7 @@ impl Writer {
             self.log.buffer.count_dropped(self.backlog.len() - BACKLOG_MAX);
             self.backlog.truncate(BACKLOG_MAX);
         }
+        self.log.buffer.note_backlog(self.backlog.len());
     }
 
     /// Writes entries, leaving out those that the database refuses. Returns how many are dealt with.

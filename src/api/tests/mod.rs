@@ -7,6 +7,7 @@ mod integration;
 mod keys;
 mod logs;
 mod members;
+mod metrics;
 mod settings;
 mod tasks;
 
@@ -28,11 +29,13 @@ use crate::{
     db::{self, Database},
     group::Directory,
     keypool::{KeyPools, Validator},
+    metrics::Metrics,
     request_log::{Entry, Live, RequestLog, Search, Writer},
     task::Tasks,
     upstream::Clients,
 };
 
+pub(super) const METRICS_TOKEN: &str = "scrape-me";
 pub(super) const MANAGEMENT_KEY: &str = "sk-management";
 
 /// A server of its own, over an empty database that goes away with it.
@@ -70,6 +73,7 @@ impl House {
         let tasks = Tasks::open(database.clone(), Arc::new(Utc::now)).await.unwrap();
         let router = router(State {
             auth_key: Secret::new(MANAGEMENT_KEY),
+            metrics_token: Some(Secret::new(METRICS_TOKEN)),
             cors,
             own_url: "http://localhost:3001".to_owned(),
             database: database.clone(),
@@ -79,6 +83,7 @@ impl House {
             log_search: Search::new(database.clone(), cipher.clone()),
             log_live: log_live.clone(),
             tasks: tasks.clone(),
+            metrics: Metrics::new(directory.clone(), key_pools.clone(), RequestLog::new(1), Instant::now()),
             started_at: Instant::now(),
             stopping: stopping.clone(),
         });
