@@ -83,6 +83,8 @@ impl Buffer {
                 return None;
             }
             pending.body_bytes = 0;
+            // Under the lock, so that no entry is ever seen to be nowhere.
+            self.backlog.fetch_add(pending.entries.len(), Ordering::Relaxed);
             let room = pending.entries.len().min(SHARD_ROOM_MAX);
             Some(mem::replace(&mut pending.entries, Vec::with_capacity(room)))
         })
@@ -144,9 +146,11 @@ mod tests {
         buffer.note_backlog(5);
         assert_eq!((buffer.waiting(), buffer.last_written_at()), (7, None));
         assert_eq!(buffer.take().flatten().count(), 2);
+        assert_eq!(buffer.waiting(), 7);
+        buffer.note_backlog(3);
         let at = DateTime::from_timestamp_millis(1_700_000_000_123).unwrap();
         buffer.note_written(at);
-        assert_eq!((buffer.waiting(), buffer.last_written_at()), (5, Some(at)));
+        assert_eq!((buffer.waiting(), buffer.last_written_at()), (3, Some(at)));
     }
 
     #[test]
