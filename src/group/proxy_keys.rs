@@ -8,6 +8,7 @@ use std::{
 use crate::crypto::{self, Secret};
 
 /// A set of credentials, held as digests: looking one up takes the same time whatever it has in common with a right one.
+#[derive(Clone)]
 pub(crate) struct ProxyKeys {
     labels: HashMap<[u8; 32], Arc<str>>,
 }

@@ -153,9 +153,19 @@ impl Proxy {
             is_upgrade,
         };
 
-        let mut route = Route::choose(Arc::clone(&asked), &self.pools, Instant::now())?;
+        let mut route = Route::choose(Arc::clone(&asked), &call, &self.pools, Instant::now())?;
         record.serving(&asked, &route.serving);
-        let mut prepared = prepare(&route.serving, &call).await?;
+        let mut prepared = match prepare(&route.serving, &call).await {
+            Ok(prepared) => prepared,
+            Err(failure) => {
+                // What this member must not serve, another one may.
+                let next = Box::pin(self.next_prepared(&mut route, &call)).await;
+                let (member, prepared) = next.ok_or(failure)?;
+                route.move_to(member);
+                record.serving(&asked, &route.serving);
+                prepared
+            }
+        };
         record.prepared(&prepared.model, prepared.wants_stream, prepared.logged_body.take());
         let mut tries = Tries::new(Instant::now(), &route.serving, &call);
         loop {

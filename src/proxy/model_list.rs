@@ -19,7 +19,7 @@ const DECODED_LIST_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// Whether this answer is a list that the group's redirects have something to say about.
 pub(super) fn is_concerned(group: &Group, call: &Call, prepared: &Prepared, answer: &Answer) -> bool {
     answer.status().is_success()
-        && (!group.redirects.rules.is_empty() || group.redirects.strict)
+        && (!group.listed_models.is_empty() || group.redirects.strict)
         && group.channel.is_model_list(&call.method, &prepared.path)
 }
 
@@ -41,10 +41,9 @@ pub(super) async fn merge(group: &Group, prepared: &Prepared, answer: Answer) ->
         None => None,
         Some(encoding) => content::decode(&whole, encoding, DECODED_LIST_BYTES_MAX, &mut |_| true).await.ok(),
     };
-    let sources = group.redirects.rules.iter().map(|(source, _)| source.as_str());
     let merged = group.channel.merge_model_list(
         decoded.as_deref().unwrap_or(&whole),
-        sources,
+        group.listed_models.iter().map(String::as_str),
         group.redirects.strict,
         prepared.query.as_deref(),
     );
