@@ -13,7 +13,8 @@ use http::{Method, StatusCode, Uri, header::LOCATION};
 use serde::Serialize;
 
 use super::{
-    Api, answer, authentication, channel_types, groups, health, integration, keys, login, logs, metrics, settings, tasks,
+    Api, answer, authentication, channel_types, groups, health, integration, keys, login, logs, metrics, settings,
+    tasks,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -155,13 +155,13 @@ impl Exposition {
 
     fn program(&self, to: &mut Families<'_>) -> fmt::Result {
         let help = "What runs here; always 1.";
-        to.family("gpt_load_build_info", help, None, MetricType::Gauge, |family| {
+        to.family("gpt_load_build", help, None, MetricType::Info, |metric| {
             let labels = [
                 ("version", env!("CARGO_PKG_VERSION")),
                 ("os", std::env::consts::OS),
                 ("architecture", std::env::consts::ARCH),
             ];
-            family.encode_family(&labels)?.encode_gauge(&1_u64)
+            metric.encode_info(&labels)
         })?;
         let help = "When the process was started.";
         to.gauge("process_start_time", help, Some(&Unit::Seconds), seconds_of(self.inner.started_at))?;

@@ -154,18 +154,9 @@ impl Proxy {
         };
 
         let mut route = Route::choose(Arc::clone(&asked), &call, &self.pools, Instant::now())?;
+        let prepared = self.first_prepared(&mut route, &call).await;
         record.serving(&asked, &route.serving);
-        let mut prepared = match prepare(&route.serving, &call).await {
-            Ok(prepared) => prepared,
-            Err(failure) => {
-                // What this member must not serve, another one may.
-                let next = Box::pin(self.next_prepared(&mut route, &call)).await;
-                let (member, prepared) = next.ok_or(failure)?;
-                route.move_to(member);
-                record.serving(&asked, &route.serving);
-                prepared
-            }
-        };
+        let mut prepared = prepared?;
         record.prepared(&prepared.model, prepared.wants_stream, prepared.logged_body.take());
         let mut tries = Tries::new(Instant::now(), &route.serving, &call);
         loop {
@@ -237,6 +228,18 @@ impl Proxy {
                 record.waiting();
                 tokio::time::sleep(pause.mul_f64(0.5 + (self.jitter)())).await;
                 record.working();
+            }
+        }
+    }
+
+    /// The request as the member sends it whose turn it is, or else another one: what one must not serve, another may.
+    async fn first_prepared(&self, route: &mut Route, call: &Call) -> Result<Prepared, Failure> {
+        match prepare(&route.serving, call).await {
+            Ok(prepared) => Ok(prepared),
+            Err(failure) => {
+                let (member, prepared) = Box::pin(self.next_prepared(route, call)).await.ok_or(failure)?;
+                route.move_to(member);
+                Ok(prepared)
             }
         }
     }
