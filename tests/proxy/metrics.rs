@@ -20,8 +20,8 @@ const TOKEN: &str = "Token-of-a-Scraper-1234567890";
 /// How long a figure may take to become what it must be.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Rows of one scrape: name and labels, and the value.
-type Scrape = BTreeMap<String, f64>;
+/// Rows of one scrape: name and labels, and the value as it is written.
+type Scrape = BTreeMap<String, String>;
 
 async fn scrape(address: SocketAddr) -> Scrape {
     let head = format!("GET /metrics HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {TOKEN}\r\n\r\n");
@@ -31,7 +31,7 @@ async fn scrape(address: SocketAddr) -> Scrape {
     let mut rows = Scrape::new();
     for line in answer.text().lines().filter(|line| !line.starts_with('#')) {
         let (name, value) = line.rsplit_once(' ').unwrap();
-        let twice = rows.insert(name.to_owned(), value.parse().unwrap());
+        let twice = rows.insert(name.to_owned(), value.to_owned());
         assert!(twice.is_none(), "{name} is there twice");
     }
     rows
@@ -52,12 +52,21 @@ async fn eventually(server: &TempServer, wanted: impl Fn(&Scrape) -> bool) -> Sc
 
 /// The rows of one family by their labels.
 fn family(rows: &Scrape, name: &str) -> BTreeMap<String, u64> {
-    let of = |(row, value): (&String, &f64)| {
+    let of = |(row, value): (&String, &String)| {
         let labels = row.strip_prefix(name)?.strip_prefix('{')?.strip_suffix('}')?;
-        // What never happened is in no row of the log either.
-        (*value != 0.0).then(|| (labels.to_owned(), *value as u64))
+        Some((labels.to_owned(), value.parse().unwrap()))
     };
-    rows.iter().filter_map(of).collect()
+    // What never happened is in no row of the log either.
+    rows.iter().filter_map(of).filter(|(_, count)| *count > 0).collect()
+}
+
+/// A row that is a whole number.
+fn count(rows: &Scrape, row: &str) -> u64 {
+    rows.get(row).unwrap_or_else(|| panic!("{row} in {rows:#?}")).parse().unwrap()
+}
+
+fn number(rows: &Scrape, row: &str) -> f64 {
+    rows.get(row).unwrap_or_else(|| panic!("{row} in {rows:#?}")).parse().unwrap()
 }
 
 fn sum(rows: &Scrape, name: &str) -> u64 {
@@ -116,7 +125,7 @@ async fn agrees_with_the_log(server: &TempServer) -> Scrape {
         let rows = scrape(server.address()).await;
         let mut different = Vec::new();
         for gauge in ["gpt_load_requests_in_flight", "gpt_load_request_log_queue_entries"] {
-            if rows[gauge] != 0.0 {
+            if count(&rows, gauge) > 0 {
                 different.push(format!("{gauge} is {}", rows[gauge]));
             }
         }
@@ -147,13 +156,8 @@ fn plan(address: SocketAddr, group: &str, mode: Mode) -> Plan {
     }
 }
 
-/// proxy.md 79, 80
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn under_load_and_after_it_the_figures_are_those_of_the_log() {
-    let mock = MockUpstream::start().await;
-    let scrapes = free_address();
-    let builder = TempServer::builder().env("METRICS_TOKEN", TOKEN).env("METRICS_ADDRESS", &scrapes.to_string());
-    let server = Arc::new(builder.env("MAX_CONCURRENT_REQUESTS", "24").start().await);
+/// Groups for every outcome, and an aggregate with a member that is down.
+async fn groups_for_a_load(server: &TempServer, mock: &MockUpstream) {
     server.change_settings(json!({ "proxy_keys": TempServer::CLIENT_KEY })).await;
     let config = json!({ "config": { "blacklist_threshold": 0 } });
     let mut ids = Vec::new();
@@ -172,107 +176,108 @@ async fn under_load_and_after_it_the_figures_are_those_of_the_log() {
     mock.play_always("sk-limited", Play::status(429).header("Retry-After", "0"));
     mock.play_always("sk-refused", Play::status(401));
     mock.play_always("sk-absent", Play::status(404).body("{\"error\":{\"message\":\"no such thing\"}}"));
+}
 
+/// Loads of all kinds, and clients that leave in the middle of a stream.
+async fn under_load(server: &TempServer, mock: &MockUpstream) {
+    let streams = Mode::Streams {
+        // Together with the others more than there is room for: some are refused.
+        count: 20,
+        rounds: 4,
+        ramp: Duration::from_millis(200),
+        chunks: 10,
+        gap: Duration::from_millis(30),
+    };
     let loads = [
         ("mixed", Mode::Closed { connections: 4 }),
         ("absent", Mode::Closed { connections: 2 }),
         ("nobody-knows", Mode::Closed { connections: 2 }),
         ("all", Mode::Closed { connections: 2 }),
-        // More than there is room for: some are refused.
-        (
-            "streams",
-            Mode::Streams {
-                count: 20,
-                rounds: 4,
-                ramp: Duration::from_millis(200),
-                chunks: 10,
-                gap: Duration::from_millis(30),
-            },
-        ),
+        ("streams", streams),
     ];
-    let running: Vec<_> = loads
-        .into_iter()
-        .map(|(group, mode)| {
-            let plan = plan(server.address(), group, mode);
-            tokio::task::spawn_blocking(move || load::run(&plan).expect("the load can be made"))
-        })
-        .collect();
-    let is_over = Arc::new(AtomicBool::new(false));
-    let scraper = {
-        let (server, is_over) = (Arc::clone(&server), Arc::clone(&is_over));
-        tokio::spawn(async move {
-            let (mut count, mut last, mut streams_seen, mut in_flight_seen) = (0, 0, 0.0_f64, 0.0_f64);
-            while !is_over.load(Ordering::Relaxed) {
-                for address in [server.address(), scrapes] {
-                    let rows = scrape(address).await;
-                    let requests = sum(&rows, "gpt_load_requests_total");
-                    // Each scrape agrees with itself, and no counter moves back.
-                    assert_eq!(requests, sum(&rows, "gpt_load_request_duration_seconds_count"));
-                    assert_eq!(requests, sum(&rows, "gpt_load_own_overhead_seconds_count"));
-                    assert!(requests >= last, "{requests} after {last}");
-                    last = requests;
-                    streams_seen = streams_seen.max(rows["gpt_load_streams_in_flight"]);
-                    in_flight_seen = in_flight_seen.max(rows["gpt_load_requests_in_flight"]);
-                    count += 1;
-                }
-            }
-            (count, last, streams_seen, in_flight_seen)
-        })
+    let run = |(group, mode)| {
+        let plan = plan(server.address(), group, mode);
+        tokio::task::spawn_blocking(move || load::run(&plan).expect("the load can be made"))
     };
-    // Clients that leave in the middle of a stream.
+    let running: Vec<_> = loads.into_iter().map(run).collect();
     let mut stream = question();
     stream["stream"] = json!(true);
     mock.play("sk-good", (0..3).map(|_| Play::usual().then(Ending::HangAfter(2))));
-    let mut left = 0;
-    while left < 3 {
+    for _ in 0..3 {
         let mut client = RawConnection::open(server.address()).await;
         client.send(post(&format!("/proxy/streams{CHAT}"), "", stream.to_string().as_bytes())).await;
         client.read_until(b"\r\n\r\n").await;
-        left += 1;
     }
     for load in running {
         load.await.expect("a load ends");
     }
+}
+
+/// Scrapes until told to stop. Gives how often, and the most streams that were seen at once.
+async fn scraped(addresses: [SocketAddr; 2], is_over: Arc<AtomicBool>) -> (u64, u64) {
+    let (mut times, mut last, mut streams_max) = (0, 0, 0);
+    while !is_over.load(Ordering::Relaxed) {
+        for address in addresses {
+            let rows = scrape(address).await;
+            let requests = sum(&rows, "gpt_load_requests_total");
+            // Each scrape agrees with itself, and no counter moves back.
+            assert_eq!(requests, sum(&rows, "gpt_load_request_duration_seconds_count"));
+            assert_eq!(requests, sum(&rows, "gpt_load_own_overhead_seconds_count"));
+            assert!(requests >= last, "{requests} after {last}");
+            last = requests;
+            streams_max = streams_max.max(count(&rows, "gpt_load_streams_in_flight"));
+            times += 1;
+        }
+    }
+    (times, streams_max)
+}
+
+/// proxy.md 79, 80
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_load_and_after_it_the_figures_are_those_of_the_log() {
+    let mock = MockUpstream::start().await;
+    let scrapes = free_address();
+    let builder = TempServer::builder().env("METRICS_TOKEN", TOKEN).env("METRICS_ADDRESS", &scrapes.to_string());
+    let server = builder.env("MAX_CONCURRENT_REQUESTS", "24").start().await;
+    groups_for_a_load(&server, &mock).await;
+    let is_over = Arc::new(AtomicBool::new(false));
+    let scraper = tokio::spawn(scraped([server.address(), scrapes], Arc::clone(&is_over)));
+    under_load(&server, &mock).await;
     is_over.store(true, Ordering::Relaxed);
-    let (scrapes_made, _, streams_seen, in_flight_seen) = scraper.await.expect("every scrape is right");
-    assert!(scrapes_made > 20 && streams_seen > 0.0 && in_flight_seen >= streams_seen, "{scrapes_made} {streams_seen}");
+    let (times, streams_max) = scraper.await.expect("every scrape is right");
+    assert!(times > 20 && streams_max > 0, "{times} scrapes, {streams_max} streams at once");
 
     let rows = agrees_with_the_log(&server).await;
     for row in [
-        r#"gpt_load_requests_total{group="mixed",channel="openai",status="200"}"#,
-        r#"gpt_load_requests_total{group="absent",channel="openai",status="404"}"#,
-        r#"gpt_load_requests_total{group="streams",channel="openai",status="200"}"#,
-        r#"gpt_load_requests_total{group="member",channel="openai",aggregate="all",status="200"}"#,
-        r#"gpt_load_requests_total{group="(none)",channel="(none)",status="404"}"#,
-        r#"gpt_load_attempts_total{group="mixed",channel="openai",status="429"}"#,
-        r#"gpt_load_attempts_total{group="down",channel="openai",status="502"}"#,
-        r#"gpt_load_verdicts_total{group="mixed",channel="openai",verdict="key"}"#,
-        r#"gpt_load_verdicts_total{group="mixed",channel="openai",verdict="key_for_now"}"#,
-        r#"gpt_load_verdicts_total{group="absent",channel="openai",verdict="client"}"#,
-        r#"gpt_load_verdicts_total{group="down",channel="openai",verdict="upstream"}"#,
-        r#"gpt_load_verdicts_total{group="streams",channel="openai",verdict="client_gone"}"#,
+        r#"requests_total{group="mixed",channel="openai",status="200"}"#,
+        r#"requests_total{group="absent",channel="openai",status="404"}"#,
+        r#"requests_total{group="streams",channel="openai",status="200"}"#,
+        r#"requests_total{group="member",channel="openai",aggregate="all",status="200"}"#,
+        r#"requests_total{group="(none)",channel="(none)",status="404"}"#,
+        r#"attempts_total{group="mixed",channel="openai",status="429"}"#,
+        r#"attempts_total{group="down",channel="openai",status="502"}"#,
+        r#"verdicts_total{group="mixed",channel="openai",verdict="key"}"#,
+        r#"verdicts_total{group="mixed",channel="openai",verdict="key_for_now"}"#,
+        r#"verdicts_total{group="absent",channel="openai",verdict="client"}"#,
+        r#"verdicts_total{group="down",channel="openai",verdict="upstream"}"#,
+        r#"verdicts_total{group="streams",channel="openai",verdict="client_gone"}"#,
     ] {
-        assert!(rows.get(row).is_some_and(|value| *value > 0.0), "{row} in {rows:#?}");
+        assert!(count(&rows, &format!("gpt_load_{row}")) > 0, "{row}");
     }
     // Milliseconds are cut off in the log.
-    let logged =
-        stored(&server, "SELECT json_array(sum(duration), count(*)) FROM request_logs WHERE request_type = 'final'");
-    let (milliseconds, count) = {
-        let row = &logged.await[0];
-        (row[0].as_f64().unwrap(), row[1].as_f64().unwrap())
-    };
-    let told: f64 =
-        rows.iter().filter(|(name, _)| name.starts_with("gpt_load_request_duration_seconds_sum")).map(|(_, s)| s).sum();
-    assert!(
-        (milliseconds / 1e3..=(milliseconds + count) / 1e3 + 1e-6).contains(&told),
-        "{told} {milliseconds} {count}"
-    );
-    assert_eq!((rows["gpt_load_streams_in_flight"], rows["gpt_load_requests_in_flight_limit"]), (0.0, 24.0));
-    assert!(rows["gpt_load_request_log_last_write_timestamp_seconds"] > rows["process_start_time_seconds"]);
-    assert!(rows["process_cpu_seconds_total"] > 0.0 && rows["process_resident_memory_bytes"] > 1e6);
-    for counter in ["request_log_entries_dropped", "request_log_bodies_dropped", "log_lines_dropped"] {
-        assert_eq!(rows[&format!("gpt_load_{counter}_total")], 0.0);
-    }
+    let durations = "SELECT json_array(sum(duration), count(*)) FROM request_logs WHERE request_type = 'final'";
+    let logged = stored(&server, durations).await.remove(0);
+    let (milliseconds, requests) = (logged[0].as_f64().unwrap(), logged[1].as_f64().unwrap());
+    let sums = rows.iter().filter(|(row, _)| row.starts_with("gpt_load_request_duration_seconds_sum"));
+    let told: f64 = sums.map(|(_, sum)| sum.parse::<f64>().unwrap() * 1e3).sum();
+    assert!((milliseconds - 1e-3..=milliseconds + requests + 1e-3).contains(&told), "{told} {milliseconds} {requests}");
+
+    let counts = ["streams_in_flight", "requests_in_flight_limit", "request_log_entries_dropped_total"];
+    assert_eq!(counts.map(|row| count(&rows, &format!("gpt_load_{row}"))), [0, 24, 0]);
+    let started_at = number(&rows, "process_start_time_seconds");
+    assert!(number(&rows, "gpt_load_request_log_last_write_timestamp_seconds") > started_at);
+    assert!(number(&rows, "process_cpu_seconds_total") > 0.0);
+    assert!(count(&rows, "process_resident_memory_bytes") > 1_000_000);
 }
 
 #[tokio::test]
@@ -294,12 +299,12 @@ async fn a_stream_in_progress_and_its_connection_are_seen() {
     waiting.send(post(&format!("/proxy/g{CHAT}"), "", question().to_string().as_bytes())).await;
     mock.arrived(2).await;
     let rows = scrape(server.address()).await;
-    assert_eq!((rows["gpt_load_requests_in_flight"], rows["gpt_load_streams_in_flight"]), (2.0, 1.0));
+    let in_flight = |rows: &Scrape| ["requests", "streams"].map(|of| count(rows, &format!("gpt_load_{of}_in_flight")));
+    assert_eq!(in_flight(&rows), [2, 1]);
     // Beside the two of them there is that of the scrape.
-    assert!(rows["gpt_load_connections"] >= 3.0, "{}", rows["gpt_load_connections"]);
+    assert!(count(&rows, "gpt_load_connections") >= 3, "{}", rows["gpt_load_connections"]);
     drop((client, waiting));
-    eventually(&server, |rows| rows["gpt_load_requests_in_flight"] == 0.0 && rows["gpt_load_streams_in_flight"] == 0.0)
-        .await;
+    eventually(&server, |rows| in_flight(rows) == [0, 0]).await;
 }
 
 #[tokio::test]
@@ -313,10 +318,10 @@ async fn keys_are_counted_as_they_are_now() {
     mock.play_always("sk-b", Play::status(429).header("Retry-After", "600"));
     // Each key has its turn.
     assert_eq!([ask(&server, "g").await.status, ask(&server, "g").await.status], [200, 200]);
-    let keys = |rows: &Scrape, state: &str| rows[&format!("gpt_load_keys{{group=\"g\",state=\"{state}\"}}")];
+    let keys = |rows: &Scrape, state: &str| count(rows, &format!("gpt_load_keys{{group=\"g\",state=\"{state}\"}}"));
     let rows = scrape(server.address()).await;
     let found = ["ready", "resting", "invalid", "unusable"].map(|state| keys(&rows, state));
-    assert_eq!(found, [1.0, 1.0, 1.0, 0.0]);
+    assert_eq!(found, [1, 1, 1, 0]);
     assert_eq!(keys_of(&server, group).await.len(), 3);
 }
 
