@@ -106,7 +106,7 @@ impl Exposition {
         to.gauge("gpt_load_requests_in_flight", help, None, (gauges.requests_in_flight)() as u64)?;
         let help = "Proxied requests that may be in progress at once (MAX_CONCURRENT_REQUESTS).";
         to.gauge("gpt_load_requests_in_flight_limit", help, None, gauges.requests_max as u64)?;
-        let help = "Of them, those whose answer is a stream or a tunnel.";
+        let help = "Proxied requests in progress whose answer is a stream or a tunnel.";
         to.gauge("gpt_load_streams_in_flight", help, None, (gauges.streams_in_flight)() as u64)?;
         let help = "Open connections of clients, of the proxy and of the management API.";
         to.gauge("gpt_load_connections", help, None, (gauges.connections)() as u64)?;
