@@ -165,6 +165,7 @@ async fn groups_for_a_load(server: &TempServer, mock: &MockUpstream) {
         ("mixed", mock.base_url(), &["sk-limited", "sk-refused", "sk-good"][..]),
         ("absent", mock.base_url(), &["sk-absent"]),
         ("streams", mock.base_url(), &["sk-good"]),
+        ("left", mock.base_url(), &["sk-left"]),
         ("member", mock.base_url(), &["sk-good"]),
         ("down", NOBODY.to_owned(), &["sk-good"]),
     ] {
@@ -172,14 +173,15 @@ async fn groups_for_a_load(server: &TempServer, mock: &MockUpstream) {
         server.add_keys(id, keys).await;
         ids.push(id);
     }
-    server.create_aggregate("all", "openai", &[(ids[3], 1), (ids[4], 1)]).await;
+    server.create_aggregate("all", "openai", &[(ids[4], 1), (ids[5], 1)]).await;
     mock.play_always("sk-limited", Play::status(429).header("Retry-After", "0"));
+    mock.play_always("sk-left", Play::usual().then(Ending::HangAfter(2)));
     mock.play_always("sk-refused", Play::status(401));
     mock.play_always("sk-absent", Play::status(404).body("{\"error\":{\"message\":\"no such thing\"}}"));
 }
 
 /// Loads of all kinds, and clients that leave in the middle of a stream.
-async fn under_load(server: &TempServer, mock: &MockUpstream) {
+async fn under_load(server: &TempServer) {
     let streams = Mode::Streams {
         // Together with the others more than there is room for: some are refused.
         count: 20,
@@ -202,11 +204,15 @@ async fn under_load(server: &TempServer, mock: &MockUpstream) {
     let running: Vec<_> = loads.into_iter().map(run).collect();
     let mut stream = question();
     stream["stream"] = json!(true);
-    mock.play("sk-good", (0..3).map(|_| Play::usual().then(Ending::HangAfter(2))));
-    for _ in 0..3 {
+    let mut left = 0;
+    while left < 3 {
         let mut client = RawConnection::open(server.address()).await;
-        client.send(post(&format!("/proxy/streams{CHAT}"), "", stream.to_string().as_bytes())).await;
-        client.read_until(b"\r\n\r\n").await;
+        client.send(post(&format!("/proxy/left{CHAT}"), "", stream.to_string().as_bytes())).await;
+        // While there is no room, it is refused.
+        if client.read_until(b"\r\n\r\n").await.starts_with(b"HTTP/1.1 200 ") {
+            client.read_until(b"data: ").await;
+            left += 1;
+        }
     }
     for load in running {
         load.await.expect("a load ends");
@@ -242,7 +248,7 @@ async fn under_load_and_after_it_the_figures_are_those_of_the_log() {
     groups_for_a_load(&server, &mock).await;
     let is_over = Arc::new(AtomicBool::new(false));
     let scraper = tokio::spawn(scraped([server.address(), scrapes], Arc::clone(&is_over)));
-    under_load(&server, &mock).await;
+    under_load(&server).await;
     is_over.store(true, Ordering::Relaxed);
     let (times, streams_max) = scraper.await.expect("every scrape is right");
     assert!(times > 20 && streams_max > 0, "{times} scrapes, {streams_max} streams at once");
@@ -260,7 +266,7 @@ async fn under_load_and_after_it_the_figures_are_those_of_the_log() {
         r#"verdicts_total{group="mixed",channel="openai",verdict="key_for_now"}"#,
         r#"verdicts_total{group="absent",channel="openai",verdict="client"}"#,
         r#"verdicts_total{group="down",channel="openai",verdict="upstream"}"#,
-        r#"verdicts_total{group="streams",channel="openai",verdict="client_gone"}"#,
+        r#"verdicts_total{group="left",channel="openai",verdict="client_gone"}"#,
     ] {
         assert!(count(&rows, &format!("gpt_load_{row}")) > 0, "{row}");
     }
