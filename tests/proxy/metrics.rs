@@ -17,6 +17,9 @@ use testkit::{
 use crate::support::{CHAT, NOBODY, ask, keys_of, post, question, stored};
 
 const TOKEN: &str = "Token-of-a-Scraper-1234567890";
+/// Of each stream.
+const CHUNKS: usize = 10;
+const GAP: Duration = Duration::from_millis(30);
 /// How long a figure may take to become what it must be.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -164,7 +167,7 @@ async fn groups_for_a_load(server: &TempServer, mock: &MockUpstream) {
     for (name, upstream, keys) in [
         ("mixed", mock.base_url(), &["sk-limited", "sk-refused", "sk-good"][..]),
         ("absent", mock.base_url(), &["sk-absent"]),
-        ("streams", mock.base_url(), &["sk-good"]),
+        ("streams", mock.base_url(), &["sk-streams"]),
         ("left", mock.base_url(), &["sk-left"]),
         ("member", mock.base_url(), &["sk-good"]),
         ("down", NOBODY.to_owned(), &["sk-good"]),
@@ -175,6 +178,7 @@ async fn groups_for_a_load(server: &TempServer, mock: &MockUpstream) {
     }
     server.create_aggregate("all", "openai", &[(ids[4], 1), (ids[5], 1)]).await;
     mock.play_always("sk-limited", Play::status(429).header("Retry-After", "0"));
+    mock.play_always("sk-streams", Play::usual().chunks(CHUNKS).gap(GAP));
     mock.play_always("sk-left", Play::usual().then(Ending::HangAfter(2)));
     mock.play_always("sk-refused", Play::status(401));
     mock.play_always("sk-absent", Play::status(404).body("{\"error\":{\"message\":\"no such thing\"}}"));
@@ -187,8 +191,8 @@ async fn under_load(server: &TempServer) {
         count: 20,
         rounds: 4,
         ramp: Duration::from_millis(200),
-        chunks: 10,
-        gap: Duration::from_millis(30),
+        chunks: CHUNKS,
+        gap: GAP,
     };
     let loads = [
         ("mixed", Mode::Closed { connections: 4 }),
