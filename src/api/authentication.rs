@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq as _;
 use super::{Api, ClientAddress, answer::Message, query::Query, refusal::Refusal};
 use crate::crypto::{self, Secret};
 
-/// The management key as a digest, so that comparing takes the same time for every guess of any length.
+/// A key of ours as a digest, so that comparing takes the same time for every guess of any length.
 pub(crate) struct ManagementKey([u8; 32]);
 
 impl ManagementKey {
@@ -33,6 +33,13 @@ fn credential(uri: &http::Uri, headers: &HeaderMap) -> Option<String> {
         .first("key")
         .map(str::to_owned)
         .or_else(|| bearer().or_else(|| plain("x-api-key")).or_else(|| plain("x-goog-api-key")).map(str::to_owned))
+}
+
+/// The metrics are for whoever sends their token as a bearer, and for whoever manages.
+pub(super) fn may_scrape(api: &Api, uri: &http::Uri, headers: &HeaderMap) -> bool {
+    let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let has_token = bearer.zip(api.0.metrics_token.as_ref()).is_some_and(|(given, token)| token.is(given));
+    has_token || credential(uri, headers).is_some_and(|given| api.0.management_key.is(&given))
 }
 
 /// Stands before every route that is not open.

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::{
     Api, answer, authentication, channel_types, dashboard, download_tickets, groups, health, integration, keys, login,
-    logs, ready, settings, tasks,
+    logs, metrics, ready, settings, tasks,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub(super) fn table() -> Vec<Route> {
         route(Open, Get, "/health", health::read),
         route(Open, Get, "/ready", ready::read),
         route(Open, Post, "/api/auth/login", login::login),
+        // It asks for a credential itself, since it takes another one as well.
+        route(Open, Get, "/metrics", metrics::read),
 
         route(Open, Get, "/api/integration/info", integration::all),
         route(Open, Any, "/proxy/{group}/api/integration/info", integration::one),

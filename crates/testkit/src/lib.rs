@@ -12,5 +12,5 @@ mod tls;
 pub use mock::{Encoding, Ending, MockUpstream, Options, Play, Seen, serve as serve_mock};
 pub use outbound::{Hop, OutboundProxy};
 pub use raw::{RawConnection, RawListener, RawResponse, Tail, exchange};
-pub use server::{TempServer, TempServerBuilder};
+pub use server::{TempServer, TempServerBuilder, free_address};
 pub use tls::TlsFront;
