@@ -13,7 +13,7 @@ use serde::{
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::refusal::Refusal;
+use super::{document::Shape, refusal::Refusal};
 
 /// Pasted lists of keys are the largest bodies; a hundred thousand keys fit easily.
 pub(super) const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -45,6 +45,9 @@ pub(crate) trait FromFields: Sized {
     const LIMITS: Limits = Limits::MANAGED;
 
     fn from_fields(fields: &Fields<'_>) -> Result<Self, Misread>;
+
+    /// What `from_fields` understands, for the API document.
+    fn shape() -> Shape;
 }
 
 /// Why a body is not what it should be; the text names the field.
@@ -367,6 +370,10 @@ mod tests {
     impl FromFields for Nothing {
         fn from_fields(_: &Fields<'_>) -> Result<Self, Misread> {
             Ok(Self)
+        }
+
+        fn shape() -> Shape {
+            Shape::default()
         }
     }
 

@@ -1,12 +1,14 @@
 //! POST /api/auth/login: tells the console whether a management key is right. It opens no session.
 
-use axum::response::Response;
 use http::StatusCode;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
-    Api, answer,
+    Api,
+    answer::Bare,
     body::{Body, Fields, FromFields, Limits, Misread},
+    document::{Outside, Shape, shape::some_text},
     language::Language,
     refusal::Refusal,
 };
@@ -21,15 +23,25 @@ impl FromFields for Credentials {
     fn from_fields(fields: &Fields<'_>) -> Result<Self, Misread> {
         Ok(Self { auth_key: fields.needed_text("auth_key")? })
     }
+
+    fn shape() -> Shape {
+        Shape::default().needed("auth_key", some_text(), "The management key")
+    }
 }
 
-#[derive(Serialize)]
-struct Outcome {
+#[derive(Serialize, ToSchema)]
+#[schema(as = LoginOutcome)]
+pub(super) struct Outcome {
     success: bool,
     message: String,
 }
 
-pub(super) async fn login(api: Api, language: Language, body: Result<Body<Credentials>, Refusal>) -> Response {
+impl Outside for Outcome {
+    const STATUSES: &'static [(u16, &'static str)] =
+        &[(200, "The key is right"), (400, "No key was sent"), (401, "The key is wrong")];
+}
+
+pub(super) async fn login(api: Api, language: Language, body: Result<Body<Credentials>, Refusal>) -> Bare<Outcome> {
     let (status, text) = match body {
         Ok(Body(given)) if api.0.management_key.is(&given.auth_key) => {
             (StatusCode::OK, "auth.authentication_successful")
@@ -37,5 +49,5 @@ pub(super) async fn login(api: Api, language: Language, body: Result<Body<Creden
         Ok(_) => (StatusCode::UNAUTHORIZED, "auth.authentication_failed"),
         Err(_) => (StatusCode::BAD_REQUEST, "auth.invalid_request"),
     };
-    answer::json(status, &Outcome { success: status == StatusCode::OK, message: language.say(text, &[]) })
+    Bare(status, Outcome { success: status == StatusCode::OK, message: language.say(text, &[]) })
 }

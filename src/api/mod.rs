@@ -27,6 +27,7 @@ mod authentication;
 mod body;
 mod channel_types;
 pub(crate) mod cors;
+pub(crate) mod document;
 mod groups;
 mod health;
 mod integration;

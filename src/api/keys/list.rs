@@ -1,13 +1,18 @@
 //! GET /api/keys: the keys of a group, page by page, those used last first.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Api;
 use crate::{
     api::{
         answer::{self, Answer},
-        page::Page,
-        query::Query,
+        document::{
+            Shape, Shown,
+            shape::{id, one_of, text},
+        },
+        page::{Page, Paged},
+        query::{Parameters, Query},
         refusal::Refusal,
     },
     crypto::Secret,
@@ -19,22 +24,30 @@ use crate::{
 /// Shown in place of a key that cannot be decrypted with the present `ENCRYPTION_KEY`.
 const UNREADABLE: &str = "failed-to-decrypt";
 
-#[derive(Serialize)]
-struct Shown<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Key)]
+pub(in crate::api) struct Key<'a> {
     id: i64,
+    /// In clear; `failed-to-decrypt` where the present `ENCRYPTION_KEY` is not the one it was stored with.
     key_value: &'a str,
     key_hash: &'a str,
     group_id: GroupId,
+    /// `active` or `invalid`.
     status: &'a str,
     notes: &'a str,
     request_count: i64,
     failure_count: i64,
+    #[schema(required)]
     last_used_at: Option<Timestamp>,
+    #[schema(format = DateTime)]
     created_at: String,
+    #[schema(format = DateTime)]
     updated_at: String,
 }
 
-impl<'a> Shown<'a> {
+impl Shown for Key<'_> {}
+
+impl<'a> Key<'a> {
     fn of(key: &'a StoredKey) -> Self {
         Self {
             id: key.id,
@@ -53,22 +66,37 @@ impl<'a> Shown<'a> {
     }
 }
 
-pub(in crate::api) async fn list(api: Api, page: Page, query: Query) -> Result<Answer, Refusal> {
+pub(in crate::api) struct Filter;
+
+impl Parameters for Filter {
+    fn shape() -> Shape {
+        Shape::default()
+            .needed("group_id", id(), "Whose keys")
+            .optional("status", one_of(&["active", "invalid", "all"]), "Only those; all unless given")
+            .optional("key_value", text(), "The key with exactly this text")
+    }
+}
+
+pub(in crate::api) async fn list(
+    api: Api,
+    page: Page,
+    query: Query<Filter>,
+) -> Result<Answer<Paged<Key<'static>>>, Refusal> {
     let group_id = group_id(&query)?;
     group::queries::find(api.database.readers(), group_id).await?;
     let filter = ListFilter { group_id, status: status(&query)?, text: query.first("key_value").map(Secret::new) };
     let (keys, total) = api.key_pools.list(&filter, page.offset(), page.size).await?;
-    Answer::with(&page.of_items(keys.iter().map(Shown::of).collect(), total))
+    Answer::with(&page.of_items(keys.iter().map(Key::of).collect(), total))
 }
 
-fn group_id(query: &Query) -> Result<GroupId, Refusal> {
+fn group_id(query: &Query<Filter>) -> Result<GroupId, Refusal> {
     let text = query.first("group_id").ok_or_else(|| Refusal::bad_request("validation.group_id_required"))?;
     let id = text.parse().ok().filter(|&id| id > 0);
     id.ok_or_else(|| Refusal::bad_request("validation.invalid_group_id_format"))
 }
 
 /// `all` is what the export calls no filter.
-fn status(query: &Query) -> Result<Option<KeyStatus>, Refusal> {
+fn status(query: &Query<Filter>) -> Result<Option<KeyStatus>, Refusal> {
     match query.first("status") {
         None | Some("all") => Ok(None),
         Some(name) => {

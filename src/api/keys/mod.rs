@@ -11,6 +11,10 @@ mod test;
 use super::{
     Api,
     body::{Fields, FromFields, Misread},
+    document::{
+        Shape,
+        shape::{id, some_text},
+    },
     refusal::Refusal,
 };
 use crate::{
@@ -38,6 +42,14 @@ pub(super) struct KeyTexts {
 impl FromFields for KeyTexts {
     fn from_fields(fields: &Fields<'_>) -> Result<Self, Misread> {
         Ok(Self { group_id: fields.needed_id("group_id")?, keys_text: fields.needed_text("keys_text")? })
+    }
+
+    fn shape() -> Shape {
+        Shape::default().needed("group_id", id(), "The group").needed(
+            "keys_text",
+            some_text(),
+            "Keys separated by white space, commas or semicolons, or the text of a JSON list of them; 5000 at most",
+        )
     }
 }
 
@@ -78,6 +90,10 @@ pub(super) struct AllOfGroup {
 impl FromFields for AllOfGroup {
     fn from_fields(fields: &Fields<'_>) -> Result<Self, Misread> {
         Ok(Self { group_id: fields.needed_id("group_id")? })
+    }
+
+    fn shape() -> Shape {
+        Shape::default().needed("group_id", id(), "The group")
     }
 }
 

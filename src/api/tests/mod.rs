@@ -1,6 +1,7 @@
 //! The management API from outside: requests go in, whole answers are compared.
 
 mod access;
+mod document;
 mod frame;
 mod groups;
 mod integration;
