@@ -138,12 +138,15 @@ route(Managed, Get, "/api/logs", logs::list)
 
         route(Managed, Get, "/api/openapi.json", document::read)
             .called("read_document", "This description of the API", &[]),
+        route(Open, Get, "/api/docs", document::show)
+            .called("show_document", "The same as a page for people", &[]),
     ]
 }
 
 /// Whether a path leads to something that needs no management key.
 pub(super) fn is_open(path: &str) -> bool {
-    !path.starts_with("/api/") || ["/api/auth/", "/api/integration/"].iter().any(|open| path.starts_with(open))
+    !path.starts_with("/api/")
+        || ["/api/auth/", "/api/integration/", "/api/docs"].iter().any(|open| path.starts_with(open))
 }
 
 fn route<T: 'static, H>(access: Access, verb: Verb, path: &'static str, handler: H) -> Route

@@ -1,5 +1,6 @@
 //! The API in words that machines read: an OpenAPI document, made from the route table and the types of its handlers.
 
+mod page;
 mod read;
 pub(super) mod shape;
 mod stated;
@@ -9,6 +10,7 @@ use std::{collections::BTreeMap, sync::LazyLock};
 use serde_json::{Map, Value, json};
 
 pub(super) use self::{
+    page::show,
     read::read,
     shape::Shape,
     stated::{Described, Outside, Shown, Stated},
@@ -19,7 +21,8 @@ use super::{
 };
 
 /// The whole document, as it is served and printed.
-static TEXT: LazyLock<String> = LazyLock::new(|| format!("{:#}\n", document()));
+static TEXT: LazyLock<String> = LazyLock::new(|| format!("{:#}\n", *DOCUMENT));
+static DOCUMENT: LazyLock<Value> = LazyLock::new(document);
 
 /// The OpenAPI document as text.
 pub(crate) fn text() -> &'static str {
@@ -112,6 +115,12 @@ fn document() -> Value {
     });
     put_plain_types_in_place(&mut document);
     document
+}
+
+/// What a reference leads to; anything else is itself.
+fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+    let target = value["$ref"].as_str().and_then(|target| document.pointer(target.strip_prefix('#')?));
+    target.unwrap_or(value)
 }
 
 /// A name for another type (`GroupId`) is taken for a schema of its own, called `i64`; nobody needs to look that up.

@@ -120,6 +120,12 @@ pub(crate) fn some_text() -> Value {
     json!({"type": "string", "minLength": 1})
 }
 
+/// The same kind, with a value that shows what is meant.
+pub(crate) fn like(mut kind: Value, example: impl Into<Value>) -> Value {
+    kind["examples"] = json!([example.into()]);
+    kind
+}
+
 pub(crate) fn one_of(values: &[&str]) -> Value {
     json!({"type": "string", "enum": values})
 }
@@ -147,6 +153,11 @@ pub(crate) fn free_object() -> Value {
     json!({"type": "object"})
 }
 
+/// A list with one element at least.
+pub(crate) fn some_of<T: FromFields>() -> Value {
+    json!({"type": "array", "items": T::shape().into_schema(), "minItems": 1})
+}
+
 pub(crate) fn list_of<T: FromFields>() -> Value {
     json!({"type": "array", "items": T::shape().into_schema()})
 }
@@ -172,6 +183,7 @@ pub(crate) fn upstreams() -> Value {
             },
             "required": ["url", "weight"],
         },
+        "examples": [[{"url": "https://api.openai.com", "weight": 1}]],
     })
 }
 
@@ -188,6 +200,7 @@ pub(crate) fn kinds(settings: impl Iterator<Item = &'static Setting>) -> impl It
             ("int", Some((minimum, maximum))) => json!({"type": "integer", "minimum": minimum, "maximum": maximum}),
             ("int", None) => json!({"type": "integer"}),
             ("bool", _) => flag(),
+            _ if setting.is_required() => some_text(),
             _ => text(),
         };
         (setting.key, kind)

@@ -8,7 +8,7 @@ use crate::{
         document::{
             Shape,
             shape::{
-                channel_type, config, flag, free_object, integer, list_of, one_of, redirects, some_text, text,
+                channel_type, config, flag, free_object, integer, like, list_of, one_of, redirects, some_text, text,
                 text_up_to, upstreams,
             },
         },
@@ -51,7 +51,7 @@ impl FromFields for NewGroup {
             .optional("group_type", one_of(&["standard", "aggregate"]), kind)
             .needed("channel_type", channel_type(), "The API format that the group speaks")
             .optional("upstreams", upstreams(), upstreams_of)
-            .optional("test_model", text_up_to(MODEL_CHARACTERS_MAX), model)
+            .optional("test_model", like(text_up_to(MODEL_CHARACTERS_MAX), "gpt-4.1-nano"), model)
             .with_what_both_may_say()
     }
 }
@@ -75,7 +75,7 @@ impl Shape {
 }
 
 fn name() -> serde_json::Value {
-    serde_json::json!({"type": "string", "pattern": "^[a-z0-9_-]{1,100}$"})
+    like(serde_json::json!({"type": "string", "pattern": "^[a-z0-9_-]{1,100}$"}), "team")
 }
 
 impl FromFields for GroupPatch {
@@ -107,7 +107,7 @@ impl FromFields for GroupPatch {
             .optional("group_type", text(), "Ignored: the kind of a group never changes")
             .optional("channel_type", channel_type(), "The API format; ignored for an aggregate group")
             .optional("upstreams", upstreams(), "Where requests go")
-            .optional("test_model", text_up_to(MODEL_CHARACTERS_MAX), model)
+            .optional("test_model", like(text_up_to(MODEL_CHARACTERS_MAX), "gpt-4.1-nano"), model)
             .with_what_both_may_say()
     }
 }

@@ -7,7 +7,7 @@ use crate::{
         body::{Body, Fields, FromFields, Misread},
         document::{
             Shape,
-            shape::{id, integer, list_of},
+            shape::{id, integer, some_of},
         },
         refusal::Refusal,
     },
@@ -27,7 +27,7 @@ impl FromFields for Order {
     }
 
     fn shape() -> Shape {
-        Shape::default().needed("items", list_of::<Position>(), "At least one group, each once")
+        Shape::default().needed("items", some_of::<Position>(), "At least one group, each once")
     }
 }
 

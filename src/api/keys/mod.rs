@@ -13,7 +13,7 @@ use super::{
     body::{Fields, FromFields, Misread},
     document::{
         Shape,
-        shape::{id, some_text},
+        shape::{id, like, some_text},
     },
     refusal::Refusal,
 };
@@ -47,7 +47,7 @@ impl FromFields for KeyTexts {
     fn shape() -> Shape {
         Shape::default().needed("group_id", id(), "The group").needed(
             "keys_text",
-            some_text(),
+            like(some_text(), "sk-1 sk-2"),
             "Keys separated by white space, commas or semicolons, or the text of a JSON list of them; 5000 at most",
         )
     }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use axum::body::Body;
+use http::Request;
 use serde_json::{Value, json};
 
 use super::House;
@@ -16,6 +18,7 @@ const OUTSIDE_THE_ENVELOPE: &[(&str, &str)] = &[
     ("/api/auth/login", "as the original does"),
     ("/api/logs/export", "a file"),
     ("/api/logs/live", "a stream"),
+    ("/api/docs", "a page"),
     ("/api/openapi.json", "a document of its own kind"),
 ];
 
@@ -152,4 +155,40 @@ async fn the_document_is_served_as_it_is() {
     let reply = house.get("/api/openapi.json").await;
     assert_eq!((reply.status, reply.text.as_str()), (200, document::text()));
     assert_eq!(reply.header("content-type"), Some("application/json; charset=utf-8"));
+}
+
+#[tokio::test]
+async fn the_page_shows_every_operation_and_needs_nothing_from_elsewhere() {
+    let house = House::open().await;
+    let reply = house.send(Request::get("/api/docs").body(Body::empty()).unwrap()).await;
+    assert_eq!((reply.status, reply.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    for (_, path, operation) in operations(&document()) {
+        let name = operation["operationId"].as_str().unwrap();
+        assert!(reply.text.contains(&format!("<section id=\"{name}\">")), "{name}");
+        assert!(reply.text.contains(&format!("<code>{path}</code>")), "{path}");
+    }
+    assert!(!reply.text.contains("@import") && !reply.text.contains("url("));
+    for outside in ["<script", "<link", "<img", "<iframe", "src=", " style=", " on"] {
+        let tags = reply.text.split('<').map(|tag| format!("<{}", tag.split('>').next().unwrap_or_default()));
+        assert!(!tags.into_iter().any(|tag| tag.contains(outside)), "{outside}");
+    }
+    let anchors: BTreeSet<_> = reply.text.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    for target in reply.text.split("href=\"#").skip(1).filter_map(|rest| rest.split('"').next()) {
+        assert!(anchors.contains(target), "{target} leads nowhere");
+    }
+}
+
+/// A browser takes the style only if its hash is the one that the header names.
+#[tokio::test]
+async fn the_page_is_allowed_its_own_style_and_nothing_else() {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    use sha2::{Digest as _, Sha256};
+    let house = House::open().await;
+    let reply = house.send(Request::get("/api/docs").body(Body::empty()).unwrap()).await;
+    let style = reply.text.split_once("<style>").unwrap().1.split_once("</style>").unwrap().0;
+    let expected = format!(
+        "default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        STANDARD.encode(Sha256::digest(style))
+    );
+    assert_eq!(reply.header("content-security-policy"), Some(expected.as_str()));
 }

@@ -7,7 +7,7 @@ use crate::{
         body::{Body, Fields, FromFields, Misread},
         document::{
             Shape,
-            shape::{id, integer, list_of},
+            shape::{id, integer, some_of},
         },
         path::GroupInPath,
         refusal::Refusal,
@@ -23,7 +23,7 @@ impl FromFields for Wanted {
     }
 
     fn shape() -> Shape {
-        Shape::default().needed("sub_groups", list_of::<NewMember>(), "At least one member, each once")
+        Shape::default().needed("sub_groups", some_of::<NewMember>(), "At least one member, each once")
     }
 }
 
