@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     api::body::FromFields,
     channel::Channel,
-    settings::{Setting, overridable},
+    settings::{Setting, TEXT_CHARACTERS_MAX, overridable},
 };
 
 /// The members of an object, each with its kind and a sentence.
@@ -178,7 +178,11 @@ pub(crate) fn upstreams() -> Value {
         "items": {
             "type": "object",
             "properties": {
-                "url": {"type": "string", "description": "The base address, with http:// or https://"},
+                "url": {
+                    "type": "string",
+                    "description": "The base address, with http:// or https://",
+                    "examples": ["https://api.openai.com"],
+                },
                 "weight": {"type": "integer", "minimum": 0, "description": "Its share of requests; 0 rests it"},
             },
             "required": ["url", "weight"],
@@ -200,8 +204,11 @@ pub(crate) fn kinds(settings: impl Iterator<Item = &'static Setting>) -> impl It
             ("int", Some((minimum, maximum))) => json!({"type": "integer", "minimum": minimum, "maximum": maximum}),
             ("int", None) => json!({"type": "integer"}),
             ("bool", _) => flag(),
-            _ if setting.is_required() => some_text(),
-            _ => text(),
+            _ => json!({
+                "type": "string",
+                "minLength": u8::from(setting.is_required()),
+                "maxLength": TEXT_CHARACTERS_MAX,
+            }),
         };
         (setting.key, kind)
     })
