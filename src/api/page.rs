@@ -13,7 +13,7 @@ use super::{
 };
 
 const SIZE_DEFAULT: u64 = 15;
-const SIZE_MAX: u64 = 1_000;
+const SIZE_MAX: u32 = 1_000;
 
 /// The wanted page; what is missing, nonsense or out of bounds is put right rather than refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Page {
         let positive = |name| whole(name).and_then(|value| u64::try_from(value).ok()).filter(|&value| value > 0);
         Self {
             number: positive("page").unwrap_or(1),
-            size: positive("page_size").unwrap_or(SIZE_DEFAULT).min(SIZE_MAX),
+            size: positive("page_size").unwrap_or(SIZE_DEFAULT).min(SIZE_MAX.into()),
         }
     }
 
@@ -36,7 +36,7 @@ impl Page {
     pub(crate) fn shape() -> Shape {
         Shape::default().optional("page", integer(1, i64::MAX), "Which page, from 1 (the default)").optional(
             "page_size",
-            integer(1, SIZE_MAX as i64),
+            integer(1, SIZE_MAX.into()),
             "Items on a page; 15 unless given, 1000 at most",
         )
     }

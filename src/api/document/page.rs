@@ -54,7 +54,7 @@ fn page(document: &Value) -> String {
     }
     let schemas = schemas(document, &mut contents);
     let (name, version) = (&document["info"]["title"], &document["info"]["version"]);
-    let introduction = text(&document["info"]["description"]).split("\n\n").map(|paragraph| in_paragraph(paragraph));
+    let introduction = text(&document["info"]["description"]).split("\n\n").map(in_paragraph);
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\

@@ -26,7 +26,7 @@ const UNREADABLE: &str = "failed-to-decrypt";
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = Key)]
-pub(in crate::api) struct Key<'a> {
+pub(in crate::api) struct Listed<'a> {
     id: i64,
     /// In clear; `failed-to-decrypt` where the present `ENCRYPTION_KEY` is not the one it was stored with.
     key_value: &'a str,
@@ -45,9 +45,9 @@ pub(in crate::api) struct Key<'a> {
     updated_at: String,
 }
 
-impl Shown for Key<'_> {}
+impl Shown for Listed<'_> {}
 
-impl<'a> Key<'a> {
+impl<'a> Listed<'a> {
     fn of(key: &'a StoredKey) -> Self {
         Self {
             id: key.id,
@@ -81,12 +81,12 @@ pub(in crate::api) async fn list(
     api: Api,
     page: Page,
     query: Query<Filter>,
-) -> Result<Answer<Paged<Key<'static>>>, Refusal> {
+) -> Result<Answer<Paged<Listed<'static>>>, Refusal> {
     let group_id = group_id(&query)?;
     group::queries::find(api.database.readers(), group_id).await?;
     let filter = ListFilter { group_id, status: status(&query)?, text: query.first("key_value").map(Secret::new) };
     let (keys, total) = api.key_pools.list(&filter, page.offset(), page.size).await?;
-    Answer::with(&page.of_items(keys.iter().map(Key::of).collect(), total))
+    Answer::with(&page.of_items(keys.iter().map(Listed::of).collect(), total))
 }
 
 fn group_id(query: &Query<Filter>) -> Result<GroupId, Refusal> {
