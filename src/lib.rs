@@ -21,6 +21,9 @@ mod upstream;
 
 mod settings;
 
+// Long jobs with progress.
+mod task;
+
 // Ground.
 mod config;
 mod crypto;

@@ -17,6 +17,7 @@ const LEVELS: &[&[&str]] = &[
     &["group"],
     &["channel", "upstream"],
     &["settings"],
+    &["task"],
     &["db"],
     &["config", "telemetry"],
     &["crypto", "http1", "json"],
@@ -26,6 +27,7 @@ const LEVELS: &[&[&str]] = &[
 const STRANGERS: &[(&str, &[&str])] = &[
     ("proxy", &["axum", "sea_query", "sqlx"]),
     ("api", &["sqlx"]),
+    ("task", &["axum", "hyper"]),
     ("channel", &["axum", "hyper", "sqlx", "tokio"]),
     ("json", &["axum", "hyper", "sqlx", "tokio"]),
     ("crypto", &["axum", "hyper", "sqlx", "tokio"]),

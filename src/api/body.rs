@@ -17,8 +17,12 @@ use super::{document::Shape, refusal::Refusal};
 
 /// Pasted lists of keys are the largest bodies; a hundred thousand keys fit easily.
 pub(super) const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Of a list of keys that a task deals with: a million long keys fit.
+pub(super) const IMPORT_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// From this size on a body is interpreted on a thread where it may take its time.
+const LONG_BODY_BYTES: usize = 1024 * 1024;
 /// A caller that sends nothing for this long has lost its place: places are few.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
+pub(super) const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 /// No database stores it faithfully.
 const UNSTORABLE: &str = "contains the character U+0000";
@@ -36,6 +40,8 @@ pub(crate) struct Limits {
 impl Limits {
     /// Of a caller who holds the management key.
     const MANAGED: Self = Self { bytes_max: BODY_BYTES_MAX, longest_silence: SILENCE_MAX, time_limit: Duration::MAX };
+    /// Of a list of keys that a task deals with.
+    pub(super) const IMPORT: Self = Self { bytes_max: IMPORT_BYTES_MAX, ..Self::MANAGED };
     /// Of anybody: a few fields, sent at once.
     pub(super) const OPEN: Self =
         Self { bytes_max: 8 * 1024, longest_silence: SILENCE_MAX, time_limit: Duration::from_secs(10) };
@@ -73,13 +79,21 @@ impl From<Misread> for Refusal {
     }
 }
 
-impl<T: FromFields, S: Send + Sync> FromRequest<S> for Body<T> {
+impl<T: FromFields + Send + 'static, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
         let bytes = read(request.into_body(), T::LIMITS).await?;
-        Ok(Self(T::from_fields(&Fields::first_in(&bytes)?)?))
+        if bytes.len() < LONG_BODY_BYTES {
+            return Ok(Self(interpret(&bytes)?));
+        }
+        let interpreted = tokio::task::spawn_blocking(move || interpret(&bytes)).await;
+        Ok(Self(interpreted.map_err(Refusal::internal)??))
     }
+}
+
+fn interpret<T: FromFields>(bytes: &[u8]) -> Result<T, Misread> {
+    T::from_fields(&Fields::first_in(bytes)?)
 }
 
 async fn read(body: axum::body::Body, limits: Limits) -> Result<Bytes, Refusal> {

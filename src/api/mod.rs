@@ -19,6 +19,7 @@ use crate::{
     group::Directory,
     keypool::{KeyPools, Validator},
     request_log::{Live, Search},
+    task::Tasks,
 };
 
 mod answer;
@@ -28,6 +29,7 @@ mod body;
 mod channel_types;
 pub(crate) mod cors;
 pub(crate) mod document;
+mod download;
 mod groups;
 mod health;
 mod integration;
@@ -41,6 +43,7 @@ mod query;
 mod refusal;
 mod routes;
 mod settings;
+mod tasks;
 #[cfg(test)]
 mod tests;
 
@@ -63,6 +66,7 @@ pub(crate) struct State {
     pub(crate) validator: Validator,
     pub(crate) log_search: Search,
     pub(crate) log_live: Live,
+    pub(crate) tasks: Tasks,
     pub(crate) started_at: Instant,
     /// A stop has begun: what has no end of its own is to end.
     pub(crate) stopping: CancellationToken,

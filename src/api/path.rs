@@ -17,6 +17,9 @@ pub(crate) struct SubGroupInPath(pub(crate) i64);
 /// `{id}` of a key.
 pub(crate) struct KeyInPath(pub(crate) i64);
 
+/// `{id}` of a task.
+pub(crate) struct TaskInPath(pub(crate) i64);
+
 async fn id<S: Send + Sync>(parts: &mut Parts, state: &S, name: &str) -> Option<i64> {
     let parameters = RawPathParams::from_request_parts(parts, state).await.ok()?;
     parameters.iter().find(|(known, _)| *known == name).and_then(|(_, value)| value.parse().ok())
@@ -56,5 +59,14 @@ impl<S: Send + Sync> FromRequestParts<S> for KeyInPath {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
         let id = id(parts, state, "id").await.filter(|&id| id > 0);
         id.map(Self).ok_or_else(|| Refusal::bad_request("validation.invalid_key_id"))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for TaskInPath {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let id = id(parts, state, "id").await.filter(|&id| id > 0);
+        id.map(Self).ok_or_else(|| Refusal::bad_request("validation.invalid_task_id"))
     }
 }

@@ -9,6 +9,7 @@ use super::answer::{Envelope, Message};
 use crate::{
     db,
     group::{self, Fault},
+    task::{CancelError, StartError},
 };
 
 /// Why something is refused, as programs see it.
@@ -27,6 +28,8 @@ impl Reason {
     pub(crate) const NOT_FOUND: Self = Self { status: 404, code: "NOT_FOUND" };
     pub(crate) const TOO_SLOW: Self = Self { status: 408, code: "BAD_REQUEST" };
     pub(crate) const DUPLICATE: Self = Self { status: 409, code: "DUPLICATE_RESOURCE" };
+    pub(crate) const TASK_IN_PROGRESS: Self = Self { status: 409, code: "TASK_IN_PROGRESS" };
+    pub(crate) const TASK_OVER: Self = Self { status: 409, code: "TASK_OVER" };
     pub(crate) const TOO_LARGE: Self = Self { status: 413, code: "PAYLOAD_TOO_LARGE" };
     pub(crate) const INTERNAL: Self = Self { status: 500, code: "INTERNAL_SERVER_ERROR" };
     pub(crate) const DATABASE: Self = Self { status: 500, code: "DATABASE_ERROR" };
@@ -77,6 +80,16 @@ impl Refusal {
         Self::new(Reason::DUPLICATE, Message::verbatim("Resource already exists"))
     }
 
+    /// A task of the group is running.
+    pub(crate) fn task_in_progress() -> Self {
+        Self::new(Reason::TASK_IN_PROGRESS, "task.in_progress")
+    }
+
+    /// The task that is to be cancelled is over.
+    pub(crate) fn task_over() -> Self {
+        Self::new(Reason::TASK_OVER, "task.over")
+    }
+
     pub(crate) fn too_large(bytes_max: usize) -> Self {
         let message = format!("The request body is larger than {bytes_max} bytes");
         Self::new(Reason::TOO_LARGE, Message::Verbatim(message.into()))
@@ -121,6 +134,24 @@ impl From<db::Error> for Refusal {
                 let message = Message::verbatim("Database operation failed");
                 Self::new(Reason::DATABASE, message)
             }
+        }
+    }
+}
+
+impl From<StartError> for Refusal {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Busy => Self::task_in_progress(),
+            StartError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<CancelError> for Refusal {
+    fn from(error: CancelError) -> Self {
+        match error {
+            CancelError::Over => Self::task_over(),
+            CancelError::Database(error) => error.into(),
         }
     }
 }

@@ -17,7 +17,7 @@ use super::{
     document::{self, Described, Stated},
     groups, health, integration, keys, login, logs,
     refusal::Reason,
-    settings,
+    settings, tasks,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +65,8 @@ pub(super) fn table() -> Vec<Route> {
     const NOT_FOUND: Reason = Reason::NOT_FOUND;
     const NOT_YET_IN_EFFECT: Reason = Reason::NOT_YET_IN_EFFECT;
     const SEARCH_TOO_LONG: Reason = Reason::SEARCH_TOO_LONG;
+    const TASK_IN_PROGRESS: Reason = Reason::TASK_IN_PROGRESS;
+    const TASK_OVER: Reason = Reason::TASK_OVER;
     const UNAUTHORIZED: Reason = Reason::UNAUTHORIZED;
     vec![
         route(Open, Get, "/health", health::read)
@@ -94,6 +96,8 @@ pub(super) fn table() -> Vec<Route> {
             .called("update_group", "Changes what is given about a group and leaves the rest", &[INVALID, DUPLICATE, DATABASE, NOT_YET_IN_EFFECT]),
         route(Managed, Delete, "/api/groups/{id}", groups::delete)
             .called("delete_group", "Deletes a group with its keys and memberships; its log stays", &[DATABASE, NOT_YET_IN_EFFECT]),
+        route(Managed, Post, "/api/groups/{id}/copy", groups::copy)
+            .called("copy_group", "Makes a group like another one; a task copies its keys", &[INVALID, DUPLICATE, DATABASE, NOT_YET_IN_EFFECT]),
         route(Managed, Get, "/api/groups/{id}/sub-groups", groups::members::list)
             .called("list_members", "The members of an aggregate group, with their weights and keys", &[DATABASE]),
         route(Managed, Post, "/api/groups/{id}/sub-groups", groups::members::add)
@@ -107,10 +111,16 @@ pub(super) fn table() -> Vec<Route> {
 
         route(Managed, Get, "/api/keys", keys::list)
             .called("list_keys", "The keys of a group, those used last first", &[INVALID, NOT_FOUND, DATABASE]),
+        route(Managed, Get, "/api/keys/export", keys::export)
+            .called("export_keys", "The keys of a group as a file, one a line", &[INVALID, NOT_FOUND, DATABASE]),
         route(Managed, Post, "/api/keys/add-multiple", keys::add)
             .called("add_keys", "Adds keys to a group, those that it has already aside", &[INVALID, NOT_FOUND, DATABASE]),
+        route(Managed, Post, "/api/keys/add-async", keys::import)
+            .called("import_keys", "Starts a task that adds any number of keys to a group", &[INVALID, NOT_FOUND, TASK_IN_PROGRESS, DATABASE]),
         route(Managed, Post, "/api/keys/delete-multiple", keys::delete)
             .called("delete_keys", "Deletes keys by their texts", &[INVALID, NOT_FOUND, DATABASE]),
+        route(Managed, Post, "/api/keys/delete-async", keys::delete_many)
+            .called("delete_many_keys", "Starts a task that deletes any number of keys by their texts", &[INVALID, NOT_FOUND, TASK_IN_PROGRESS, DATABASE]),
         route(Managed, Post, "/api/keys/restore-multiple", keys::restore)
             .called("restore_keys", "Puts invalid keys back into rotation", &[INVALID, NOT_FOUND, DATABASE]),
         route(Managed, Post, "/api/keys/restore-all-invalid", keys::restore_all_invalid)
@@ -121,10 +131,21 @@ pub(super) fn table() -> Vec<Route> {
             .called("clear_keys", "Deletes all keys of a group", &[NOT_FOUND, DATABASE]),
         route(Managed, Post, "/api/keys/test-multiple", keys::test)
             .called("test_keys", "Tests keys with one real request each, and acts on what the upstream says", &[INVALID, NOT_FOUND, DATABASE]),
+        route(Managed, Post, "/api/keys/validate-group", keys::validate)
+            .called("validate_keys", "Starts a task that tests all keys of a group, or those of one status", &[INVALID, NOT_FOUND, TASK_IN_PROGRESS, DATABASE]),
         route(Managed, Put, "/api/keys/{id}/notes", keys::set_notes)
             .called("set_key_notes", "Keeps a remark beside a key", &[INVALID, DATABASE]),
 
-route(Managed, Get, "/api/logs", logs::list)
+        route(Managed, Get, "/api/tasks/status", tasks::status)
+            .called("show_latest_task", "The task that runs, or ran last, as the only one there is", &[]),
+        route(Managed, Get, "/api/tasks", tasks::list)
+            .called("list_tasks", "Running and past tasks, newest first", &[DATABASE]),
+        route(Managed, Get, "/api/tasks/{id}", tasks::read)
+            .called("show_task", "One task, running or past", &[DATABASE]),
+        route(Managed, Post, "/api/tasks/{id}/cancel", tasks::cancel)
+            .called("cancel_task", "Stops a running task at its next occasion; what it has done stays", &[TASK_OVER, DATABASE]),
+
+        route(Managed, Get, "/api/logs", logs::list)
             .called("list_logs", "Entries of the request log that match, newest first; by page number, or by cursor", &[SEARCH_TOO_LONG, DATABASE]),
         route(Managed, Get, "/api/logs/export", logs::export)
             .called("export_log_keys", "The keys of the entries that match, each with its newest one, as a file", &[SEARCH_TOO_LONG, DATABASE]),

@@ -32,7 +32,9 @@ use crate::{
     keypool::{Clock, KeyPools, Schedule, Validator},
     proxy::Proxy,
     request_log::{Live, RequestLog, Retention, Search, Writer},
-    settings, telemetry,
+    settings,
+    task::Tasks,
+    telemetry,
     upstream::{self, Clients},
 };
 
@@ -125,6 +127,7 @@ async fn start(
     let key_pools = KeyPools::open(database.clone(), cipher.clone()).await.context("cannot load the keys")?;
     let directory = Directory::open(database.clone()).await.context("cannot load the groups")?;
     let log = RequestLog::new(workers);
+    let tasks = Tasks::open(database.clone(), Arc::new(Utc::now)).await.context("cannot read the tasks")?;
 
     lifecycle.run("keypool.store", |stop| key_pools.clone().run(stop));
     let log_live = Live::new(cipher.clone());
@@ -141,6 +144,7 @@ async fn start(
         Validator::new(directory.clone(), key_pools.clone(), Clients::new(config.outbound_proxy.clone(), 1));
     let clock = Clock { now: Arc::new(Utc::now), chance: Arc::new(rand::random) };
     lifecycle.run("keypool.validation", |stop| Schedule::new(validator.clone(), clock).run(stop));
+    lifecycle.run("task.tasks", |stop| tasks.clone().run(stop));
     lifecycle.run("telemetry.losses", |stop| report_losses(log.clone(), stop));
     lifecycle.run("db.local_times", |stop| rewrite_local_times(database.clone(), stop));
 
@@ -157,6 +161,7 @@ async fn start(
             validator,
             log_search: Search::new(database.clone(), cipher),
             log_live,
+            tasks,
             started_at,
             stopping: stopping.clone(),
         }),

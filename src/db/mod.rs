@@ -25,7 +25,7 @@ use sqlx::{
 
 pub(crate) use self::{
     error::Error,
-    tables::{ApiKeys, GroupHourlyStats, GroupSubGroups, Groups, RequestLogs, SystemSettings},
+    tables::{ApiKeys, GroupHourlyStats, GroupSubGroups, Groups, RequestLogs, SystemSettings, Tasks},
     timestamp::Timestamp,
 };
 use crate::config::{DatabaseDsn, SqliteDsn};

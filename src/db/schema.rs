@@ -134,6 +134,13 @@ const TABLES: &[Table] = &[
         own_columns: &[],
         indexes: &[],
     },
+    // Ours alone, too: long jobs, running and past.
+    Table {
+        name: "gpt_load_tasks",
+        create: "CREATE TABLE `gpt_load_tasks` (`id` integer PRIMARY KEY AUTOINCREMENT,`task_type` varchar(32) NOT NULL,`group_id` integer NOT NULL,`group_name` varchar(255) NOT NULL,`state` varchar(16) NOT NULL,`processed` integer NOT NULL DEFAULT 0,`total` integer NOT NULL DEFAULT 0,`result` text,`error` text,`started_at` datetime NOT NULL,`finished_at` datetime)",
+        own_columns: &[],
+        indexes: &[],
+    },
 ];
 
 /// Unique indexes of old versions that forbid what is allowed today.

@@ -106,6 +106,19 @@ tables! {
         Verdict "verdict",
         ClientKey "client_key",
     }
+    Tasks "gpt_load_tasks" {
+        Id "id",
+        TaskType "task_type",
+        GroupId "group_id",
+        GroupName "group_name",
+        State "state",
+        Processed "processed",
+        Total "total",
+        Result "result",
+        Error "error",
+        StartedAt "started_at",
+        FinishedAt "finished_at",
+    }
     GroupHourlyStats "group_hourly_stats" {
         Time "time",
         GroupId "group_id",

@@ -9,6 +9,7 @@ use crate::{
 };
 
 mod changes;
+mod copy;
 mod directory;
 mod header_rules;
 mod invalid;
@@ -25,6 +26,7 @@ pub(crate) use self::{
         DESCRIPTION_CHARACTERS_MAX, DISPLAY_NAME_CHARACTERS_MAX, ENDPOINT_CHARACTERS_MAX, GroupPatch,
         MODEL_CHARACTERS_MAX, NewGroup, PROXY_KEYS_CHARACTERS_MAX, create, reorder, update,
     },
+    copy::copy,
     directory::Directory,
     header_rules::{HeaderAction, HeaderRule},
     invalid::{Error, Fault, Invalid},

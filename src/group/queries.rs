@@ -51,6 +51,11 @@ pub(crate) async fn find(executor: impl SqliteExecutor<'_>, id: GroupId) -> Resu
     Ok(sqlx::query_as_with(text, values).fetch_one(executor).await?)
 }
 
+pub(super) async fn names(executor: impl SqliteExecutor<'_>) -> Result<Vec<String>, db::Error> {
+    let (text, values) = db::build(Query::select().column(Groups::Name).from(Groups::Table));
+    Ok(sqlx::query_scalar_with(text, values).fetch_all(executor).await?)
+}
+
 /// Those of the groups that exist, in the order of the table.
 pub(super) async fn find_all(
     executor: impl SqliteExecutor<'_>,

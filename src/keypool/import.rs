@@ -2,12 +2,13 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    ops::ControlFlow,
     sync::Arc,
 };
 
 use serde_json::Value;
 
-use super::{KEYS_PER_LOT, KeyPools, queries};
+use super::{KEYS_PER_LOT, KeyPools, KeyStatus, queries, unwatched};
 use crate::{
     channel,
     crypto::Secret,
@@ -15,6 +16,8 @@ use crate::{
     group::{self, GroupId, Key},
 };
 
+/// Positions of keys that cannot be used, as far as they are named.
+const POSITIONS_NAMED_MAX: usize = 20;
 /// Keys in one call that is answered when all is done.
 pub(crate) const KEYS_PER_CALL_MAX: usize = 5_000;
 
@@ -31,12 +34,24 @@ pub(crate) enum KeysTextError {
     TooMany { count: usize },
 }
 
-/// How an import ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Added {
+/// What became of the texts of an import.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct ImportCounts {
+    /// Texts dealt with: all of them, unless the import was told to stop.
+    pub(crate) processed: usize,
     pub(crate) added: usize,
-    /// Known to the group already, or repeated in the input.
-    pub(crate) ignored: usize,
+    pub(crate) duplicate_in_input: usize,
+    pub(crate) already_in_group: usize,
+    /// Left out, since no request can carry them.
+    pub(crate) unsendable: usize,
+    /// Where the first of those stand in the input, counted from 1; of a copied group nobody knows the input.
+    pub(crate) unsendable_positions: Vec<usize>,
+}
+
+impl ImportCounts {
+    pub(crate) fn ignored(&self) -> usize {
+        self.processed - self.added
+    }
 }
 
 /// The keys in a text, repeated ones included: either a JSON list of texts, or anything with white space, commas or
@@ -84,7 +99,7 @@ fn key_of(item: &str) -> Option<Secret> {
 
 impl KeyPools {
     /// Adds keys that the group does not have yet, in lots: those of a finished lot are stored and in rotation, even
-    /// if a later one fails. `progress` hears how many texts are dealt with.
+    /// if a later one fails. `progress` hears after each lot how many texts are dealt with, and says whether to go on.
     ///
     /// # Errors
     /// [`db::Error::NotFound`] where the group is gone, be it in the middle of an import.
@@ -92,17 +107,65 @@ impl KeyPools {
         &self,
         group_id: GroupId,
         texts: &[Secret],
-        mut progress: impl FnMut(usize) + Send,
-    ) -> Result<Added, db::Error> {
+        mut progress: impl FnMut(usize) -> ControlFlow<()> + Send,
+    ) -> Result<ImportCounts, db::Error> {
         let mut seen = HashSet::with_capacity(texts.len());
-        let mut added = 0;
-        for (index, lot) in texts.chunks(KEYS_PER_LOT).enumerate() {
-            let fresh: Vec<(String, &Secret)> =
-                self.hashes(lot).into_iter().zip(lot).filter(|(hash, _)| seen.insert(hash.clone())).collect();
-            added += self.add_lot(group_id, fresh).await?;
-            progress(index * KEYS_PER_LOT + lot.len());
+        let mut outcome = ImportCounts::default();
+        for lot in texts.chunks(KEYS_PER_LOT) {
+            let mut fresh = Vec::with_capacity(lot.len());
+            for (index, secret) in lot.iter().enumerate() {
+                // Equal texts have equal hashes, so a repeated one need not be hashed.
+                if !seen.insert(secret.expose()) {
+                    outcome.duplicate_in_input += 1;
+                } else if channel::is_sendable(secret.expose()) {
+                    fresh.push((self.shared.cipher.hash(secret.expose()), secret));
+                } else {
+                    outcome.unsendable += 1;
+                    if outcome.unsendable_positions.len() < POSITIONS_NAMED_MAX {
+                        outcome.unsendable_positions.push(outcome.processed + index + 1);
+                    }
+                }
+            }
+            let fresh_count = fresh.len();
+            let added = self.add_lot(group_id, fresh).await?;
+            outcome.added += added;
+            outcome.already_in_group += fresh_count - added;
+            outcome.processed += lot.len();
+            if progress(outcome.processed).is_break() {
+                break;
+            }
         }
-        Ok(Added { added, ignored: texts.len() - added })
+        Ok(outcome)
+    }
+
+    /// Adds the keys of one group to another, key by key: separators inside a key stay where they are. `up_to_id` is
+    /// the last one to copy. Returns besides how many could not be read.
+    pub(crate) async fn copy(
+        &self,
+        (source, status, up_to_id): (GroupId, Option<KeyStatus>, i64),
+        target: GroupId,
+        mut progress: impl FnMut(usize) -> ControlFlow<()> + Send,
+    ) -> Result<(ImportCounts, usize), db::Error> {
+        let mut outcome = ImportCounts::default();
+        let (mut unreadable, mut last_id) = (0, 0);
+        loop {
+            let mut lot = self.lot(source, status, last_id, KEYS_PER_LOT).await?;
+            lot.retain(|(id, _)| *id <= up_to_id);
+            let Some((id, _)) = lot.last() else { return Ok((outcome, unreadable)) };
+            last_id = *id;
+            let count = lot.len();
+            let texts: Vec<Secret> = lot.into_iter().filter_map(|(_, secret)| secret).collect();
+            unreadable += count - texts.len();
+            let added = self.add(target, &texts, unwatched).await?;
+            outcome.processed += count;
+            outcome.added += added.added;
+            outcome.duplicate_in_input += added.duplicate_in_input;
+            outcome.already_in_group += added.already_in_group;
+            outcome.unsendable += added.unsendable;
+            if progress(outcome.processed).is_break() {
+                return Ok((outcome, unreadable));
+            }
+        }
     }
 
     /// Looks and inserts within one turn, so that two imports at once do not store the same key twice.
@@ -118,9 +181,13 @@ impl KeyPools {
         if lot.is_empty() {
             return Ok(0);
         }
-        let rows = lot.iter().map(|(hash, secret)| (self.shared.cipher.encrypt(secret.expose()), hash.clone()));
-        let ids: HashMap<String, i64> =
-            queries::insert(&mut transaction, group_id, rows).await?.into_iter().map(|(id, hash)| (hash, id)).collect();
+        let rows: Vec<(String, &str)> =
+            lot.iter().map(|(hash, secret)| (self.shared.cipher.encrypt(secret.expose()), hash.as_str())).collect();
+        let ids: HashMap<String, i64> = queries::insert(&mut transaction, group_id, &rows)
+            .await?
+            .into_iter()
+            .map(|(id, hash)| (hash, id))
+            .collect();
         transaction.commit().await?;
         // Only now, so that no key serves that is not stored.
         let mut keys: Vec<_> = lot

@@ -123,7 +123,7 @@ fn decrypt(text: &str, cipher: &Cipher) -> Result<Piece, serde_json::Error> {
 
 /// The key in clear. Encryption vouches for what it decrypts; without it only the hash tells a key from the ciphertext
 /// of one, and a ciphertext must never be sent to an upstream.
-fn readable(text: &str, hash: Option<&str>, cipher: &Cipher) -> Option<Secret> {
+pub(super) fn readable(text: &str, hash: Option<&str>, cipher: &Cipher) -> Option<Secret> {
     let secret = cipher.decrypt(text).ok().filter(|secret| !secret.expose().is_empty())?;
     let is_ciphertext = !cipher.is_on() && hash.is_some_and(|hash| !hash.is_empty() && !is_in_clear(text, hash));
     (!is_ciphertext).then_some(secret)

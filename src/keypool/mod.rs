@@ -8,21 +8,24 @@ mod load;
 mod pool;
 mod queries;
 mod schedule;
+mod search;
 mod stored;
+mod sweep;
 mod validation;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, ops::ControlFlow, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::{
-    import::{KEYS_PER_CALL_MAX, KeysTextError, parse_keys, parse_new_keys},
+    import::{ImportCounts, KEYS_PER_CALL_MAX, KeysTextError, parse_keys, parse_new_keys},
     load::OpenError,
     pool::Pool,
     schedule::{Clock, Schedule},
-    stored::{KeyStatus, ListFilter, StoredKey},
+    stored::{KeyStatus, ListFilter, Sort, SortBy, StoredKey},
+    sweep::Swept,
     validation::Validator,
 };
 use crate::{
@@ -37,6 +40,11 @@ const STORE_INTERVAL: Duration = Duration::from_millis(300);
 const KEYS_PER_LOT: usize = 1_000;
 /// Tries to store what is left when the program stops.
 const LAST_STORE_TRIES: u32 = 3;
+
+/// What bulk work reports to where nobody watches it.
+pub(crate) fn unwatched(_processed: usize) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
 
 /// The pools of all groups. Cheap to clone.
 #[derive(Clone)]
@@ -171,9 +179,7 @@ impl KeyPools {
 
     async fn store_lot(&self, lot: &[(i64, pool::Change)]) -> Result<(), db::Error> {
         let mut transaction = self.shared.database.begin().await?;
-        for (id, change) in lot {
-            queries::store_change(&mut transaction, *id, *change).await?;
-        }
+        queries::store_changes(&mut transaction, lot).await?;
         transaction.commit().await?;
         Ok(())
     }

@@ -94,6 +94,17 @@ impl Pool {
         self.lock().slots.len()
     }
 
+    /// Each of these keys, if it is in rotation.
+    pub(super) fn find(&self, ids: &[i64]) -> Vec<Option<Arc<Key>>> {
+        let rotation = self.lock();
+        let find = |id: &i64| {
+            let slot = rotation.slots.get(id)?;
+            let ring = if rotation.rests.contains_key(id) { &rotation.resting } else { &rotation.ready };
+            ring.keys.get(slot.position as usize).cloned()
+        };
+        ids.iter().map(find).collect()
+    }
+
     /// Whether the key is ready and its last use did not fail.
     pub(crate) fn is_sound(&self, key: &Key) -> bool {
         let rotation = self.lock();
@@ -443,6 +454,15 @@ mod tests {
         round.sort_unstable();
         assert_eq!(round, [1, 2, 3], "whoever wakes first does not bear it alone");
         assert_eq!(picks(&pool, 2, now + Duration::from_secs(6)), [2, 2], "who is awake serves");
+    }
+
+    #[test]
+    fn a_key_is_found_wherever_it_is_in_rotation() {
+        let pool = pool_of(1..=4);
+        pool.rest(&key(2), Instant::now() + Duration::from_secs(60));
+        pool.remove(&[1]);
+        let found: Vec<_> = pool.find(&[1, 2, 3, 4, 5]).into_iter().map(|key| key.map(|key| key.id)).collect();
+        assert_eq!(found, [None, Some(2), Some(3), Some(4), None]);
     }
 
     #[test]

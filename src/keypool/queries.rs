@@ -1,18 +1,38 @@
 //! All SQL of the key pool.
 //!
 //! Where a statement knows the hash or the id of what it wants, the group's condition is written `+group_id`: otherwise
-//! SQLite may take the index on the group, and read all of its keys for each lot.
+//! SQLite may take the index on the group, and read all of its keys for each lot. A lot is bound as one JSON list: building
+//! and binding a statement with thousands of values takes longer than running it.
 
 use std::collections::HashMap;
 
 use sea_query::{Asterisk, Cond, Expr, ExprTrait, Func, Order, Query};
+use serde::Serialize;
 use sqlx::{FromRow, Row as _, Sqlite, SqliteConnection, SqlitePool, Transaction, sqlite::SqliteRow};
 
-use super::{KEYS_PER_LOT, KeyStatus, pool::Change};
+use super::{KEYS_PER_LOT, KeyStatus, pool::Change, stored::Sort};
 use crate::{
     db::{self, ApiKeys, Timestamp},
     group::GroupId,
 };
+
+/// Which keys of a group some hashes name.
+macro_rules! among_hashes {
+    () => {
+        "+group_id = ? AND key_hash IN (SELECT value FROM json_each(?))"
+    };
+}
+
+const KNOWN_HASHES: &str = concat!("SELECT key_hash FROM api_keys WHERE ", among_hashes!());
+const IDS_BY_HASH: &str = concat!("SELECT key_hash, id FROM api_keys WHERE ", among_hashes!());
+const INVALID_BY_HASH: &str =
+    concat!("SELECT id, key_value, key_hash FROM api_keys WHERE ", among_hashes!(), " AND +status = 'invalid'");
+const DELETE_BY_HASH: &str = concat!("DELETE FROM api_keys WHERE ", among_hashes!(), " RETURNING id");
+#[cfg(test)]
+pub(super) const ALL_BY_HASH: [&str; 4] = [KNOWN_HASHES, IDS_BY_HASH, INVALID_BY_HASH, DELETE_BY_HASH];
+
+/// Id, stored text and hash.
+pub(super) type Stored = (i64, String, Option<String>);
 
 pub(super) struct Row {
     pub(super) id: i64,
@@ -105,23 +125,87 @@ pub(super) async fn count(readers: &SqlitePool, condition: Cond) -> Result<u64, 
 pub(super) async fn page(
     readers: &SqlitePool,
     condition: Cond,
+    sort: Sort,
     offset: u64,
     limit: u64,
 ) -> Result<Vec<Row>, db::Error> {
     use ApiKeys as K;
+    let direction = if sort.is_descending { Order::Desc } else { Order::Asc };
+    // First the ids alone, so that whole rows are neither sorted nor skipped.
+    let mut wanted = Query::select();
+    wanted
+        .column(K::Id)
+        .from(K::Table)
+        .cond_where(condition)
+        .order_by(sort.by.column(), direction.clone())
+        .order_by(K::Id, direction.clone())
+        // Beyond what SQLite can count to there is nothing anyway.
+        .offset(Ord::min(offset, i64::MAX as u64))
+        .limit(limit);
     let (text, values) = db::build(
         Query::select()
             .columns([K::Id, K::KeyValue, K::KeyHash, K::GroupId, K::Status, K::Notes, K::RequestCount])
             .columns([K::FailureCount, K::LastUsedAt, K::CreatedAt, K::UpdatedAt])
             .from(K::Table)
-            .cond_where(condition)
-            .order_by(K::LastUsedAt, Order::Desc)
-            .order_by(K::Id, Order::Desc)
-            // Beyond what SQLite can count to there is nothing anyway.
-            .offset(Ord::min(offset, i64::MAX as u64))
-            .limit(limit),
+            .and_where(Expr::col(K::Id).in_subquery(wanted))
+            .order_by(sort.by.column(), direction.clone())
+            .order_by(K::Id, direction),
     );
     Ok(sqlx::query_as_with(text, values).fetch_all(readers).await?)
+}
+
+/// Only these keys; `ids` is a JSON list.
+pub(super) fn among_ids(ids: String) -> Expr {
+    Expr::cust_with_values("id IN (SELECT value FROM json_each(?))", [ids])
+}
+
+/// How many keys match, and the highest id among them.
+pub(super) async fn extent(readers: &SqlitePool, condition: Cond) -> Result<(u64, i64), db::Error> {
+    let (text, values) = db::build(
+        Query::select()
+            .expr(Func::count(Expr::col(Asterisk)))
+            .expr(Func::coalesce([Func::max(Expr::col(ApiKeys::Id)).into(), Expr::value(0_i64)]))
+            .from(ApiKeys::Table)
+            .cond_where(condition),
+    );
+    let (count, last_id): (i64, i64) = sqlx::query_as_with(text, values).fetch_one(readers).await?;
+    Ok((count.unsigned_abs(), last_id))
+}
+
+/// The next keys of a group that a search looks through, in the order of their ids: the last id, all ids as a JSON list,
+/// and as another one those with notes, with them. Three texts for thousands of keys: a row of the driver for each would
+/// take longer than all the rest of the search.
+pub(super) async fn searched_above(
+    readers: &SqlitePool,
+    group_id: GroupId,
+    status: Option<KeyStatus>,
+    hash: Option<&str>,
+    above_id: i64,
+    limit: u32,
+) -> Result<(Option<i64>, String, String), db::Error> {
+    Ok(sqlx::query_as(
+        "SELECT max(id), json_group_array(id), json_group_array(json_array(id, notes)) FILTER (WHERE notes <> '') \
+         FROM (SELECT id, notes FROM api_keys WHERE group_id = ?1 AND id > ?2 AND (?3 IS NULL OR +status = ?3) \
+               AND (?4 IS NULL OR +key_hash = ?4) ORDER BY id LIMIT ?5)",
+    )
+    .bind(group_id)
+    .bind(above_id)
+    .bind(status.map(KeyStatus::name))
+    .bind(hash)
+    .bind(limit)
+    .fetch_one(readers)
+    .await?)
+}
+
+/// Id, stored text and hash of these keys, as a JSON list of lists.
+pub(super) async fn texts_of(readers: &SqlitePool, ids: &[i64]) -> Result<String, db::Error> {
+    Ok(sqlx::query_scalar(
+        "SELECT json_group_array(json_array(id, CAST(key_value AS TEXT), key_hash)) FROM api_keys \
+         WHERE id IN (SELECT value FROM json_each(?))",
+    )
+    .bind(json(ids))
+    .fetch_one(readers)
+    .await?)
 }
 
 /// Which of these hashes the group has.
@@ -130,10 +214,8 @@ pub(super) async fn known_hashes(
     group_id: GroupId,
     hashes: &[String],
 ) -> Result<Vec<String>, db::Error> {
-    let (text, values) = db::build(
-        Query::select().column(ApiKeys::KeyHash).from(ApiKeys::Table).cond_where(among_hashes(group_id, hashes)),
-    );
-    Ok(sqlx::query_scalar_with(text, values).persistent(false).fetch_all(&mut **transaction).await?)
+    let query = sqlx::query_scalar(KNOWN_HASHES).bind(group_id).bind(json(hashes));
+    Ok(query.fetch_all(&mut **transaction).await?)
 }
 
 /// The ids of those hashes that the group has.
@@ -144,13 +226,8 @@ pub(super) async fn ids_by_hash(
 ) -> Result<HashMap<String, i64>, db::Error> {
     let mut ids = HashMap::new();
     for lot in hashes.chunks(KEYS_PER_LOT) {
-        let (text, values) = db::build(
-            Query::select()
-                .columns([ApiKeys::KeyHash, ApiKeys::Id])
-                .from(ApiKeys::Table)
-                .cond_where(among_hashes(group_id, lot)),
-        );
-        ids.extend(sqlx::query_as_with(text, values).persistent(false).fetch_all(readers).await?);
+        let query = sqlx::query_as::<_, (String, i64)>(IDS_BY_HASH).bind(group_id).bind(json(lot));
+        ids.extend(query.fetch_all(readers).await?);
     }
     Ok(ids)
 }
@@ -159,29 +236,14 @@ pub(super) async fn ids_by_hash(
 pub(super) async fn insert(
     transaction: &mut Transaction<'static, Sqlite>,
     group_id: GroupId,
-    keys: impl Iterator<Item = (String, String)>,
+    keys: &[(String, &str)],
 ) -> Result<Vec<(i64, String)>, db::Error> {
-    use ApiKeys as K;
     let now = Timestamp::now();
-    let mut insert = Query::insert();
-    insert
-        .into_table(K::Table)
-        .columns([K::KeyValue, K::KeyHash, K::GroupId, K::Status, K::Notes, K::CreatedAt, K::UpdatedAt])
-        .returning(Query::returning().columns([K::Id, K::KeyHash]));
-    for (stored, hash) in keys {
-        let active = KeyStatus::Active.name();
-        insert.values_panic([
-            stored.into(),
-            hash.into(),
-            group_id.into(),
-            active.into(),
-            "".into(),
-            now.into(),
-            now.into(),
-        ]);
-    }
-    let (text, values) = db::build(&insert);
-    Ok(sqlx::query_as_with(text, values).persistent(false).fetch_all(&mut **transaction).await?)
+    let query = sqlx::query_as(
+        "INSERT INTO api_keys (key_value, key_hash, group_id, status, notes, created_at, updated_at) \
+         SELECT value ->> 0, value ->> 1, ?1, 'active', '', ?2, ?2 FROM json_each(?3) RETURNING id, key_hash",
+    );
+    Ok(query.bind(group_id).bind(now).bind(json(keys)).fetch_all(&mut **transaction).await?)
 }
 
 /// Returns the ids of what it deleted.
@@ -190,23 +252,16 @@ pub(super) async fn delete_by_hash(
     group_id: GroupId,
     hashes: &[String],
 ) -> Result<Vec<i64>, db::Error> {
-    let (text, values) = db::build(
-        Query::delete()
-            .from_table(ApiKeys::Table)
-            .cond_where(among_hashes(group_id, hashes))
-            .returning(Query::returning().column(ApiKeys::Id)),
-    );
-    Ok(sqlx::query_scalar_with(text, values).persistent(false).fetch_all(&mut **transaction).await?)
+    let query = sqlx::query_scalar(DELETE_BY_HASH).bind(group_id).bind(json(hashes));
+    Ok(query.fetch_all(&mut **transaction).await?)
 }
 
 pub(super) async fn delete_by_id(
     transaction: &mut Transaction<'static, Sqlite>,
     ids: &[i64],
 ) -> Result<u64, db::Error> {
-    let (text, values) = db::build(
-        Query::delete().from_table(ApiKeys::Table).and_where(Expr::col(ApiKeys::Id).is_in(ids.iter().copied())),
-    );
-    Ok(sqlx::query_with(text, values).persistent(false).execute(&mut **transaction).await?.rows_affected())
+    let query = sqlx::query("DELETE FROM api_keys WHERE id IN (SELECT value FROM json_each(?))").bind(json(ids));
+    Ok(query.execute(&mut **transaction).await?.rows_affected())
 }
 
 pub(super) async fn delete_all_of(
@@ -219,33 +274,27 @@ pub(super) async fn delete_all_of(
     Ok(())
 }
 
-/// Ids and stored texts of those that are invalid.
+/// Those that are invalid.
 pub(super) async fn find_invalid(
     transaction: &mut Transaction<'static, Sqlite>,
     group_id: GroupId,
     hashes: &[String],
-) -> Result<Vec<(i64, String)>, db::Error> {
-    let (text, values) = db::build(
-        Query::select()
-            .columns([ApiKeys::Id, ApiKeys::KeyValue])
-            .from(ApiKeys::Table)
-            .cond_where(among_hashes(group_id, hashes))
-            .and_where(Expr::cust("+status").eq(KeyStatus::Invalid.name())),
-    );
-    Ok(sqlx::query_as_with(text, values).persistent(false).fetch_all(&mut **transaction).await?)
+) -> Result<Vec<Stored>, db::Error> {
+    let query = sqlx::query_as(INVALID_BY_HASH).bind(group_id).bind(json(hashes));
+    Ok(query.fetch_all(&mut **transaction).await?)
 }
 
-/// Ids and stored texts of the next keys of a group, in the order of their ids.
+/// The next keys of a group in the order of their ids.
 pub(super) async fn lot(
     connection: &mut SqliteConnection,
     group_id: GroupId,
     status: Option<KeyStatus>,
     above_id: i64,
     limit: usize,
-) -> Result<Vec<(i64, String)>, db::Error> {
+) -> Result<Vec<Stored>, db::Error> {
     let (text, values) = db::build(
         Query::select()
-            .columns([ApiKeys::Id, ApiKeys::KeyValue])
+            .columns([ApiKeys::Id, ApiKeys::KeyValue, ApiKeys::KeyHash])
             .from(ApiKeys::Table)
             .cond_where(matching(group_id, status, None))
             .and_where(Expr::col(ApiKeys::Id).gt(above_id))
@@ -257,32 +306,25 @@ pub(super) async fn lot(
 
 /// Stores keys as active without failures. Returns how many there are.
 pub(super) async fn revive(transaction: &mut Transaction<'static, Sqlite>, ids: &[i64]) -> Result<u64, db::Error> {
-    let (text, values) = db::build(
-        Query::update()
-            .table(ApiKeys::Table)
-            .value(ApiKeys::Status, KeyStatus::Active.name())
-            .value(ApiKeys::FailureCount, 0)
-            .value(ApiKeys::UpdatedAt, Timestamp::now())
-            .and_where(Expr::col(ApiKeys::Id).is_in(ids.iter().copied())),
+    let query = sqlx::query(
+        "UPDATE api_keys SET status = 'active', failure_count = 0, updated_at = ? \
+         WHERE id IN (SELECT value FROM json_each(?))",
     );
-    Ok(sqlx::query_with(text, values).persistent(false).execute(&mut **transaction).await?.rows_affected())
+    Ok(query.bind(Timestamp::now()).bind(json(ids)).execute(&mut **transaction).await?.rows_affected())
 }
 
-pub(super) async fn store_change(
+pub(super) async fn store_changes(
     transaction: &mut Transaction<'static, Sqlite>,
-    id: i64,
-    change: Change,
+    changes: &[(i64, Change)],
 ) -> Result<(), db::Error> {
-    let status = if change.is_active { KeyStatus::Active } else { KeyStatus::Invalid };
-    let (text, values) = db::build(
-        Query::update()
-            .table(ApiKeys::Table)
-            .value(ApiKeys::Status, status.name())
-            .value(ApiKeys::FailureCount, change.failure_count)
-            .value(ApiKeys::UpdatedAt, Timestamp::now())
-            .and_where(Expr::col(ApiKeys::Id).eq(id)),
+    let status = |change: &Change| if change.is_active { KeyStatus::Active } else { KeyStatus::Invalid }.name();
+    let changes: Vec<_> = changes.iter().map(|(id, change)| (id, status(change), change.failure_count)).collect();
+    let query = sqlx::query(
+        "UPDATE api_keys SET status = changed.status, failure_count = changed.failures, updated_at = ? \
+         FROM (SELECT value ->> 0 AS id, value ->> 1 AS status, value ->> 2 AS failures FROM json_each(?)) AS changed \
+         WHERE api_keys.id = changed.id",
     );
-    sqlx::query_with(text, values).execute(&mut **transaction).await?;
+    query.bind(Timestamp::now()).bind(json(&changes)).execute(&mut **transaction).await?;
     Ok(())
 }
 
@@ -302,6 +344,7 @@ pub(super) async fn set_notes(
     Ok(sqlx::query_with(text, values).execute(&mut **transaction).await?.rows_affected() > 0)
 }
 
-fn among_hashes(group_id: GroupId, hashes: &[String]) -> Cond {
-    Cond::all().add(Expr::cust("+group_id").eq(group_id)).add(Expr::col(ApiKeys::KeyHash).is_in(hashes.iter().cloned()))
+/// A list of plain values always has a text.
+fn json(values: &(impl Serialize + ?Sized)) -> String {
+    serde_json::to_string(values).unwrap_or_default()
 }

@@ -1,12 +1,12 @@
 //! Keys as the operator sees and handles them: listed, deleted, restored, annotated.
 
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc};
 
-use super::{KEYS_PER_LOT, KeyPools, queries};
+use super::{KEYS_PER_LOT, KeyPools, load::readable, queries};
 use crate::{
     channel,
     crypto::Secret,
-    db::{self, Timestamp},
+    db::{self, ApiKeys, Timestamp},
     group::{GroupId, Key},
 };
 
@@ -17,7 +17,7 @@ pub(crate) enum KeyStatus {
 }
 
 impl KeyStatus {
-    pub(crate) fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Active => "active",
             Self::Invalid => "invalid",
@@ -53,6 +53,64 @@ pub(crate) struct KeyCounts {
     pub(crate) active: u64,
 }
 
+/// What a list of keys can be sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SortBy {
+    LastUsedAt,
+    CreatedAt,
+    UpdatedAt,
+    RequestCount,
+    FailureCount,
+    Status,
+    Id,
+}
+
+impl SortBy {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::LastUsedAt,
+        Self::CreatedAt,
+        Self::UpdatedAt,
+        Self::RequestCount,
+        Self::FailureCount,
+        Self::Status,
+        Self::Id,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        self.column().name()
+    }
+
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|by| by.name() == name)
+    }
+
+    pub(super) fn column(self) -> ApiKeys {
+        match self {
+            Self::LastUsedAt => ApiKeys::LastUsedAt,
+            Self::CreatedAt => ApiKeys::CreatedAt,
+            Self::UpdatedAt => ApiKeys::UpdatedAt,
+            Self::RequestCount => ApiKeys::RequestCount,
+            Self::FailureCount => ApiKeys::FailureCount,
+            Self::Status => ApiKeys::Status,
+            Self::Id => ApiKeys::Id,
+        }
+    }
+}
+
+/// The order of a list of keys. Among equals the ids decide, in the same direction; what never happened is the earliest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sort {
+    pub(crate) by: SortBy,
+    pub(crate) is_descending: bool,
+}
+
+/// Those used last first.
+impl Default for Sort {
+    fn default() -> Self {
+        Self { by: SortBy::LastUsedAt, is_descending: true }
+    }
+}
+
 /// Which keys of a group to list.
 #[derive(Debug)]
 pub(crate) struct ListFilter {
@@ -60,10 +118,20 @@ pub(crate) struct ListFilter {
     pub(crate) status: Option<KeyStatus>,
     /// The whole text of a key.
     pub(crate) text: Option<Secret>,
+    /// A part of a key's text or of its notes, in any case.
+    pub(crate) part: Option<Secret>,
+    pub(crate) sort: Sort,
+}
+
+impl ListFilter {
+    /// All keys of a group.
+    pub(crate) fn of(group_id: GroupId) -> Self {
+        Self { group_id, status: None, text: None, part: None, sort: Sort::default() }
+    }
 }
 
 impl KeyPools {
-    /// A page of keys, those used last first, and how many there are in all.
+    /// A page of keys, and how many there are in all.
     pub(crate) async fn list(
         &self,
         filter: &ListFilter,
@@ -73,9 +141,16 @@ impl KeyPools {
         self.store_changes().await?;
         let hash = filter.text.as_ref().map(|text| self.shared.cipher.hash(text.expose()));
         let readers = self.shared.database.readers();
-        let condition = queries::matching(filter.group_id, filter.status, hash);
-        let total = queries::count(readers, condition.clone()).await?;
-        let rows = queries::page(readers, condition, offset, limit).await?;
+        let condition = queries::matching(filter.group_id, filter.status, hash.clone());
+        let (condition, total) = match &filter.part {
+            None => (condition.clone(), queries::count(readers, condition).await?),
+            Some(part) => {
+                let found = self.search(filter.group_id, filter.status, hash, part).await?;
+                let total = found.ids.len() as u64;
+                if found.is_everything { (condition, total) } else { (condition.add(found.among()), total) }
+            }
+        };
+        let rows = queries::page(readers, condition, filter.sort, offset, limit).await?;
         let keys = rows.into_iter().map(|row| StoredKey {
             id: row.id,
             secret: self.shared.cipher.decrypt(&row.key_value).ok(),
@@ -112,12 +187,19 @@ impl KeyPools {
         Ok(queries::count(self.shared.database.readers(), condition).await? > 0)
     }
 
-    /// Deletes keys by their texts. Returns how many there were. `progress` hears how many texts are dealt with.
+    /// How many keys of a group there are, and the highest id among them.
+    pub(crate) async fn extent(&self, group_id: GroupId, status: Option<KeyStatus>) -> Result<(u64, i64), db::Error> {
+        self.store_changes().await?;
+        queries::extent(self.shared.database.readers(), queries::matching(group_id, status, None)).await
+    }
+
+    /// Deletes keys by their texts, in lots. Returns how many there were. `progress` hears after each lot how many texts
+    /// are dealt with, and says whether to go on.
     pub(crate) async fn delete(
         &self,
         group_id: GroupId,
         texts: &[Secret],
-        mut progress: impl FnMut(usize) + Send,
+        mut progress: impl FnMut(usize) -> ControlFlow<()> + Send,
     ) -> Result<u64, db::Error> {
         let mut deleted = 0;
         for (index, lot) in texts.chunks(KEYS_PER_LOT).enumerate() {
@@ -127,7 +209,9 @@ impl KeyPools {
             transaction.commit().await?;
             self.take_out(group_id, &ids);
             deleted += ids.len() as u64;
-            progress(index * KEYS_PER_LOT + lot.len());
+            if progress(index * KEYS_PER_LOT + lot.len()).is_break() {
+                break;
+            }
         }
         Ok(deleted)
     }
@@ -154,7 +238,7 @@ impl KeyPools {
             let mut transaction = self.shared.database.begin().await?;
             let invalid = Some(KeyStatus::Invalid);
             let found = queries::lot(&mut transaction, group_id, invalid, last_id, KEYS_PER_LOT).await?;
-            let Some((id, _)) = found.last() else { return Ok(restored) };
+            let Some((id, ..)) = found.last() else { return Ok(restored) };
             last_id = *id;
             restored += self.revive_found(transaction, group_id, found).await?;
         }
@@ -179,7 +263,7 @@ impl KeyPools {
     }
 
     /// The next keys of a group in the order of their ids; without a text: it cannot be decrypted.
-    pub(super) async fn lot(
+    pub(crate) async fn lot(
         &self,
         group_id: GroupId,
         status: Option<KeyStatus>,
@@ -189,7 +273,8 @@ impl KeyPools {
         self.store_changes().await?;
         let mut reader = self.shared.database.readers().acquire().await?;
         let lot = queries::lot(&mut reader, group_id, status, above_id, limit).await?;
-        Ok(lot.into_iter().map(|(id, stored)| (id, self.shared.cipher.decrypt(&stored).ok())).collect())
+        let readable = |(id, text, hash): queries::Stored| (id, readable(&text, hash.as_deref(), &self.shared.cipher));
+        Ok(lot.into_iter().map(readable).collect())
     }
 
     async fn clear(&self, group_id: GroupId, status: Option<KeyStatus>) -> Result<u64, db::Error> {
@@ -199,9 +284,9 @@ impl KeyPools {
             self.store_changes_in(&turn).await?;
             let mut transaction = self.shared.database.begin().await?;
             let found = queries::lot(&mut transaction, group_id, status, last_id, KEYS_PER_LOT).await?;
-            let Some((id, _)) = found.last() else { return Ok(deleted) };
+            let Some((id, ..)) = found.last() else { return Ok(deleted) };
             last_id = *id;
-            let ids: Vec<i64> = found.iter().map(|(id, _)| *id).collect();
+            let ids: Vec<i64> = found.iter().map(|(id, ..)| *id).collect();
             deleted += queries::delete_by_id(&mut transaction, &ids).await?;
             transaction.commit().await?;
             self.take_out(group_id, &ids);
@@ -220,22 +305,22 @@ impl KeyPools {
         &self,
         mut transaction: sqlx::Transaction<'static, sqlx::Sqlite>,
         group_id: GroupId,
-        found: Vec<(i64, String)>,
+        found: Vec<queries::Stored>,
     ) -> Result<u64, db::Error> {
-        let ids: Vec<i64> = found.iter().map(|(id, _)| *id).collect();
+        let ids: Vec<i64> = found.iter().map(|(id, ..)| *id).collect();
         let count = queries::revive(&mut transaction, &ids).await?;
         transaction.commit().await?;
         if count == 0 {
             return Ok(0);
         }
         let pool = self.ensure(group_id);
-        for (id, stored) in found {
-            match self.shared.cipher.decrypt(&stored) {
-                Ok(secret) if !channel::is_sendable(secret.expose()) => {
+        for (id, text, hash) in found {
+            match readable(&text, hash.as_deref(), &self.shared.cipher) {
+                Some(secret) if !channel::is_sendable(secret.expose()) => {
                     tracing::warn!(key.id = id, "Key {id} cannot be used: it holds a character that no header may");
                 }
-                Ok(secret) => pool.revive(Arc::new(Key { id, group_id, secret })),
-                Err(error) => tracing::warn!(key.id = id, %error, "Key {id} cannot be used"),
+                Some(secret) => pool.revive(Arc::new(Key { id, group_id, secret })),
+                None => tracing::warn!(key.id = id, "Key {id} cannot be used: it cannot be decrypted"),
             }
         }
         Ok(count)

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tempfile::TempDir;
 
-use super::{import::Added, *};
+use super::*;
 use crate::{crypto::Secret, db::testing};
 
 const GROUP: GroupId = 1;
@@ -32,7 +32,7 @@ async fn house(cipher: Cipher) -> House {
 
 async fn house_with(count: usize) -> House {
     let house = house(Cipher::new(None)).await;
-    house.pools.add(GROUP, &secrets(count), |_| {}).await.unwrap();
+    house.pools.add(GROUP, &secrets(count), unwatched).await.unwrap();
     house
 }
 
@@ -138,11 +138,13 @@ async fn the_last_changes_are_stored_at_stop() {
 async fn a_key_is_added_once() {
     let house = house_with(2).await;
     let texts = ["sk-2", "sk-3", "sk-3", "sk-4"].map(Secret::new);
-    let added = house.pools.add(GROUP, &texts, |_| {}).await.unwrap();
-    assert_eq!(added, Added { added: 2, ignored: 2 });
+    let added = house.pools.add(GROUP, &texts, unwatched).await.unwrap();
+    let expected =
+        ImportCounts { processed: 4, added: 2, duplicate_in_input: 1, already_in_group: 1, ..ImportCounts::default() };
+    assert_eq!((added.ignored(), added), (2, expected));
     assert_eq!(picks(&house.pools, 4), ["sk-1", "sk-2", "sk-3", "sk-4"]);
     assert_eq!(house.pools.count(GROUP).await.unwrap(), 4);
-    let elsewhere = house.pools.add(2, &texts[..1], |_| {}).await.unwrap();
+    let elsewhere = house.pools.add(2, &texts[..1], unwatched).await.unwrap();
     assert_eq!(elsewhere.added, 1, "another group may have the same key");
 }
 
@@ -150,7 +152,8 @@ async fn a_key_is_added_once() {
 async fn two_imports_at_once_do_not_store_a_key_twice() {
     let house = house(Cipher::new(None)).await;
     let texts = secrets(2_500);
-    let (first, second) = tokio::join!(house.pools.add(GROUP, &texts, |_| {}), house.pools.add(GROUP, &texts, |_| {}),);
+    let (first, second) =
+        tokio::join!(house.pools.add(GROUP, &texts, unwatched), house.pools.add(GROUP, &texts, unwatched),);
     assert_eq!(first.unwrap().added + second.unwrap().added, 2_500);
     assert_eq!(house.rows().await.len(), 2_500);
     assert_eq!(house.pools.of(GROUP).unwrap().active_count(), 2_500);
@@ -165,7 +168,7 @@ async fn a_key_that_was_not_stored_does_not_serve() {
              BEGIN SELECT RAISE(ABORT, 'no'); END",
         )
         .await;
-    assert!(house.pools.add(GROUP, &["sk-2", "sk-3"].map(Secret::new), |_| {}).await.is_err());
+    assert!(house.pools.add(GROUP, &["sk-2", "sk-3"].map(Secret::new), unwatched).await.is_err());
     assert_eq!(picks(&house.pools, 2), ["sk-1", "sk-1"]);
     assert_eq!(house.rows().await.len(), 1);
 }
@@ -174,17 +177,106 @@ async fn a_key_that_was_not_stored_does_not_serve() {
 async fn progress_counts_every_text() {
     let house = house_with(1_000).await;
     let mut heard = Vec::new();
-    house.pools.add(GROUP, &secrets(2_100), |done| heard.push(done)).await.unwrap();
+    house
+        .pools
+        .add(GROUP, &secrets(2_100), |done| {
+            heard.push(done);
+            ControlFlow::Continue(())
+        })
+        .await
+        .unwrap();
     assert_eq!(heard, [1_000, 2_000, 2_100]);
     heard.clear();
-    house.pools.delete(GROUP, &secrets(2_100), |done| heard.push(done)).await.unwrap();
+    house
+        .pools
+        .delete(GROUP, &secrets(2_100), |done| {
+            heard.push(done);
+            ControlFlow::Continue(())
+        })
+        .await
+        .unwrap();
     assert_eq!(heard, [1_000, 2_000, 2_100]);
+}
+
+#[tokio::test]
+async fn bulk_work_that_is_told_to_stop_stops_between_two_lots() {
+    let house = house_with(0).await;
+    let stop_at = |at: usize| move |done| if done >= at { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+    let added = house.pools.add(GROUP, &secrets(3_500), stop_at(2_000)).await.unwrap();
+    assert_eq!(added, ImportCounts { processed: 2_000, added: 2_000, ..ImportCounts::default() });
+    assert_eq!(house.pools.count(GROUP).await.unwrap(), 2_000, "what was done stays");
+    let (_, last_id) = house.pools.extent(GROUP, None).await.unwrap();
+    let (copied, unreadable) = house.pools.copy((GROUP, None, last_id), 2, stop_at(1)).await.unwrap();
+    assert_eq!((copied.processed, copied.added, unreadable), (1_000, 1_000, 0));
+    assert_eq!(house.pools.delete(GROUP, &secrets(2_000), stop_at(1_000)).await.unwrap(), 1_000);
+    assert_eq!(house.pools.of(GROUP).unwrap().active_count(), 1_000);
+}
+
+#[tokio::test]
+async fn an_import_names_the_first_keys_that_cannot_be_sent() {
+    let house = house_with(1).await;
+    let mut texts = secrets(2_000);
+    for index in (5..1_905).step_by(19) {
+        texts[index] = Secret::new(format!("sk\n{index}"));
+    }
+    let added = house.pools.add(GROUP, &texts, unwatched).await.unwrap();
+    assert_eq!((added.added, added.already_in_group, added.unsendable), (1_899, 1, 100));
+    let expected: Vec<usize> = (6..).step_by(19).take(20).collect();
+    assert_eq!(added.unsendable_positions, expected);
+}
+
+#[tokio::test]
+async fn a_search_finds_encrypted_keys_wherever_they_are() {
+    let house = house(cipher("a passphrase")).await;
+    house.pools.add(GROUP, &secrets(1_250), unwatched).await.unwrap();
+    house.execute("UPDATE api_keys SET key_value = 'zz' WHERE id = 1200").await;
+    // More than one query names at once.
+    house
+        .execute(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
+             INSERT INTO api_keys (key_value, group_id) SELECT 'zz', 1 FROM n",
+        )
+        .await;
+    house.pools.add(GROUP, &[Secret::new("last-sk-120")], unwatched).await.unwrap();
+    let reopened = house.reopened(cipher("a passphrase")).await.unwrap();
+    let key = Key { id: 120, group_id: GROUP, secret: Secret::new("sk-120") };
+    assert!(reopened.of(GROUP).unwrap().failed(&key, 1));
+    let rests = Key { id: 1_201, group_id: GROUP, secret: Secret::new("sk-1201") };
+    reopened.of(GROUP).unwrap().rest(&rests, Instant::now() + Duration::from_secs(60));
+    let filter = ListFilter {
+        part: Some(Secret::new("SK-120")),
+        sort: Sort { by: SortBy::Id, is_descending: false },
+        ..ListFilter::of(GROUP)
+    };
+    let found = async |filter: &ListFilter, offset, limit| {
+        let (keys, total) = reopened.list(filter, offset, limit).await.unwrap();
+        (keys.iter().map(|key| key.id).collect::<Vec<_>>(), total)
+    };
+    // 120, 1201 to 1209 and the last: 1200 cannot be read.
+    assert_eq!(found(&filter, 0, 3).await, (vec![120, 1_201, 1_202], 11));
+    assert_eq!(found(&filter, 9, 3).await, (vec![1_209, 11_251], 11));
+    let filter = ListFilter { part: Some(Secret::new("sk")), ..filter };
+    assert_eq!(found(&filter, 1_249, 3).await, (vec![11_251], 1_250));
+}
+
+/// A restored ciphertext would be sent to an upstream otherwise.
+#[tokio::test]
+async fn a_ciphertext_is_not_restored_into_rotation() {
+    let house = house_with(1).await;
+    house
+        .execute(
+            "INSERT INTO api_keys (key_value, key_hash, group_id, status) VALUES ('abcd', 'of another', 1, 'invalid')",
+        )
+        .await;
+    assert_eq!(house.pools.restore_all_invalid(GROUP).await.unwrap(), 1);
+    assert_eq!(picks(&house.pools, 2), ["sk-1", "sk-1"]);
 }
 
 #[tokio::test]
 async fn deleted_keys_leave_rotation_and_database() {
     let house = house_with(3).await;
-    let deleted = house.pools.delete(GROUP, &["sk-1", "sk-3", "sk-3", "sk-9"].map(Secret::new), |_| {}).await.unwrap();
+    let deleted =
+        house.pools.delete(GROUP, &["sk-1", "sk-3", "sk-3", "sk-9"].map(Secret::new), unwatched).await.unwrap();
     assert_eq!(deleted, 2);
     assert_eq!(picks(&house.pools, 2), ["sk-2", "sk-2"]);
     assert_eq!(house.rows().await.len(), 1);
@@ -228,7 +320,7 @@ async fn all_invalid_keys_are_restored_or_cleared() {
 async fn a_key_that_was_deleted_while_it_was_tested_stays_away() {
     let house = house_with(2).await;
     let key = house.pools.ensure(GROUP).pick(&[], Instant::now()).unwrap();
-    house.pools.delete(GROUP, std::slice::from_ref(&key.secret), |_| {}).await.unwrap();
+    house.pools.delete(GROUP, std::slice::from_ref(&key.secret), unwatched).await.unwrap();
     assert!(!house.pools.revive(key).await.unwrap());
     assert_eq!(picks(&house.pools, 2), ["sk-2", "sk-2"]);
 }
@@ -236,13 +328,13 @@ async fn a_key_that_was_deleted_while_it_was_tested_stays_away() {
 #[tokio::test]
 async fn the_list_shows_those_used_last_first_and_finds_a_key_by_its_text() {
     let house = house(cipher("a passphrase")).await;
-    house.pools.add(GROUP, &secrets(4), |_| {}).await.unwrap();
+    house.pools.add(GROUP, &secrets(4), unwatched).await.unwrap();
     house.execute("UPDATE api_keys SET last_used_at = '2026-11-22 10:00:00+00:00' WHERE id = 1").await;
     house.execute("UPDATE api_keys SET last_used_at = '2026-11-22 11:00:00+00:00' WHERE id = 3").await;
     house.execute("UPDATE api_keys SET key_value = 'zz' WHERE id = 4").await;
     house.execute("UPDATE api_keys SET status = 'invalid' WHERE id = 2").await;
     let ids = |keys: &[StoredKey]| keys.iter().map(|key| key.id).collect::<Vec<_>>();
-    let mut filter = ListFilter { group_id: GROUP, status: None, text: None };
+    let mut filter = ListFilter::of(GROUP);
 
     let (keys, total) = house.pools.list(&filter, 0, 3).await.unwrap();
     assert_eq!((ids(&keys), total), (vec![3, 1, 4], 4));
@@ -254,7 +346,7 @@ async fn the_list_shows_those_used_last_first_and_finds_a_key_by_its_text() {
     filter.status = Some(KeyStatus::Invalid);
     let (keys, total) = house.pools.list(&filter, 0, 10).await.unwrap();
     assert_eq!((ids(&keys), total), (vec![2], 1));
-    filter = ListFilter { group_id: GROUP, status: None, text: Some(Secret::new("sk-3")) };
+    filter = ListFilter { text: Some(Secret::new("sk-3")), ..ListFilter::of(GROUP) };
     assert_eq!(ids(&house.pools.list(&filter, 0, 10).await.unwrap().0), [3]);
     let (none, total) = house.pools.list(&filter, u64::MAX, 10).await.unwrap();
     assert_eq!((none.len(), total), (0, 1));
@@ -265,14 +357,14 @@ async fn notes_are_kept() {
     let house = house_with(1).await;
     assert!(house.pools.set_notes(1, "paid by the team").await.unwrap());
     assert!(!house.pools.set_notes(2, "nobody").await.unwrap());
-    let filter = ListFilter { group_id: GROUP, status: None, text: None };
+    let filter = ListFilter::of(GROUP);
     assert_eq!(house.pools.list(&filter, 0, 1).await.unwrap().0[0].notes, "paid by the team");
 }
 
 #[tokio::test]
 async fn encrypted_keys_are_used_in_clear_and_stored_encrypted() {
     let house = house(cipher("a passphrase")).await;
-    house.pools.add(GROUP, &secrets(2), |_| {}).await.unwrap();
+    house.pools.add(GROUP, &secrets(2), unwatched).await.unwrap();
     assert!(house.rows().await.iter().all(|(stored, _, _)| !stored.contains("sk-")));
     let reopened = house.reopened(cipher("a passphrase")).await.unwrap();
     assert_eq!(picks(&reopened, 2), ["sk-1", "sk-2"]);
@@ -281,7 +373,7 @@ async fn encrypted_keys_are_used_in_clear_and_stored_encrypted() {
 #[tokio::test]
 async fn a_start_with_the_wrong_passphrase_is_refused() {
     let encrypted = house(cipher("a passphrase")).await;
-    encrypted.pools.add(GROUP, &secrets(3), |_| {}).await.unwrap();
+    encrypted.pools.add(GROUP, &secrets(3), unwatched).await.unwrap();
     assert!(matches!(encrypted.reopened(cipher("another")).await, Err(OpenError::EncryptionKeyWrong)));
     assert!(matches!(encrypted.reopened(Cipher::new(None)).await, Err(OpenError::EncryptionKeyMissing)));
     let in_clear = house_with(3).await;
@@ -291,7 +383,7 @@ async fn a_start_with_the_wrong_passphrase_is_refused() {
 #[tokio::test]
 async fn a_key_that_cannot_be_decrypted_never_serves() {
     let house = house(cipher("a passphrase")).await;
-    house.pools.add(GROUP, &secrets(3), |_| {}).await.unwrap();
+    house.pools.add(GROUP, &secrets(3), unwatched).await.unwrap();
     house
         .execute("UPDATE api_keys SET key_value = replace(key_value, substr(key_value, 30, 2), 'zz') WHERE id = 2")
         .await;
@@ -309,7 +401,7 @@ async fn a_key_that_cannot_be_decrypted_never_serves() {
 #[tokio::test]
 async fn a_deleted_group_takes_its_keys_its_memberships_and_its_pool_along() {
     let house = house_with(2).await;
-    house.pools.add(2, &secrets(1), |_| {}).await.unwrap();
+    house.pools.add(2, &secrets(1), unwatched).await.unwrap();
     house.execute("INSERT INTO group_sub_groups (group_id, sub_group_id) VALUES (2, 1)").await;
     house.pools.delete_group(GROUP).await.unwrap();
     assert!(house.pools.of(GROUP).is_none());
@@ -327,14 +419,14 @@ async fn nothing_brings_a_deleted_group_back() {
     let house = house_with(2).await;
     let key = house.pools.ensure(GROUP).pick(&[], Instant::now()).unwrap();
     let late = secrets(5_000);
-    let (added, deleted) = tokio::join!(house.pools.add(GROUP, &late, |_| {}), house.pools.delete_group(GROUP));
+    let (added, deleted) = tokio::join!(house.pools.add(GROUP, &late, unwatched), house.pools.delete_group(GROUP));
     deleted.unwrap();
     assert!(matches!(added, Err(db::Error::NotFound)), "{added:?}");
     assert!(!house.pools.revive(key).await.unwrap());
     house.pools.restore_all_invalid(GROUP).await.unwrap();
     house.pools.clear_all(GROUP).await.unwrap();
-    house.pools.delete(GROUP, &late, |_| {}).await.unwrap();
-    assert!(matches!(house.pools.add(GROUP, &late, |_| {}).await, Err(db::Error::NotFound)));
+    house.pools.delete(GROUP, &late, unwatched).await.unwrap();
+    assert!(matches!(house.pools.add(GROUP, &late, unwatched).await, Err(db::Error::NotFound)));
     assert!(house.pools.of(GROUP).is_none());
     assert!(house.rows().await.is_empty());
 }
@@ -358,10 +450,10 @@ async fn a_key_that_no_header_can_carry_never_serves() {
 #[tokio::test]
 async fn a_lot_of_hashes_is_found_by_the_hashes() {
     let house = house_with(1).await;
-    let plan: Vec<(i64, i64, i64, String)> =
-        sqlx::query_as("EXPLAIN QUERY PLAN DELETE FROM api_keys WHERE +group_id = 1 AND key_hash IN ('a', 'b')")
-            .fetch_all(house.database.readers())
-            .await
-            .unwrap();
-    assert!(plan.iter().any(|(_, _, _, step)| step.contains("idx_api_keys_key_hash")), "{plan:?}");
+    for statement in queries::ALL_BY_HASH {
+        let text = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+        let plan: Vec<(i64, i64, i64, String)> =
+            sqlx::query_as(text).bind(1).bind(r#"["a", "b"]"#).fetch_all(house.database.readers()).await.unwrap();
+        assert!(plan.iter().any(|(_, _, _, step)| step.contains("idx_api_keys_key_hash")), "{plan:?}");
+    }
 }

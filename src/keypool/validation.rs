@@ -168,7 +168,7 @@ impl Validator {
     }
 
     /// What the operator asked for by testing a key by hand.
-    async fn act(&self, group: &Group, key: Arc<Key>, verdict: Verdict) -> Result<(), db::Error> {
+    pub(super) async fn act(&self, group: &Group, key: Arc<Key>, verdict: Verdict) -> Result<(), db::Error> {
         let pools = &self.shared.pools;
         match verdict {
             Verdict::Valid => {

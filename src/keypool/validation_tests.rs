@@ -3,13 +3,14 @@
 use serde_json::json;
 use tempfile::TempDir;
 use testkit::{MockUpstream, Play};
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::{
     config::OutboundProxy,
     crypto::Cipher,
     db::{Database, testing},
-    keypool::{KeyStatus, ListFilter},
+    keypool::{KeyStatus, ListFilter, Swept, unwatched},
 };
 
 pub(in crate::keypool) struct House {
@@ -65,7 +66,7 @@ impl House {
 
     pub(in crate::keypool) async fn add(&self, group: &Group, texts: &[&str]) {
         let texts: Vec<Secret> = texts.iter().copied().map(Secret::new).collect();
-        self.pools.add(group.id, &texts, |_| {}).await.unwrap();
+        self.pools.add(group.id, &texts, unwatched).await.unwrap();
     }
 
     pub(in crate::keypool) fn invalidate(&self, group: &Group) {
@@ -76,7 +77,7 @@ impl House {
     }
 
     pub(in crate::keypool) async fn active(&self, group: &Group) -> Vec<String> {
-        let filter = ListFilter { group_id: group.id, status: Some(KeyStatus::Active), text: None };
+        let filter = ListFilter { status: Some(KeyStatus::Active), ..ListFilter::of(group.id) };
         let (keys, _) = self.pools.list(&filter, 0, 1_000).await.unwrap();
         let mut texts: Vec<String> = keys.into_iter().map(|key| key.secret.unwrap().expose().to_owned()).collect();
         texts.sort();
@@ -114,6 +115,38 @@ async fn answers_come_in_the_order_of_the_texts_and_repeated_texts_are_tested_on
     assert_eq!(tested, [refused.clone(), unknown, valid(), refused]);
     assert_eq!(upstream.count("sk-2"), 1);
     assert_eq!(house.active(&group).await, ["sk-1"], "what the answer says is what happens");
+}
+
+#[tokio::test]
+async fn a_sweep_whose_verdict_cannot_be_stored_fails_and_stops() {
+    let (house, upstream) = (House::new().await, MockUpstream::start().await);
+    let group = house.group("team", &upstream, r#"{"key_validation_concurrency": 1}"#).await;
+    house.add(&group, &["sk-1", "sk-2", "sk-3"]).await;
+    house.invalidate(&group);
+    let (count, last_id) = house.pools.extent(group.id, None).await.unwrap();
+    assert_eq!(count, 3);
+    let mut transaction = house.database.begin().await.unwrap();
+    sqlx::query("CREATE TRIGGER refuse BEFORE UPDATE ON api_keys BEGIN SELECT RAISE(ABORT, 'no'); END")
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+    let swept = house.validator.sweep(&group, (None, last_id), &CancellationToken::new(), |_| {}).await;
+    assert!(matches!(swept, Err(db::Error::Other(_))), "{swept:?}");
+    assert_eq!(upstream.requests().len(), 1, "the others are not asked any more");
+}
+
+#[tokio::test]
+async fn a_sweep_leaves_later_keys_alone_and_hears_of_each_that_it_tested() {
+    let (house, upstream) = (House::new().await, MockUpstream::start().await);
+    let group = house.group("team", &upstream, "{}").await;
+    house.add(&group, &["sk-1", "sk-2"]).await;
+    let (_, last_id) = house.pools.extent(group.id, None).await.unwrap();
+    house.add(&group, &["sk-3"]).await;
+    let mut heard = Vec::new();
+    let swept = house.validator.sweep(&group, (None, last_id), &CancellationToken::new(), |n| heard.push(n)).await;
+    assert_eq!(swept.unwrap(), Swept { valid: 2, ..Swept::default() });
+    assert_eq!((heard, upstream.count("sk-3")), (vec![1, 2], 0));
 }
 
 #[tokio::test]

@@ -9,13 +9,15 @@ use utoipa::{
     openapi::{RefOr, Schema},
 };
 
+use super::shape::Shape;
 use crate::api::{
     Api,
     answer::{Answer, Bare, Content, Sent},
     body::{Body, FromFields},
+    keys::{KeysToImport, ManyKeyTexts},
     language::Language,
     page::{Page, Paged},
-    path::{GroupInPath, GroupNameInPath, KeyInPath, SubGroupInPath},
+    path::{GroupInPath, GroupNameInPath, KeyInPath, SubGroupInPath, TaskInPath},
     query::{Parameters, Query},
     refusal::{Reason, Refusal},
 };
@@ -140,6 +142,13 @@ impl Asks for KeyInPath {
     }
 }
 
+impl Asks for TaskInPath {
+    fn state(stated: &mut Stated) {
+        stated.path_parameter("id", super::shape::id(), "The task's id");
+        stated.may_refuse(&[Reason::BAD_REQUEST, Reason::NOT_FOUND]);
+    }
+}
+
 impl Asks for GroupNameInPath {
     fn state(stated: &mut Stated) {
         stated.path_parameter("group", super::shape::some_text(), "The group's name");
@@ -162,6 +171,19 @@ impl<P: Parameters> Asks for Query<P> {
 impl Asks for Page {
     fn state(stated: &mut Stated) {
         stated.parameters.extend(Self::shape().into_parameters());
+    }
+}
+
+/// As JSON, or as a form with a file.
+impl Asks for KeysToImport {
+    fn state(stated: &mut Stated) {
+        Body::<ManyKeyTexts>::state(stated);
+        let file = json!({"type": "string", "format": "binary", "description": "A text file, named `….txt`, with the keys"});
+        let form = Shape::default().needed("group_id", super::shape::id(), "The group").needed("file", file, "");
+        if let Some(body) = &mut stated.body {
+            body["content"]["multipart/form-data"] = json!({"schema": form.into_schema()});
+        }
+        stated.may_refuse(&[Reason::INVALID]);
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod body;
 mod config_options;
+mod copy;
 mod create;
 mod delete;
 mod list;
@@ -14,7 +15,7 @@ mod update;
 use super::Api;
 
 pub(super) use self::{
-    config_options::config_options, create::create, delete::delete, list::list, list_brief::list_brief,
+    config_options::config_options, copy::copy, create::create, delete::delete, list::list, list_brief::list_brief,
     reorder::reorder, update::update,
 };
 

@@ -4,7 +4,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Api, KeyTexts};
-use crate::api::{answer::Answer, body::Body, document::Shown, refusal::Refusal};
+use crate::{
+    api::{answer::Answer, body::Body, document::Shown, refusal::Refusal},
+    keypool::unwatched,
+};
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = KeysAdded)]
@@ -22,10 +25,10 @@ pub(in crate::api) async fn add(api: Api, Body(wanted): Body<KeyTexts>) -> Resul
     if group.is_aggregate() {
         return Err(Refusal::invalid("validation.keys_of_aggregate"));
     }
-    let outcome = api.key_pools.add(group.id, &wanted.parse_new()?, |_| ()).await?;
+    let outcome = api.key_pools.add(group.id, &wanted.parse_new()?, unwatched).await?;
     Answer::with(&Outcome {
         added_count: outcome.added,
-        ignored_count: outcome.ignored,
+        ignored_count: outcome.ignored(),
         total_in_group: api.key_pools.count(group.id).await?,
     })
 }

@@ -4,7 +4,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Api, KeyTexts};
-use crate::api::{answer::Answer, body::Body, document::Shown, refusal::Refusal};
+use crate::{
+    api::{answer::Answer, body::Body, document::Shown, refusal::Refusal},
+    keypool::unwatched,
+};
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = KeysDeleted)]
@@ -20,7 +23,7 @@ impl Shown for Outcome {}
 pub(in crate::api) async fn delete(api: Api, Body(wanted): Body<KeyTexts>) -> Result<Answer<Outcome>, Refusal> {
     let group = wanted.group(&api).await?;
     let keys = wanted.parse_stored(&api).await?;
-    let deleted_count = api.key_pools.delete(group.id, &keys, |_| ()).await?;
+    let deleted_count = api.key_pools.delete(group.id, &keys, unwatched).await?;
     Answer::with(&Outcome {
         deleted_count,
         ignored_count: keys.len() as u64 - deleted_count,

@@ -1,4 +1,4 @@
-//! GET /api/keys: the keys of a group, page by page, those used last first.
+//! GET /api/keys: the keys of a group, page by page, those used last first, or in another order that is asked for.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -18,11 +18,14 @@ use crate::{
     crypto::Secret,
     db::Timestamp,
     group::{self, GroupId},
-    keypool::{KeyStatus, ListFilter, StoredKey},
+    keypool::{KeyStatus, ListFilter, Sort, SortBy, StoredKey},
 };
 
 /// Shown in place of a key that cannot be decrypted with the present `ENCRYPTION_KEY`.
 const UNREADABLE: &str = "failed-to-decrypt";
+pub(super) const STATUSES: [&str; 3] = [KeyStatus::Active.name(), KeyStatus::Invalid.name(), "all"];
+const ASCENDING: &str = "asc";
+const DESCENDING: &str = "desc";
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = Key)]
@@ -72,8 +75,11 @@ impl Parameters for Filter {
     fn shape() -> Shape {
         Shape::default()
             .needed("group_id", id(), "Whose keys")
-            .optional("status", one_of(&["active", "invalid", "all"]), "Only those; all unless given")
+            .optional("status", one_of(&STATUSES), "Only those; all unless given")
             .optional("key_value", text(), "The key with exactly this text")
+            .optional("search", text(), "Contained in a key or its notes")
+            .optional("sort", one_of(&SortBy::ALL.map(SortBy::name)), "By what they are ordered; when they were used last unless given")
+            .optional("order", one_of(&[ASCENDING, DESCENDING]), "Descending unless given")
     }
 }
 
@@ -84,23 +90,44 @@ pub(in crate::api) async fn list(
 ) -> Result<Answer<Paged<Listed<'static>>>, Refusal> {
     let group_id = group_id(&query)?;
     group::queries::find(api.database.readers(), group_id).await?;
-    let filter = ListFilter { group_id, status: status(&query)?, text: query.first("key_value").map(Secret::new) };
+    let filter = ListFilter {
+        status: status(&query)?,
+        text: query.first("key_value").map(Secret::new),
+        part: query.first("search").map(Secret::new),
+        sort: sort(&query)?,
+        ..ListFilter::of(group_id)
+    };
     let (keys, total) = api.key_pools.list(&filter, page.offset(), page.size).await?;
     Answer::with(&page.of_items(keys.iter().map(Listed::of).collect(), total))
 }
 
-fn group_id(query: &Query<Filter>) -> Result<GroupId, Refusal> {
+pub(super) fn group_id<P>(query: &Query<P>) -> Result<GroupId, Refusal> {
     let text = query.first("group_id").ok_or_else(|| Refusal::bad_request("validation.group_id_required"))?;
     let id = text.parse().ok().filter(|&id| id > 0);
     id.ok_or_else(|| Refusal::bad_request("validation.invalid_group_id_format"))
 }
 
 /// `all` is what the export calls no filter.
-fn status(query: &Query<Filter>) -> Result<Option<KeyStatus>, Refusal> {
+pub(super) fn status<P>(query: &Query<P>) -> Result<Option<KeyStatus>, Refusal> {
     match query.first("status") {
         None | Some("all") => Ok(None),
         Some(name) => {
             KeyStatus::parse(name).map(Some).ok_or_else(|| Refusal::invalid("validation.invalid_status_filter"))
         }
+    }
+}
+
+fn sort(query: &Query<Filter>) -> Result<Sort, Refusal> {
+    let one_of = |field: &str, values: String| {
+        Refusal::invalid(("validation.not_one_of", [("field", field.to_owned()), ("values", values)]))
+    };
+    let by = match query.first("sort") {
+        None => SortBy::LastUsedAt,
+        Some(name) => SortBy::parse(name).ok_or_else(|| one_of("sort", SortBy::ALL.map(SortBy::name).join(", ")))?,
+    };
+    match query.first("order") {
+        None | Some(DESCENDING) => Ok(Sort { by, is_descending: true }),
+        Some(ASCENDING) => Ok(Sort { by, is_descending: false }),
+        Some(_) => Err(one_of("order", [ASCENDING, DESCENDING].join(", "))),
     }
 }

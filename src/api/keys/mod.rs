@@ -3,14 +3,19 @@
 mod add;
 mod clear;
 mod delete;
+mod delete_many;
+mod export;
+mod import;
 mod list;
 mod notes;
 mod restore;
 mod test;
+mod upload;
+mod validate;
 
 use super::{
     Api,
-    body::{Fields, FromFields, Misread},
+    body::{Fields, FromFields, Limits, Misread},
     document::{
         Shape,
         shape::{id, like, some_text},
@@ -27,11 +32,19 @@ pub(super) use self::{
     add::add,
     clear::{clear_all, clear_all_invalid},
     delete::delete,
+    delete_many::delete_many,
+    export::export,
+    import::{Imported, import},
     list::list,
     notes::set_notes,
     restore::{restore, restore_all_invalid},
     test::test,
+    upload::KeysToImport,
+    validate::validate,
 };
+
+/// A longer text cannot be one key: no server takes so long a header.
+const KEY_BYTES_MAX: usize = 64 * 1024;
 
 /// `{"group_id": 1, "keys_text": "sk-1 sk-2"}`
 pub(super) struct KeyTexts {
@@ -74,12 +87,43 @@ impl KeyTexts {
     /// The keys that are meant among those of the group. A stored key may contain a separator; shown as it is and sent
     /// back, it is one key and not several.
     async fn parse_stored(&self, api: &Api) -> Result<Vec<Secret>, Refusal> {
-        let whole = Secret::new(self.keys_text.trim());
-        if api.key_pools.contains(self.group_id, &whole).await? {
-            return Ok(vec![whole]);
+        match self.as_one_key(api).await? {
+            Some(whole) => Ok(vec![whole]),
+            None => self.parse(),
         }
-        self.parse()
     }
+
+    /// The whole text, where a key of the group is exactly that.
+    async fn as_one_key(&self, api: &Api) -> Result<Option<Secret>, Refusal> {
+        let text = self.keys_text.trim();
+        if text.len() > KEY_BYTES_MAX {
+            return Ok(None);
+        }
+        let whole = Secret::new(text);
+        Ok(api.key_pools.contains(self.group_id, &whole).await?.then_some(whole))
+    }
+}
+
+/// The same for a task, with room for a million keys.
+pub(super) struct ManyKeyTexts(KeyTexts);
+
+impl FromFields for ManyKeyTexts {
+    const LIMITS: Limits = Limits::IMPORT;
+
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, Misread> {
+        KeyTexts::from_fields(fields).map(Self)
+    }
+
+    fn shape() -> Shape {
+        let texts = "Keys separated by white space, commas or semicolons, or the text of a JSON list of them";
+        Shape::default().needed("group_id", id(), "The group").needed("keys_text", like(some_text(), "sk-1 sk-2"), texts)
+    }
+}
+
+/// The keys in a text of any length, repeated ones included, read on a thread where it may take its time.
+async fn parse_many(text: String) -> Result<Vec<Secret>, Refusal> {
+    let parsed = tokio::task::spawn_blocking(move || parse_keys(&text, None)).await;
+    Ok(parsed.map_err(Refusal::internal)??)
 }
 
 /// `{"group_id": 1}`

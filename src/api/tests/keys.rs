@@ -62,6 +62,67 @@ async fn keys_are_listed_page_by_page_and_by_filter() {
 }
 
 #[tokio::test]
+async fn keys_are_sorted_as_it_is_asked_for() {
+    let house = House::open().await;
+    let group = house.group("team", json!({})).await;
+    add(&house, group, "sk-1 sk-2 sk-3").await;
+    house.invalidate(group, &["sk-2"]);
+    house.key_pools.counts(group).await.unwrap();
+    let mut transaction = house.database.begin().await.unwrap();
+    sqlx::query("UPDATE api_keys SET request_count = 10 - id, created_at = '2026-11-0' || id || ' 00:00:00+00:00'")
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+    sqlx::query("UPDATE api_keys SET last_used_at = created_at WHERE id <> 2")
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+    for (sort, expected) in [
+        ("", ["sk-3", "sk-1", "sk-2"]),
+        ("&sort=last_used_at&order=asc", ["sk-2", "sk-1", "sk-3"]),
+        ("&sort=id&order=asc", ["sk-1", "sk-2", "sk-3"]),
+        ("&sort=id", ["sk-3", "sk-2", "sk-1"]),
+        ("&sort=created_at&order=desc", ["sk-3", "sk-2", "sk-1"]),
+        ("&sort=request_count", ["sk-1", "sk-2", "sk-3"]),
+        ("&sort=request_count&order=asc", ["sk-3", "sk-2", "sk-1"]),
+        ("&sort=failure_count", ["sk-2", "sk-3", "sk-1"]),
+        ("&sort=status&order=asc", ["sk-1", "sk-3", "sk-2"]),
+        ("&order=asc", ["sk-2", "sk-1", "sk-3"]),
+    ] {
+        assert_eq!(values(&house, &format!("group_id=1{sort}")).await, expected, "{sort}");
+    }
+    assert_eq!(values(&house, "group_id=1&sort=updated_at").await.len(), 3);
+    assert_eq!(values(&house, "group_id=1&sort=id&order=asc&page=2&page_size=2").await, ["sk-3"]);
+    let fields = "last_used_at, created_at, updated_at, request_count, failure_count, status, id";
+    let reply = house.get("/api/keys?group_id=1&sort=key_value").await;
+    reply.refuses(400, "VALIDATION_FAILED", &format!("sort must be one of: {fields}"));
+    let reply = house.get("/api/keys?group_id=1&order=up").await;
+    reply.refuses(400, "VALIDATION_FAILED", "order must be one of: asc, desc");
+}
+
+#[tokio::test]
+async fn keys_are_found_by_a_part_of_their_text_or_their_notes() {
+    let house = House::open().await;
+    let group = house.group("team", json!({})).await;
+    let other = house.group("other", json!({})).await;
+    add(&house, group, "sk-Alpha sk-beta sk-gamma sk-delta").await;
+    add(&house, other, "sk-alpha-2").await;
+    house.put("/api/keys/3/notes", json!({"notes": "für ALPHA"})).await.says("Success");
+    house.invalidate(group, &["sk-Alpha", "sk-beta"]);
+    let found = async |query: &str| values(&house, &format!("group_id=1&{query}")).await;
+    assert_eq!(found("search=ALPHA").await, ["sk-gamma", "sk-Alpha"]);
+    assert_eq!(found("search=f%C3%9CR").await, ["sk-gamma"]);
+    assert_eq!(found("search=alpha&status=invalid").await, ["sk-Alpha"]);
+    assert_eq!(found("search=alpha&key_value=sk-gamma").await, ["sk-gamma"]);
+    assert_eq!(found("search=sk-&sort=id&order=asc").await, ["sk-Alpha", "sk-beta", "sk-gamma", "sk-delta"]);
+    assert_eq!(found("search=nothing").await, [""; 0]);
+    let page = house.get("/api/keys?group_id=1&search=ta&sort=id&page=2&page_size=1").await.data();
+    assert_eq!(page["items"][0]["key_value"], "sk-beta");
+    assert_eq!(page["pagination"], json!({"page": 2, "page_size": 1, "total_items": 2, "total_pages": 2}));
+}
+
+#[tokio::test]
 async fn a_list_needs_its_group() {
     let house = House::open().await;
     for (query, status, code, message) in [

@@ -11,10 +11,12 @@ mod keys;
 mod logs;
 mod members;
 mod settings;
+mod tasks;
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use axum::{Router, body::Body};
+use chrono::Utc;
 use http::{
     HeaderMap, Method, Request,
     header::{AUTHORIZATION, CONTENT_TYPE},
@@ -33,6 +35,7 @@ use crate::{
     group::Directory,
     keypool::{KeyPools, Validator},
     request_log::{Entry, Live, RequestLog, Search, Writer},
+    task::Tasks,
     upstream::Clients,
 };
 
@@ -46,6 +49,7 @@ pub(super) struct House {
     pub(super) key_pools: KeyPools,
     pub(super) log_live: Live,
     pub(super) stopping: CancellationToken,
+    pub(super) tasks: Tasks,
     _folder: TempDir,
 }
 
@@ -69,6 +73,7 @@ impl House {
         let stopping = CancellationToken::new();
         let clients = Clients::new(crate::config::OutboundProxy::default(), 1);
         let validator = Validator::new(directory.clone(), key_pools.clone(), clients);
+        let tasks = Tasks::open(database.clone(), Arc::new(Utc::now)).await.unwrap();
         let router = router(State {
             auth_key: Secret::new(MANAGEMENT_KEY),
             cors,
@@ -79,10 +84,11 @@ impl House {
             validator,
             log_search: Search::new(database.clone(), cipher.clone()),
             log_live: log_live.clone(),
+            tasks: tasks.clone(),
             started_at: Instant::now(),
             stopping: stopping.clone(),
         });
-        Self { router, database, directory, key_pools, log_live, stopping, _folder: folder }
+        Self { router, database, directory, key_pools, log_live, stopping, tasks, _folder: folder }
     }
 
     pub(super) async fn send(&self, request: Request<Body>) -> Reply {
@@ -211,6 +217,6 @@ pub(super) fn without_time(value: &mut Value) {
     let text = value.as_str().unwrap();
     let time = chrono::DateTime::parse_from_rfc3339(text).unwrap();
     assert!(text.ends_with('Z'), "{text}");
-    assert!((chrono::Utc::now() - time.to_utc()).num_seconds() < 60, "{text}");
+    assert!((Utc::now() - time.to_utc()).num_seconds() < 60, "{text}");
     *value = "now".into();
 }

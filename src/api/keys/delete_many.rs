@@ -1,0 +1,39 @@
+//! POST /api/keys/delete-async: a task deletes any number of keys by their texts.
+
+use serde::Serialize;
+
+use super::{Api, ManyKeyTexts, parse_many};
+use crate::{
+    api::{answer::Answer, body::Body, refusal::Refusal, tasks::Shown},
+    task::{Kind, NewTask, Outcome, Progress},
+};
+
+#[derive(Serialize)]
+struct Deleted {
+    deleted_count: u64,
+    ignored_count: u64,
+}
+
+pub(in crate::api) async fn delete_many(
+    api: Api,
+    Body(ManyKeyTexts(wanted)): Body<ManyKeyTexts>,
+) -> Result<Answer<Shown<'static>>, Refusal> {
+    let group = wanted.group(&api).await?;
+    let keys = match wanted.as_one_key(&api).await? {
+        Some(whole) => vec![whole],
+        None => parse_many(wanted.keys_text).await?,
+    };
+    let new = NewTask { kind: Kind::Deletion, group_id: group.id, group_name: group.name, total: keys.len() as u64 };
+    let pools = api.key_pools.clone();
+    let job = |progress: Progress| async move {
+        let mut processed = 0;
+        let heard = |now| {
+            processed = now;
+            progress.report(now)
+        };
+        let deleted_count = pools.delete(group.id, &keys, heard).await?;
+        let deleted = Deleted { deleted_count, ignored_count: processed as u64 - deleted_count };
+        Outcome::new(&deleted, processed < keys.len())
+    };
+    Answer::with(&Shown::of(&api.tasks.start(new, job).await?))
+}

@@ -1,0 +1,102 @@
+//! Keys to import, as JSON or as a text file in a form.
+
+use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request, multipart::MultipartError};
+use http::{StatusCode, header::CONTENT_TYPE};
+use http_body::Body as _;
+
+use super::{Api, KeyTexts, ManyKeyTexts};
+use crate::api::{
+    body::{Body, IMPORT_BYTES_MAX, SILENCE_MAX},
+    refusal::Refusal,
+};
+
+/// A longer number is no id.
+const ID_BYTES_MAX: usize = 32;
+const FILE_ENDING: &str = ".txt";
+
+pub(in crate::api) struct KeysToImport(pub(super) KeyTexts);
+
+impl FromRequest<Api> for KeysToImport {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Refusal> {
+        let content_type =
+            request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if content_type.to_ascii_lowercase().contains("multipart/form-data") {
+            return read_form(request, api).await?.checked().map(Self);
+        }
+        let Body(ManyKeyTexts(texts)) = Body::from_request(request, api).await?;
+        Ok(Self(texts))
+    }
+}
+
+/// The fields that count, in whichever order they came.
+#[derive(Default)]
+struct Form {
+    group_id: Option<String>,
+    file: Option<File>,
+}
+
+struct File {
+    name: String,
+    content: Vec<u8>,
+}
+
+async fn read_form(mut request: Request, api: &Api) -> Result<Form, Refusal> {
+    // A length that is told beforehand spares the caller the upload.
+    if request.body().size_hint().lower() > IMPORT_BYTES_MAX as u64 {
+        return Err(Refusal::too_large(IMPORT_BYTES_MAX));
+    }
+    DefaultBodyLimit::max(IMPORT_BYTES_MAX).apply(&mut request);
+    // The original looks for the group first, and finds none in what it cannot read.
+    let unreadable = || Refusal::bad_request("validation.group_id_required");
+    let mut multipart = Multipart::from_request(request, api).await.map_err(|_| unreadable())?;
+    let mut form = Form::default();
+    while let Some(mut field) = within_time(multipart.next_field()).await?.map_err(|error| told(&error, unreadable))? {
+        let file_name = field.file_name().map(str::to_owned);
+        let name = field.name().unwrap_or_default().to_owned();
+        let bytes_kept_max = match (name.as_str(), &file_name) {
+            ("group_id", _) if form.group_id.is_none() => ID_BYTES_MAX,
+            ("file", Some(_)) if form.file.is_none() => IMPORT_BYTES_MAX,
+            _ => 0,
+        };
+        let mut content = Vec::new();
+        let broken = || Refusal::bad_request("validation.failed_to_read_file");
+        while let Some(piece) = within_time(field.chunk()).await?.map_err(|error| told(&error, broken))? {
+            let room = bytes_kept_max - content.len();
+            content.extend_from_slice(&piece[..piece.len().min(room)]);
+        }
+        match (name.as_str(), file_name) {
+            ("group_id", _) if form.group_id.is_none() => {
+                form.group_id = Some(String::from_utf8_lossy(&content).into_owned());
+            }
+            ("file", Some(name)) if form.file.is_none() => form.file = Some(File { name, content }),
+            _ => {}
+        }
+    }
+    Ok(form)
+}
+
+async fn within_time<T>(step: impl Future<Output = T>) -> Result<T, Refusal> {
+    tokio::time::timeout(SILENCE_MAX, step).await.map_err(|_| Refusal::too_slow())
+}
+
+fn told(error: &MultipartError, otherwise: impl FnOnce() -> Refusal) -> Refusal {
+    if error.status() == StatusCode::PAYLOAD_TOO_LARGE { Refusal::too_large(IMPORT_BYTES_MAX) } else { otherwise() }
+}
+
+impl Form {
+    fn checked(self) -> Result<KeyTexts, Refusal> {
+        let group_id = self.group_id.filter(|text| !text.is_empty());
+        let group_id = group_id.ok_or_else(|| Refusal::bad_request("validation.group_id_required"))?;
+        let group_id = group_id.parse().ok().filter(|&id| id > 0);
+        let group_id = group_id.ok_or_else(|| Refusal::bad_request("validation.invalid_group_id_format"))?;
+        let file = self.file.ok_or_else(|| Refusal::bad_request("validation.file_required"))?;
+        if !file.name.to_ascii_lowercase().ends_with(FILE_ENDING) {
+            return Err(Refusal::invalid("validation.only_txt_supported"));
+        }
+        let keys_text =
+            String::from_utf8(file.content).map_err(|_| Refusal::bad_request("validation.file_not_text"))?;
+        Ok(KeyTexts { group_id, keys_text })
+    }
+}

@@ -1,0 +1,349 @@
+//! Long jobs with progress: at most one at a time for a group, whoever began it may leave, and what they did is kept.
+//!
+//! Progress lives in memory; the table of tasks hears of a beginning and of an end.
+
+mod queries;
+mod record;
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    ops::ControlFlow,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub(crate) use self::record::{Kind, State, Task};
+use crate::db::{self, Database, Timestamp};
+
+/// Tasks that the history holds; older ones are forgotten when a new one begins.
+pub(crate) const HISTORY_TASKS_MAX: u32 = 1_000;
+/// How long the status shows the task that ended last.
+const SHOWN_AFTER_THE_END: TimeDelta = TimeDelta::minutes(60);
+/// Of a task that was running when the process died.
+const INTERRUPTED: &str = "The server stopped while this task was running; what it had done until then is kept";
+/// Of a task whose job panicked; the log has the rest.
+const PANICKED: &str = "The task died of a fault in the server; its log tells more";
+
+/// The present time, so that a test can hold it.
+pub(crate) type Now = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+
+/// All tasks, running ones and those of the past. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Tasks {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    database: Database,
+    now: Now,
+    stop: CancellationToken,
+    tracker: TaskTracker,
+    board: Mutex<Board>,
+}
+
+#[derive(Default)]
+struct Board {
+    /// By group. `None`: its beginning is being stored.
+    places: HashMap<i64, Option<Arc<Running>>>,
+    ended_last: Option<Task>,
+    /// Tasks that are over while the table still calls them running, because it could not be written.
+    unstored: Vec<Task>,
+}
+
+struct Running {
+    /// As it was begun.
+    task: Task,
+    processed: AtomicU64,
+    cancel: CancellationToken,
+}
+
+/// A task that is wanted.
+pub(crate) struct NewTask {
+    pub(crate) kind: Kind,
+    pub(crate) group_id: i64,
+    pub(crate) group_name: String,
+    /// How many things there are to deal with.
+    pub(crate) total: u64,
+}
+
+/// Why a task does not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error("a task of this group is running")]
+    Busy,
+    #[error(transparent)]
+    Database(#[from] db::Error),
+}
+
+/// Why a task is not cancelled.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CancelError {
+    #[error("the task is over")]
+    Over,
+    #[error(transparent)]
+    Database(#[from] db::Error),
+}
+
+/// What a job says when it ends.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    result: Box<RawValue>,
+    was_cut: bool,
+}
+
+/// Why a job failed, for the operator: it is stored and shown, so it must hold no secret.
+#[derive(Debug)]
+pub(crate) struct Failure(pub(crate) String);
+
+/// A job's end of its task: it reports here, and hears here that it shall stop.
+#[derive(Clone)]
+pub(crate) struct Progress(Arc<Running>);
+
+impl Outcome {
+    /// `was_cut`: it stopped before its end because it was cancelled; `result` says what was done until then.
+    pub(crate) fn new(result: &impl Serialize, was_cut: bool) -> Result<Self, Failure> {
+        let result = serde_json::value::to_raw_value(result).map_err(|error| Failure(error.to_string()))?;
+        Ok(Self { result, was_cut })
+    }
+}
+
+impl From<db::Error> for Failure {
+    fn from(error: db::Error) -> Self {
+        Self(match error {
+            db::Error::NotFound => "The group does not exist any more".to_owned(),
+            error => format!("Database operation failed: {error}"),
+        })
+    }
+}
+
+impl Progress {
+    /// `processed` of all things are dealt with. The answer says whether to go on.
+    pub(crate) fn report(&self, processed: usize) -> ControlFlow<()> {
+        self.0.processed.store(processed as u64, Ordering::Relaxed);
+        if self.0.cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    /// Tripped when the task is cancelled.
+    pub(crate) fn cancellation(&self) -> CancellationToken {
+        self.0.cancel.clone()
+    }
+}
+
+impl Running {
+    fn shown(&self) -> Task {
+        let state = if self.cancel.is_cancelled() { State::Cancelling } else { State::Running };
+        Task { state, processed: self.processed.load(Ordering::Relaxed), ..self.task.clone() }
+    }
+}
+
+impl Tasks {
+    /// Marks the tasks that the last process left running as interrupted.
+    pub(crate) async fn open(database: Database, now: Now) -> Result<Self, db::Error> {
+        queries::interrupt_running(&database, Timestamp(now()), INTERRUPTED).await?;
+        let ended_last = queries::ended_last(database.readers()).await?;
+        let board = Mutex::new(Board { ended_last, ..Board::default() });
+        let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
+        Ok(Self { shared: Arc::new(Shared { database, now, stop, tracker, board }) })
+    }
+
+    /// When told to stop, cancels what is running and waits until it has ended.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        stop.cancelled().await;
+        self.shared.stop.cancel();
+        self.shared.tracker.close();
+        self.shared.tracker.wait().await;
+    }
+
+    /// Begins a job, unless one of this group is running: of two at once, one begins. It goes on when its caller leaves.
+    pub(crate) async fn start<J, F>(&self, wanted: NewTask, job: J) -> Result<Task, StartError>
+    where
+        J: FnOnce(Progress) -> F,
+        F: Future<Output = Result<Outcome, Failure>> + Send + 'static,
+    {
+        let place = self.reserve(wanted.group_id)?;
+        let mut task = Task {
+            id: 0,
+            kind: wanted.kind.name().to_owned(),
+            group_id: wanted.group_id,
+            group_name: wanted.group_name,
+            state: State::Running,
+            processed: 0,
+            total: wanted.total,
+            result: None,
+            error: None,
+            started_at: self.now(),
+            finished_at: None,
+        };
+        task.id = queries::begin(&self.shared.database, &task, HISTORY_TASKS_MAX).await?;
+        let cancel = self.shared.stop.child_token();
+        let running = Arc::new(Running { task, processed: AtomicU64::new(0), cancel });
+        self.board().places.insert(wanted.group_id, Some(running.clone()));
+        let shown = running.shown();
+        let job = job(Progress(running.clone()));
+        let this = self.clone();
+        self.shared.tracker.spawn(async move {
+            // A task of its own, so that its panic is an end like any other.
+            let ended = tokio::spawn(job).await;
+            this.end(place, &running, ended).await;
+        });
+        Ok(shown)
+    }
+
+    /// Tells a running task to stop; it does so at the next occasion. Returns it as it is now.
+    pub(crate) async fn cancel(&self, id: i64) -> Result<Task, CancelError> {
+        if let Some(running) = self.running().into_iter().find(|running| running.task.id == id) {
+            running.cancel.cancel();
+            return Ok(running.shown());
+        }
+        queries::find(self.shared.database.readers(), id).await?;
+        Err(CancelError::Over)
+    }
+
+    /// The same for the task of a group, if one is running.
+    pub(crate) fn cancel_of(&self, group_id: i64) {
+        if let Some(Some(running)) = self.board().places.get(&group_id) {
+            running.cancel.cancel();
+        }
+    }
+
+    /// The one that began last among those that run, or else the one that ended last, for an hour.
+    pub(crate) fn status(&self) -> Option<Task> {
+        if let Some(running) = self.running().into_iter().max_by_key(|running| running.task.id) {
+            return Some(running.shown());
+        }
+        let ended = self.board().ended_last.clone()?;
+        let age = self.now().0 - ended.finished_at?.0;
+        (age < SHOWN_AFTER_THE_END).then_some(ended)
+    }
+
+    /// # Errors
+    /// [`db::Error::NotFound`] where there is no such task, or none any more.
+    pub(crate) async fn find(&self, id: i64) -> Result<Task, db::Error> {
+        // Looked at before the table, so that a task that ends in between is not missed by both.
+        let present = self.present();
+        let stored = queries::find(self.shared.database.readers(), id).await?;
+        Ok(brought_up_to_date(stored, &present))
+    }
+
+    /// Some tasks, newest first, and how many there are in all, of one group or of all.
+    pub(crate) async fn list(
+        &self,
+        group_id: Option<i64>,
+        offset: u64,
+        limit: u64,
+    ) -> Result<(Vec<Task>, u64), db::Error> {
+        let present = self.present();
+        let readers = self.shared.database.readers();
+        let total = queries::count(readers, group_id).await?;
+        let stored = queries::page(readers, group_id, offset, limit).await?;
+        Ok((stored.into_iter().map(|task| brought_up_to_date(task, &present)).collect(), total))
+    }
+
+    fn reserve(&self, group_id: i64) -> Result<Place, StartError> {
+        let mut board = self.board();
+        if board.places.contains_key(&group_id) {
+            return Err(StartError::Busy);
+        }
+        board.places.insert(group_id, None);
+        drop(board);
+        Ok(Place { tasks: self.clone(), group_id })
+    }
+
+    async fn end(
+        &self,
+        place: Place,
+        running: &Running,
+        ended: Result<Result<Outcome, Failure>, tokio::task::JoinError>,
+    ) {
+        let (state, result, error) = match ended {
+            Ok(Ok(outcome)) if outcome.was_cut => (State::Cancelled, Some(outcome.result), None),
+            Ok(Ok(outcome)) => (State::Finished, Some(outcome.result), None),
+            Ok(Err(Failure(error))) => (State::Failed, None, Some(error)),
+            Err(_) => (State::Failed, None, Some(PANICKED.to_owned())),
+        };
+        let task = Task { state, result, error, finished_at: Some(self.now()), ..running.shown() };
+        let Task { id, kind, group_name, processed, total, .. } = &task;
+        match &task.error {
+            None => tracing::info!(
+                task.id = id,
+                processed,
+                total,
+                "Task {id} ({kind} of group {group_name}) ended: {}",
+                state.name()
+            ),
+            Some(error) => tracing::error!(
+                task.id = id,
+                processed,
+                total,
+                error,
+                "Task {id} ({kind} of group {group_name}) failed: {error}"
+            ),
+        }
+        let mut unstored = std::mem::take(&mut self.board().unstored);
+        unstored.push(task.clone());
+        let mut left = Vec::new();
+        for task in unstored {
+            if let Err(error) = queries::end(&self.shared.database, &task).await {
+                tracing::error!(task.id = task.id, %error, "Cannot store how task {} ended", task.id);
+                left.push(task);
+            }
+        }
+        let mut board = self.board();
+        board.unstored.append(&mut left);
+        board.ended_last = Some(task);
+        drop(board);
+        // Last: as long as it is held, the task counts as running.
+        drop(place);
+    }
+
+    fn running(&self) -> Vec<Arc<Running>> {
+        self.board().places.values().flatten().cloned().collect()
+    }
+
+    /// What is newer than the table.
+    fn present(&self) -> HashMap<i64, Task> {
+        let running = self.running().into_iter().map(|running| running.shown());
+        running.chain(self.board().unstored.clone()).map(|task| (task.id, task)).collect()
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp((self.shared.now)())
+    }
+
+    fn board(&self) -> MutexGuard<'_, Board> {
+        self.shared.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The table knows of no progress.
+fn brought_up_to_date(stored: Task, present: &HashMap<i64, Task>) -> Task {
+    if !stored.state.is_over()
+        && let Some(present) = present.get(&stored.id)
+    {
+        return present.clone();
+    }
+    stored
+}
+
+/// The right of a group's task to run; given back whatever happens.
+struct Place {
+    tasks: Tasks,
+    group_id: i64,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.tasks.board().places.remove(&self.group_id);
+    }
+}
+
+#[cfg(test)]
+mod tests;
