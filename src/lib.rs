@@ -13,6 +13,8 @@ mod proxy;
 mod keypool;
 mod request_log;
 
+mod stats;
+
 // Rules, and the state they need in memory.
 mod group;
 

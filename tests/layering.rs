@@ -14,6 +14,7 @@ const LEVELS: &[&[&str]] = &[
     &["app"],
     &["api", "proxy"],
     &["keypool", "request_log"],
+    &["stats"],
     &["group"],
     &["channel", "upstream"],
     &["settings"],

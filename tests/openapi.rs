@@ -29,6 +29,7 @@ async fn nothing_that_is_sent_breaks_the_api_or_is_answered_in_an_undocumented_w
         .env("HTTP_PROXY", &mock.base_url())
         .env("HTTPS_PROXY", &mock.base_url())
         .env("NO_PROXY", "127.0.0.1")
+        .env("TRUSTED_PROXIES", "127.0.0.1")
         .start()
         .await;
     let secrets = furnish(&server, &mock).await;

@@ -7,7 +7,10 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
+use http::{
+    HeaderValue, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::{
@@ -170,7 +173,21 @@ impl PartialSchema for Timestamp {
 impl ToSchema for Timestamp {}
 
 /// A JSON answer outside the envelope, with its status.
-pub(super) struct Bare<T>(pub(super) StatusCode, pub(super) T);
+pub(super) struct Bare<T> {
+    status: StatusCode,
+    value: T,
+    retry_after_seconds: Option<u32>,
+}
+
+impl<T> Bare<T> {
+    pub(super) fn new(status: StatusCode, value: T) -> Self {
+        Self { status, value, retry_after_seconds: None }
+    }
+
+    pub(super) fn retry_after(self, seconds: u32) -> Self {
+        Self { retry_after_seconds: Some(seconds), ..self }
+    }
+}
 
 /// An answer that is no JSON: a file, a page, a stream. `K` says which kind.
 pub(super) struct Sent<K>(Response, PhantomData<fn(K)>);
@@ -198,7 +215,11 @@ impl<K> IntoResponse for Sent<K> {
 
 impl<T: Serialize> IntoResponse for Bare<T> {
     fn into_response(self) -> Response {
-        json(self.0, &self.1)
+        let mut response = json(self.status, &self.value);
+        if let Some(seconds) = self.retry_after_seconds {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
     }
 }
 

@@ -26,9 +26,12 @@ pub(super) async fn in_a_task(request: Request, next: Next) -> Response {
 
 /// Refuses rather than queues: whoever waits behind so many would give up anyway. Probes always pass.
 pub(super) async fn within_budget(Shared(api): Shared<Api>, request: Request, next: Next) -> Response {
+    if routes::is_probe(request.uri().path()) {
+        return next.run(request).await;
+    }
     let budget = if routes::is_open(request.uri().path()) { &api.0.open_budget } else { &api.0.budget };
     let permit = budget.try_acquire();
-    if permit.is_err() && request.uri().path() != "/health" {
+    if permit.is_err() {
         return Refusal::too_busy().into_response();
     }
     next.run(request).await
@@ -68,7 +71,7 @@ pub(super) async fn logged(request: Request, next: Next) -> Response {
     if let Some(query) = request.uri().query() {
         target = format!("{target}?{}", query::without_secrets(query));
     }
-    let is_health = target == "/health";
+    let is_probe = routes::is_probe(&target);
     let response = next.run(request).await;
     let status = response.status().as_u16();
     let milliseconds = begin.elapsed().as_millis();
@@ -76,7 +79,7 @@ pub(super) async fn logged(request: Request, next: Next) -> Response {
         500.. => error!(%method, target, status, milliseconds, "{method} {target} - {status} - {milliseconds} ms"),
         400.. => warn!(%method, target, status, milliseconds, "{method} {target} - {status} - {milliseconds} ms"),
         // Probes every few seconds would drown the rest.
-        _ if is_health => {}
+        _ if is_probe => {}
         _ => info!(%method, target, status, milliseconds, "{method} {target} - {status} - {milliseconds} ms"),
     }
     response

@@ -8,7 +8,7 @@ use axum::{
 use http::{HeaderMap, header::AUTHORIZATION};
 use subtle::ConstantTimeEq as _;
 
-use super::{Api, answer::Message, query::Query, refusal::Refusal};
+use super::{Api, ClientAddress, answer::Message, query::Query, refusal::Refusal};
 use crate::crypto::{self, Secret};
 
 /// The management key as a digest, so that comparing takes the same time for every guess of any length.
@@ -36,10 +36,20 @@ fn credential(uri: &http::Uri, headers: &HeaderMap) -> Option<String> {
 }
 
 /// Stands before every route that is not open.
-pub(super) async fn required(Shared(api): Shared<Api>, request: Request, next: Next) -> Response {
-    match credential(request.uri(), request.headers()) {
-        Some(given) if api.0.management_key.is(&given) => next.run(request).await,
-        _ => Refusal::unauthorized(Message::verbatim("Authentication failed")).into_response(),
+pub(super) async fn required(
+    Shared(api): Shared<Api>,
+    client: ClientAddress,
+    request: Request,
+    next: Next,
+) -> Response {
+    let judged = match credential(request.uri(), request.headers()) {
+        Some(given) => api.judge(&given, client),
+        None => Ok(api.0.tickets.open(request.method(), request.uri(), api.clock.now())),
+    };
+    match judged {
+        Ok(true) => next.run(request).await,
+        Ok(false) => Refusal::unauthorized(Message::verbatim("Authentication failed")).into_response(),
+        Err(locked) => Refusal::too_many_failed_log_ins(locked.seconds()).into_response(),
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) async fn read(api: Api) -> Bare<Health> {
         timestamp: Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true),
         uptime: in_units(api.started_at.elapsed()),
     };
-    Bare(StatusCode::OK, health)
+    Bare::new(StatusCode::OK, health)
 }
 
 /// `1h2m3.456789012s`; below one second in the largest unit that shows a whole number: `1.5ms`.

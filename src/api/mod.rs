@@ -18,7 +18,7 @@ use crate::{
     db::Database,
     group::Directory,
     keypool::{KeyPools, Validator},
-    request_log::{Live, Search},
+    request_log::{Live, RequestLog, Search},
     task::Tasks,
 };
 
@@ -27,9 +27,14 @@ mod around;
 mod authentication;
 mod body;
 mod channel_types;
+mod client_address;
+mod clock;
 pub(crate) mod cors;
+mod dashboard;
 pub(crate) mod document;
 mod download;
+mod download_tickets;
+mod figure;
 mod groups;
 mod health;
 mod integration;
@@ -40,12 +45,16 @@ mod logs;
 mod page;
 mod path;
 mod query;
+mod ready;
 mod refusal;
 mod routes;
 mod settings;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod throttle;
+
+pub(crate) use self::{client_address::ClientAddress, clock::Clock};
 
 /// Requests to routes that need no management key; whoever has none cannot use up the places of whoever has it.
 const OPEN_REQUESTS_MAX: usize = 64;
@@ -57,6 +66,8 @@ const LIVE_STREAMS_MAX: usize = 32;
 /// What the control plane works with.
 pub(crate) struct State {
     pub(crate) auth_key: Secret,
+    /// Looked at for warnings only.
+    pub(crate) encryption_key: Option<Secret>,
     pub(crate) cors: Option<Cors>,
     /// Where groups are reached as long as no `app_url` is set: `http://localhost:3001`.
     pub(crate) own_url: String,
@@ -67,6 +78,8 @@ pub(crate) struct State {
     pub(crate) log_search: Search,
     pub(crate) log_live: Live,
     pub(crate) tasks: Tasks,
+    pub(crate) request_log: RequestLog,
+    pub(crate) clock: Clock,
     pub(crate) started_at: Instant,
     /// A stop has begun: what has no end of its own is to end.
     pub(crate) stopping: CancellationToken,
@@ -79,12 +92,23 @@ struct Api(Arc<Inner>);
 struct Inner {
     state: State,
     management_key: authentication::ManagementKey,
+    throttle: throttle::Throttle,
+    tickets: download_tickets::Tickets,
+    probe: ready::Probe,
     budget: Semaphore,
     open_budget: Semaphore,
     live_places: Arc<Semaphore>,
 }
 
 impl Api {
+    /// Whether a management key is right.
+    ///
+    /// # Errors
+    /// Too many from that address were wrong.
+    fn judge(&self, given: &str, client: ClientAddress) -> Result<bool, throttle::Locked> {
+        self.0.throttle.judge(client, self.0.management_key.is(given), self.clock.steady())
+    }
+
     /// Puts into effect what a request has just stored.
     ///
     /// # Errors
@@ -117,10 +141,17 @@ impl FromRequestParts<Self> for Api {
 /// Serves everything that is not proxied, and `/proxy/{group}/api/integration/info`.
 pub(crate) fn router(state: State) -> Router {
     let management_key = authentication::ManagementKey::new(&state.auth_key);
-    let budget = Semaphore::new(REQUESTS_MAX);
-    let open_budget = Semaphore::new(OPEN_REQUESTS_MAX);
-    let live_places = Arc::new(Semaphore::new(LIVE_STREAMS_MAX));
-    let api = Api(Arc::new(Inner { state, management_key, budget, open_budget, live_places }));
+    let tickets = download_tickets::Tickets::new(&state.auth_key);
+    let api = Api(Arc::new(Inner {
+        state,
+        management_key,
+        throttle: throttle::Throttle::default(),
+        tickets,
+        probe: ready::Probe::default(),
+        budget: Semaphore::new(REQUESTS_MAX),
+        open_budget: Semaphore::new(OPEN_REQUESTS_MAX),
+        live_places: Arc::new(Semaphore::new(LIVE_STREAMS_MAX)),
+    }));
     routes::router(&api)
         // From the inside out.
         .layer(from_fn_with_state(api.clone(), around::within_budget))

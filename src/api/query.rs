@@ -44,7 +44,7 @@ impl<P, S: Send + Sync> FromRequestParts<S> for Query<P> {
 
 /// The query as it may be logged: credentials and keys are left out, however their names are encoded.
 pub(crate) fn without_secrets(query: &str) -> String {
-    const SECRET: [&str; 3] = ["key", "key_value", "search"];
+    const SECRET: [&str; 4] = ["key", "key_value", "search", "ticket"];
     let shown = query.split('&').map(|pair| {
         let raw_name = pair.split('=').next().unwrap_or_default();
         let is_secret =
@@ -72,5 +72,7 @@ mod tests {
         assert_eq!(without_secrets("page=2&key=sk-1&x"), "page=2&key=***&x");
         assert_eq!(without_secrets("%6bey=sk-1&key_value=sk-2"), "%6bey=***&key_value=***");
         assert_eq!(without_secrets("keys=1&search=sk-1&sort=id"), "keys=1&search=***&sort=id");
+        assert_eq!(without_secrets("group_id=1&ticket=1.ab"), "group_id=1&ticket=***");
+        assert_eq!(without_secrets("keys=1"), "keys=1");
     }
 }

@@ -31,6 +31,7 @@ impl Reason {
     pub(crate) const TASK_IN_PROGRESS: Self = Self { status: 409, code: "TASK_IN_PROGRESS" };
     pub(crate) const TASK_OVER: Self = Self { status: 409, code: "TASK_OVER" };
     pub(crate) const TOO_LARGE: Self = Self { status: 413, code: "PAYLOAD_TOO_LARGE" };
+    pub(crate) const TOO_MANY_FAILED_LOGINS: Self = Self { status: 429, code: "TOO_MANY_FAILED_LOGINS" };
     pub(crate) const INTERNAL: Self = Self { status: 500, code: "INTERNAL_SERVER_ERROR" };
     pub(crate) const DATABASE: Self = Self { status: 500, code: "DATABASE_ERROR" };
     pub(crate) const SEARCH_TOO_LONG: Self = Self { status: 503, code: "SEARCH_TOO_LONG" };
@@ -99,6 +100,19 @@ impl Refusal {
         let message = Message::verbatim("Too many concurrent requests");
         let refusal = Self::new(Reason::TOO_BUSY, message);
         Self { retry_after_seconds: Some(1), ..refusal }
+    }
+
+    /// Whatever key comes from that address.
+    pub(crate) fn too_many_failed_log_ins(seconds: u32) -> Self {
+        let message = ("auth.too_many_failed_log_ins", [("seconds", seconds.to_string())]);
+        let refusal = Self::new(Reason::TOO_MANY_FAILED_LOGINS, message);
+        Self { retry_after_seconds: Some(seconds), ..refusal }
+    }
+
+    /// A failure of the database, with a message of its own.
+    pub(crate) fn database(error: db::Error, message: &'static str) -> Self {
+        tracing::error!(%error, "A statement of a management request failed: {error}");
+        Self::new(Reason::DATABASE, message)
     }
 
     /// The change is stored, and everything else goes on with what was in effect before.

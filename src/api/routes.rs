@@ -13,9 +13,9 @@ use http::{Method, StatusCode, Uri, header::LOCATION};
 use serde::Serialize;
 
 use super::{
-    Api, answer, authentication, channel_types,
+    Api, answer, authentication, channel_types, dashboard,
     document::{self, Described, Stated},
-    groups, health, integration, keys, login, logs,
+    download_tickets, groups, health, integration, keys, login, logs, ready,
     refusal::Reason,
     settings, tasks,
 };
@@ -71,6 +71,8 @@ pub(super) fn table() -> Vec<Route> {
     vec![
         route(Open, Get, "/health", health::read)
             .called("check_health", "Says that the server is alive, and since when; nothing else is looked at", &[]),
+        route(Open, Get, "/ready", ready::read)
+            .called("check_readiness", "Says whether the server can serve, and if not, why", &[]),
         route(Open, Post, "/api/auth/login", login::login)
             .called("check_key", "Says whether a key is the management key; opens no session", &[]),
 
@@ -78,6 +80,9 @@ pub(super) fn table() -> Vec<Route> {
             .called("list_opened_groups", "The groups that a proxy key opens", &[INVALID, UNAUTHORIZED]),
         route(Open, Any, "/proxy/{group}/api/integration/info", integration::one)
             .called("show_opened_group", "The same for one group", &[INVALID, UNAUTHORIZED]),
+
+        route(Managed, Post, "/api/download-tickets", download_tickets::create)
+            .called("create_download_ticket", "Makes a link to a download that works for a minute without the key", &[INVALID]),
 
         route(Managed, Get, "/api/channel-types", channel_types::list)
             .called("list_channel_types", "The API formats that a group can speak", &[]),
@@ -98,6 +103,10 @@ pub(super) fn table() -> Vec<Route> {
             .called("delete_group", "Deletes a group with its keys and memberships; its log stays", &[DATABASE, NOT_YET_IN_EFFECT]),
         route(Managed, Post, "/api/groups/{id}/copy", groups::copy)
             .called("copy_group", "Makes a group like another one; a task copies its keys", &[INVALID, DUPLICATE, DATABASE, NOT_YET_IN_EFFECT]),
+        route(Managed, Get, "/api/groups/{id}/stats", groups::stats)
+            .called("show_group_stats", "Keys of a group, and requests to it in a day, a week and a month", &[DATABASE]),
+        route(Managed, Get, "/api/groups/{id}/effective-config", groups::effective_config)
+            .called("show_effective_config", "Settings of a group as they are in effect, and where each comes from", &[DATABASE]),
         route(Managed, Get, "/api/groups/{id}/sub-groups", groups::members::list)
             .called("list_members", "The members of an aggregate group, with their weights and keys", &[DATABASE]),
         route(Managed, Post, "/api/groups/{id}/sub-groups", groups::members::add)
@@ -152,6 +161,13 @@ pub(super) fn table() -> Vec<Route> {
         route(Managed, Get, "/api/logs/live", logs::live)
             .called("watch_logs", "Entries that match, as they happen", &[]),
 
+        route(Managed, Get, "/api/dashboard/stats", dashboard::stats)
+            .called("show_dashboard", "Figures of the last hours, and which secrets are weak", &[DATABASE]),
+        route(Managed, Get, "/api/dashboard/chart", dashboard::chart)
+            .called("show_chart", "Requests of the last 24 hours, hour by hour", &[DATABASE]),
+        route(Managed, Get, "/api/dashboard/encryption-status", dashboard::encryption_status)
+            .called("show_encryption_status", "Whether stored keys fit to the encryption key, by a sample of them", &[]),
+
         route(Managed, Get, "/api/settings", settings::list)
             .called("list_settings", "All settings by category, with their values, bounds and texts", &[]),
         route(Managed, Put, "/api/settings", settings::update)
@@ -162,6 +178,11 @@ pub(super) fn table() -> Vec<Route> {
         route(Open, Get, "/api/docs", document::show)
             .called("show_document", "The same as a page for people", &[]),
     ]
+}
+
+/// Whether a path is asked every few seconds by whoever watches over us.
+pub(super) fn is_probe(path: &str) -> bool {
+    matches!(path, "/health" | "/ready")
 }
 
 /// Whether a path leads to something that needs no management key.

@@ -32,7 +32,7 @@ use crate::{
     keypool::{Clock, KeyPools, Schedule, Validator},
     proxy::Proxy,
     request_log::{Live, RequestLog, Retention, Search, Writer},
-    settings,
+    settings, stats,
     task::Tasks,
     telemetry,
     upstream::{self, Clients},
@@ -140,6 +140,7 @@ async fn start(
         let days = move || directory.current().settings.request_log_retention_days;
         Retention::new(database.clone()).run(days, stop)
     });
+    lifecycle.run("stats.retention", |stop| stats::delete_old_hours(database.clone(), stop));
     let validator =
         Validator::new(directory.clone(), key_pools.clone(), Clients::new(config.outbound_proxy.clone(), 1));
     let clock = Clock { now: Arc::new(Utc::now), chance: Arc::new(rand::random) };
@@ -149,10 +150,11 @@ async fn start(
     lifecycle.run("db.local_times", |stop| rewrite_local_times(database.clone(), stop));
 
     let planes = Arc::new(Planes {
-        proxy: Proxy::new(&config.server, directory.clone(), key_pools.clone(), log, rand::random),
+        proxy: Proxy::new(&config.server, directory.clone(), key_pools.clone(), log.clone(), rand::random),
         cors: config.cors.clone(),
         router: api::router(api::State {
             auth_key: config.auth_key.clone(),
+            encryption_key: config.encryption_key.clone(),
             cors: config.cors.clone(),
             own_url: settings::url_from_address(&config.server.host, config.server.port),
             database: database.clone(),
@@ -162,6 +164,8 @@ async fn start(
             log_search: Search::new(database.clone(), cipher),
             log_live,
             tasks,
+            request_log: log,
+            clock: api::Clock::system(),
             started_at,
             stopping: stopping.clone(),
         }),

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use axum::{body::Body, extract::ConnectInfo};
+use axum::body::Body;
 use http::{Method, Request, Response, StatusCode, header};
 use tower::ServiceExt;
 
@@ -38,8 +38,9 @@ impl Planes {
             }
             return response.map(ServerBody::Data);
         }
+        let client = self.proxy.client_address(peer.ip(), request.headers());
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(api::ClientAddress(client));
         let router = self.router.clone();
         let response = match self.control.spawn(router.oneshot(request)).await {
             Ok(Ok(response)) => response,

@@ -2,10 +2,12 @@
 
 mod cipher;
 mod redact;
+mod seal;
 mod secret;
 
 pub(crate) use cipher::Cipher;
 pub(crate) use redact::redact;
+pub(crate) use seal::Seal;
 pub(crate) use secret::Secret;
 
 /// SHA-256 of a credential. Comparing digests takes the same time wherever the texts differ.

@@ -47,6 +47,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct Database {
     writer: SqlitePool,
     readers: SqlitePool,
+    /// For the question whether the database answers: it must not queue behind long work.
+    probe: SqlitePool,
     are_times_utc: Arc<AtomicBool>,
 }
 
@@ -64,12 +66,12 @@ impl Database {
             .connect_with(writer_options)
             .await
             .map_err(|error| Error::at(&dsn.path, "open", error))?;
+        let reading = options(dsn, &[("query_only", 1)]);
         let database = Self {
             writer,
+            probe: SqlitePoolOptions::new().max_connections(1).connect_lazy_with(reading.clone()),
             // Whatever is to be changed goes through the one writer, so that nobody ever finds the file locked.
-            readers: SqlitePoolOptions::new()
-                .max_connections(READERS_MAX)
-                .connect_lazy_with(options(dsn, &[("query_only", 1)])),
+            readers: SqlitePoolOptions::new().max_connections(READERS_MAX).connect_lazy_with(reading),
             are_times_utc: Arc::default(),
         };
         schema::prepare(&database).await.map_err(|error| Error::at(&dsn.path, "prepare", error))?;
@@ -87,6 +89,15 @@ impl Database {
         self.are_times_utc.load(Ordering::Relaxed)
     }
 
+    /// Looks into the file, and at nothing else.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(crate) async fn probe(&self) -> Result<(), Error> {
+        sqlx::query("SELECT 1 FROM system_settings LIMIT 1").fetch_optional(&self.probe).await?;
+        Ok(())
+    }
+
     /// The one connection that writes. It is locked for writing from the start, so a transaction never fails half-way
     /// because another one was faster.
     pub(crate) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, Error> {
@@ -96,6 +107,7 @@ impl Database {
     /// Leaves one complete file behind, without a journal beside it.
     pub(crate) async fn close(self) {
         self.readers.close().await;
+        self.probe.close().await;
         if let Err(error) = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.writer).await {
             tracing::warn!(%error, "Could not fold the journal into the database file: it is kept beside it");
         }

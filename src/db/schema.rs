@@ -121,11 +121,15 @@ const TABLES: &[Table] = &[
     Table {
         name: "group_hourly_stats",
         create: "CREATE TABLE `group_hourly_stats` (`id` integer PRIMARY KEY AUTOINCREMENT,`time` datetime NOT NULL,`group_id` integer NOT NULL,`success_count` integer NOT NULL DEFAULT 0,`failure_count` integer NOT NULL DEFAULT 0,`created_at` datetime,`updated_at` datetime)",
-        own_columns: &[],
-        indexes: &[(
-            "idx_group_time",
-            "CREATE UNIQUE INDEX `idx_group_time` ON `group_hourly_stats`(`time`,`group_id`)",
-        )],
+        own_columns: &[("retry_count", "`retry_count` integer"), ("aborted_count", "`aborted_count` integer")],
+        indexes: &[
+            ("idx_group_time", "CREATE UNIQUE INDEX `idx_group_time` ON `group_hourly_stats`(`time`,`group_id`)"),
+            // Ours: a month of one group, without a look at the others.
+            (
+                "idx_gpt_load_hours_of_group",
+                "CREATE INDEX `idx_gpt_load_hours_of_group` ON `group_hourly_stats`(`group_id`,`time`)",
+            ),
+        ],
     },
     // Ours alone; the original does not look at it.
     Table {

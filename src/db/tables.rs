@@ -126,5 +126,7 @@ tables! {
         FailureCount "failure_count",
         CreatedAt "created_at",
         UpdatedAt "updated_at",
+        RetryCount "retry_count",
+        AbortedCount "aborted_count",
     }
 }

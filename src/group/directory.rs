@@ -39,6 +39,8 @@ struct Inner {
     lasting: Mutex<Lasting>,
     /// Somebody is in [`Directory::reload_until_it_works`].
     is_retrying: AtomicBool,
+    /// The last reload failed.
+    is_behind: AtomicBool,
 }
 
 /// Counters and rests that go on where a change does not concern them.
@@ -58,6 +60,7 @@ impl Directory {
             current,
             lasting: Mutex::new(lasting),
             is_retrying: AtomicBool::new(false),
+            is_behind: AtomicBool::new(false),
         })))
     }
 
@@ -66,10 +69,17 @@ impl Directory {
         self.0.current.load()
     }
 
+    /// What is in effect is older than what is stored, because that could not be read.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.0.is_behind.load(Ordering::Relaxed)
+    }
+
     /// Puts into effect what is stored now.
     pub(crate) async fn reload(&self) -> Result<(), db::Error> {
         let mut lasting = self.0.lasting.lock().await;
-        let snapshot = read(&self.0.database, &mut lasting).await?;
+        let snapshot = read(&self.0.database, &mut lasting).await;
+        self.0.is_behind.store(snapshot.is_err(), Ordering::Relaxed);
+        let snapshot = snapshot?;
         self.0.current.store(Arc::new(snapshot));
         Ok(())
     }

@@ -56,6 +56,17 @@ pub(super) async fn names(executor: impl SqliteExecutor<'_>) -> Result<Vec<Strin
     Ok(sqlx::query_scalar_with(text, values).fetch_all(executor).await?)
 }
 
+/// Names and proxy keys of the groups that have such keys of their own, in the order of the table.
+pub(crate) async fn proxy_keys(executor: impl SqliteExecutor<'_>) -> Result<Vec<(String, String)>, db::Error> {
+    let mut select = Query::select();
+    select
+        .columns([Groups::Name, Groups::ProxyKeys])
+        .from(Groups::Table)
+        .and_where(Expr::col(Groups::ProxyKeys).ne(""))
+        .order_by(Groups::Id, Order::Asc);
+    fetch(executor, &select).await
+}
+
 /// Those of the groups that exist, in the order of the table.
 pub(super) async fn find_all(
     executor: impl SqliteExecutor<'_>,

@@ -129,7 +129,7 @@ pub(super) fn readable(text: &str, hash: Option<&str>, cipher: &Cipher) -> Optio
     (!is_ciphertext).then_some(secret)
 }
 
-fn is_in_clear(text: &str, hash: &str) -> bool {
+pub(super) fn is_in_clear(text: &str, hash: &str) -> bool {
     let mut expected = [0; 64];
     hex::encode_to_slice(crypto::digest(text), &mut expected).is_ok() && expected == *hash.as_bytes()
 }

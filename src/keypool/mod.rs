@@ -5,6 +5,7 @@
 
 mod import;
 mod load;
+mod mismatch;
 mod pool;
 mod queries;
 mod schedule;
@@ -22,9 +23,10 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::{
     import::{ImportCounts, KEYS_PER_CALL_MAX, KeysTextError, parse_keys, parse_new_keys},
     load::OpenError,
+    mismatch::Mismatch,
     pool::Pool,
     schedule::{Clock, Schedule},
-    stored::{KeyStatus, ListFilter, Sort, SortBy, StoredKey},
+    stored::{KeyCounts, KeyStatus, ListFilter, Sort, SortBy, StoredKey},
     sweep::Swept,
     validation::Validator,
 };
@@ -32,6 +34,7 @@ use crate::{
     crypto::Cipher,
     db::{self, Database},
     group::{self, GroupId, Key},
+    stats,
 };
 
 /// How long a key's new state may be known in memory only.
@@ -89,7 +92,8 @@ impl KeyPools {
         self.of(group_id).unwrap_or_else(|| Arc::new(Pool::new()))
     }
 
-    /// Deletes a group with its memberships, its keys and its pool; its log and its figures stay.
+    /// Deletes a group with its memberships, its keys and its pool; its log stays, and so do the figures of a
+    /// group that is no aggregate.
     ///
     /// # Errors
     /// [`db::Error::NotFound`] where there is no such group.
@@ -99,6 +103,7 @@ impl KeyPools {
         let mut transaction = self.shared.database.begin().await?;
         // In this order no reference ever points to nothing.
         queries::delete_all_of(&mut transaction, group_id).await?;
+        stats::delete_of_aggregate(&mut transaction, group_id).await?;
         group::queries::delete(&mut transaction, group_id).await?;
         transaction.commit().await?;
         self.shared.pools.rcu(|pools| {

@@ -122,6 +122,30 @@ pub(super) async fn count(readers: &SqlitePool, condition: Cond) -> Result<u64, 
     Ok(count.unsigned_abs())
 }
 
+/// How many keys are not active: of all groups, or of one. The index of states has all that is needed for the former;
+/// for the latter only such keys are looked up, which are few where there are many.
+pub(super) async fn count_out_of_rotation(readers: &SqlitePool, group_id: Option<GroupId>) -> Result<u64, db::Error> {
+    let text = match group_id {
+        None => {
+            "SELECT (SELECT count(*) FROM api_keys WHERE status < 'active') \
+                  + (SELECT count(*) FROM api_keys WHERE status > 'active')"
+        }
+        Some(_) => {
+            "SELECT (SELECT count(*) FROM api_keys WHERE status < 'active' AND +group_id = ?1) \
+                  + (SELECT count(*) FROM api_keys WHERE status > 'active' AND +group_id = ?1)"
+        }
+    };
+    let query = sqlx::query_scalar::<_, i64>(text);
+    let query = if let Some(id) = group_id { query.bind(id) } else { query };
+    Ok(query.fetch_one(readers).await?.unsigned_abs())
+}
+
+/// Of all groups.
+pub(super) async fn count_all(readers: &SqlitePool) -> Result<u64, db::Error> {
+    let count: i64 = sqlx::query_scalar("SELECT count(*) FROM api_keys").fetch_one(readers).await?;
+    Ok(count.unsigned_abs())
+}
+
 pub(super) async fn page(
     readers: &SqlitePool,
     condition: Cond,

@@ -175,9 +175,18 @@ impl KeyPools {
     /// How many keys a group has, and how many of them are active.
     pub(crate) async fn counts(&self, group_id: GroupId) -> Result<KeyCounts, db::Error> {
         self.store_changes().await?;
+        let total = self.count(group_id).await?;
+        let out = queries::count_out_of_rotation(self.shared.database.readers(), Some(group_id)).await?;
+        Ok(KeyCounts { total, active: total.saturating_sub(out) })
+    }
+
+    /// The same for all groups together.
+    pub(crate) async fn counts_of_all(&self) -> Result<KeyCounts, db::Error> {
+        self.store_changes().await?;
         let readers = self.shared.database.readers();
-        let active = queries::count(readers, queries::matching(group_id, Some(KeyStatus::Active), None)).await?;
-        Ok(KeyCounts { total: self.count(group_id).await?, active })
+        let total = queries::count_all(readers).await?;
+        let out = queries::count_out_of_rotation(readers, None).await?;
+        Ok(KeyCounts { total, active: total.saturating_sub(out) })
     }
 
     /// Whether a group has this very key.

@@ -134,7 +134,7 @@ fn leaves_base(path: &str) -> bool {
 }
 
 /// The client's address: the peer, or what a trusted proxy says it received the request from.
-pub(crate) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpBlock]) -> IpAddr {
+pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpBlock]) -> IpAddr {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|block| block.contains(*address));
     if trusted.is_empty() || !is_trusted(&peer) {
         return peer;

@@ -82,6 +82,11 @@ impl Proxy {
         }
     }
 
+    /// Where a request comes from, forwarding headers of trusted proxies considered.
+    pub(crate) fn client_address(&self, peer: IpAddr, headers: &http::HeaderMap) -> IpAddr {
+        admission::client_address(peer, headers, &self.trusted_proxies)
+    }
+
     /// A stop waits no longer: the records of what is dropped from here on say so.
     pub(crate) fn cut(&self) {
         self.recorder.cut();
@@ -96,7 +101,7 @@ impl Proxy {
         peer: IpAddr,
     ) -> Response<ResponseBody> {
         let (parts, body) = request.into_parts();
-        let client = admission::client_address(peer, &parts.headers, &self.trusted_proxies);
+        let client = self.client_address(peer, &parts.headers);
         let mut record = Record::open(&self.recorder, worker.index, &parts, client);
         let mut id_text = [0; uuid::fmt::Hyphenated::LENGTH];
         let request_id: &str = record.request_id().hyphenated().encode_lower(&mut id_text);

@@ -12,7 +12,10 @@ mod testing;
 mod usage;
 mod writer;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 pub(crate) use self::{
     entry::{Entry, GroupName, Kind, Verdict, body_text},
@@ -33,18 +36,24 @@ pub(crate) trait Observer: Send {
 #[derive(Clone)]
 pub(crate) struct RequestLog {
     buffer: Arc<Buffer>,
+    is_failing: Arc<AtomicBool>,
 }
 
 impl RequestLog {
     /// `workers`: how many threads submit, each under its own number.
     pub(crate) fn new(workers: usize) -> Self {
-        Self { buffer: Arc::new(Buffer::new(workers)) }
+        Self { buffer: Arc::new(Buffer::new(workers)), is_failing: Arc::default() }
     }
 
     /// Never waits, neither for the database nor for another worker. When too many entries wait already, this one is
     /// dropped and counted.
     pub(crate) fn submit(&self, worker: usize, entry: Entry) {
         self.buffer.push(worker, entry);
+    }
+
+    /// Entries wait because the database does not take them.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed)
     }
 
     /// Entries that are lost, because there were too many or because the database refused them.

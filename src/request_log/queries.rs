@@ -1,14 +1,11 @@
 //! All SQL of the request log.
 
-use std::{fmt::Write, sync::LazyLock};
+use std::sync::LazyLock;
 
 use sqlx::{Sqlite, SqlitePool, Transaction, sqlite::SqliteArguments};
 
 use super::row::COLUMNS;
-use crate::{
-    db::{GroupHourlyStats, RequestLogs, Timestamp},
-    group::GroupId,
-};
+use crate::db::{RequestLogs, Timestamp};
 
 pub(super) type Writing = Transaction<'static, Sqlite>;
 
@@ -42,44 +39,6 @@ pub(super) async fn insert(
     let [.., (_, one)] = &*INSERTS;
     let text: &'static str = INSERTS.iter().find(|(size, _)| *size == rows).map_or(one, |(_, text)| text);
     Ok(sqlx::query_with(text, arguments).execute(&mut **transaction).await?.last_insert_rowid())
-}
-
-/// Successes and failures of a group in one hour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Tally {
-    pub(super) hour: Timestamp,
-    pub(super) group_id: GroupId,
-    pub(super) successes: i64,
-    pub(super) failures: i64,
-}
-
-pub(super) async fn add_tally(transaction: &mut Writing, tally: Tally) -> Result<(), sqlx::Error> {
-    static TEXT: LazyLock<String> = LazyLock::new(|| {
-        use GroupHourlyStats as S;
-        let mut text = String::new();
-        let [table, time, group, success, failure, created, updated] =
-            [S::Table, S::Time, S::GroupId, S::SuccessCount, S::FailureCount, S::CreatedAt, S::UpdatedAt]
-                .map(GroupHourlyStats::name);
-        // Writing to a string cannot fail.
-        let _ = write!(
-            text,
-            "INSERT INTO {table} ({time}, {group}, {success}, {failure}, {created}, {updated}) VALUES (?, ?, ?, ?, ?, ?) \
-             ON CONFLICT ({time}, {group}) DO UPDATE SET {success} = {success} + excluded.{success}, \
-             {failure} = {failure} + excluded.{failure}, {updated} = excluded.{updated}"
-        );
-        text
-    });
-    let now = Timestamp::now();
-    sqlx::query(TEXT.as_str())
-        .bind(tally.hour)
-        .bind(tally.group_id)
-        .bind(tally.successes)
-        .bind(tally.failures)
-        .bind(now)
-        .bind(now)
-        .execute(&mut **transaction)
-        .await?;
-    Ok(())
 }
 
 /// Adds to the figures of keys. `uses` is a JSON list of `[key id, requests, time of the last]`: one statement for any

@@ -4,22 +4,20 @@
 //! long. It is kept for it, and has no effect here: entries are written within half a second, since that is as cheap
 //! as writing them later, and a crash loses less.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{sync::atomic::Ordering, time::Duration};
 
-use chrono::{DateTime, Utc};
 use sqlx::{Arguments, sqlite::SqliteArguments};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Entry, Kind, Observer, RequestLog,
-    queries::{self, Tally},
+    Entry, GroupName, Kind, Observer, RequestLog, queries,
     row::Rows,
     usage::{KeyUsage, store_progress},
 };
 use crate::{
     crypto::Cipher,
-    db::{self, Database, Timestamp},
-    group::GroupId,
+    db::{self, Database},
+    stats,
 };
 
 const WRITE_INTERVAL: Duration = Duration::from_millis(500);
@@ -39,7 +37,6 @@ pub(crate) struct Writer {
     usage: Option<KeyUsage>,
     backlog: Vec<Entry>,
     observers: Vec<Box<dyn Observer>>,
-    is_failing: bool,
 }
 
 /// Why some entries were not written.
@@ -53,15 +50,7 @@ enum Refusal {
 
 impl Writer {
     pub(crate) fn new(log: RequestLog, database: Database, cipher: Cipher) -> Self {
-        Self {
-            log,
-            database,
-            rows: Rows::new(cipher),
-            usage: None,
-            backlog: Vec::new(),
-            observers: Vec::new(),
-            is_failing: false,
-        }
+        Self { log, database, rows: Rows::new(cipher), usage: None, backlog: Vec::new(), observers: Vec::new() }
     }
 
     /// Shows every entry to `observer` as well, when it is taken out of the buffer.
@@ -188,8 +177,8 @@ impl Writer {
             }
             left = later;
         }
-        for tally in tallies(entries) {
-            queries::add_tally(&mut transaction, tally).await?;
+        for tally in stats::tallies(entries.iter().map(fact)) {
+            stats::add_tally(&mut transaction, tally).await?;
         }
         transaction.commit().await?;
         if let Some(progress) = restarted {
@@ -198,19 +187,16 @@ impl Writer {
         Ok(last_row_id)
     }
 
-    fn report(&mut self, outcome: Result<(), db::Error>) {
+    fn report(&self, outcome: Result<(), db::Error>) {
         // Said once when it begins and once when it ends.
+        let was_failing = self.log.is_failing.swap(outcome.is_err(), Ordering::Relaxed);
         match outcome {
-            Ok(()) if self.is_failing => tracing::info!("The request log is written again"),
-            Err(error) if !self.is_failing => {
+            Ok(()) if was_failing => tracing::info!("The request log is written again"),
+            Err(error) if !was_failing => {
                 tracing::error!(%error, "Cannot write the request log; entries wait in memory");
-                self.is_failing = true;
-                return;
             }
-            Err(_) => return,
-            Ok(()) => {}
+            Ok(()) | Err(_) => {}
         }
-        self.is_failing = false;
     }
 }
 
@@ -230,32 +216,16 @@ impl From<sqlx::Error> for Refusal {
     }
 }
 
-/// Each group's successes and failures by hour, in the order of the table's index. What another attempt followed does
-/// not count, and neither does a request whose client left.
-fn tallies(entries: &[Entry]) -> impl Iterator<Item = Tally> {
-    let mut counts: BTreeMap<(Timestamp, GroupId), (i64, i64)> = BTreeMap::new();
-    let mut last_hour: Option<(i64, Timestamp)> = None;
-    for entry in entries.iter().filter(|entry| entry.kind == Kind::Final && !entry.is_aborted()) {
-        let hour = hour_of(entry.ended_at, &mut last_hour);
-        for group in entry.group.iter().chain(&entry.parent) {
-            let (successes, failures) = counts.entry((hour, group.id)).or_default();
-            if entry.is_success() {
-                *successes += 1;
-            } else {
-                *failures += 1;
-            }
-        }
-    }
-    counts.into_iter().map(|((hour, group_id), (successes, failures))| Tally { hour, group_id, successes, failures })
-}
-
-fn hour_of(at: DateTime<Utc>, last: &mut Option<(i64, Timestamp)>) -> Timestamp {
-    const SECONDS: i64 = 3_600;
-    let number = at.timestamp().div_euclid(SECONDS);
-    match last {
-        Some((known, hour)) if *known == number => *hour,
-        _ => last.insert((number, Timestamp(at).hour())).1,
-    }
+/// What counts of an entry in the hourly figures.
+fn fact(entry: &Entry) -> stats::Fact {
+    let outcome = match entry.kind {
+        Kind::Retry => stats::Outcome::Retried,
+        Kind::Final if entry.is_aborted() => stats::Outcome::Aborted,
+        Kind::Final if entry.is_success() => stats::Outcome::Success,
+        Kind::Final => stats::Outcome::Failure,
+    };
+    let id = |group: &Option<GroupName>| group.as_ref().map(|group| group.id);
+    stats::Fact { ended_at: entry.ended_at, group: id(&entry.group), parent: id(&entry.parent), outcome }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::TimeZone;
+use chrono::{TimeZone, Utc};
 use sqlx::Row;
 use tempfile::TempDir;
 
@@ -222,11 +222,15 @@ async fn entries_wait_for_a_database_that_is_away() {
     let mut house = house().await;
     house.execute("ALTER TABLE request_logs RENAME TO elsewhere").await;
     house.log.submit(0, entry(200));
-    assert!(house.writer.write(false).await.is_err());
+    let outcome = house.writer.write(false).await;
+    house.writer.report(outcome);
+    assert!(house.log.is_failing());
     house.log.submit(0, entry(500));
     assert!(house.writer.write(false).await.is_err());
     house.execute("ALTER TABLE elsewhere RENAME TO request_logs").await;
-    house.write([]).await;
+    let outcome = house.writer.write(false).await;
+    house.writer.report(outcome);
+    assert!(!house.log.is_failing());
     assert_eq!(house.count().await, 2);
     assert_eq!(house.log.dropped(), 0);
     assert_eq!(house.tallies().await, [("2026-11-23 10:00:00+00:00".to_owned(), 1, 1, 1)]);
@@ -263,6 +267,36 @@ async fn hours_count_what_clients_got_for_the_group_and_its_aggregate() {
     house.write([entry(200), Entry { ended_at: next_hour, ..entry(200) }]).await;
     let hour = |number: u32| format!("2026-11-23 {number}:00:00+00:00");
     assert_eq!(house.tallies().await, [(hour(10), 1, 2, 2), (hour(10), 7, 1, 0), (hour(11), 1, 1, 0)]);
+}
+
+#[tokio::test]
+async fn the_hourly_figures_equal_the_rows() {
+    type Figures = Vec<(String, i64, i64, i64, i64, i64)>;
+    let mut house = house().await;
+    let mut entries = Vec::new();
+    for number in 0..400_u16 {
+        entries.push(Entry {
+            kind: if number % 3 == 0 { Kind::Retry } else { Kind::Final },
+            ended_at: Utc.with_ymd_and_hms(2026, 11, 23, 8 + u32::from(number % 5), 59, 59).unwrap(),
+            group: (number % 11 != 0).then(|| group((number % 4 + 1).into(), "team")),
+            parent: (number % 2 == 0).then(|| group(7, "all")),
+            error_message: if number % 13 == 0 { "broke off".into() } else { "".into() },
+            ..entry([200, 404, 499, 502, 200, 301, 200][usize::from(number % 7)])
+        });
+    }
+    house.write(entries).await;
+    let of_rows = "SELECT substr(timestamp, 1, 14) AS hour, of_group, \
+          sum(request_type = 'final' AND status_code <> 499 AND is_success), \
+          sum(request_type = 'final' AND status_code <> 499 AND NOT is_success), \
+          sum(request_type = 'retry'), sum(request_type = 'final' AND status_code = 499) \
+        FROM (SELECT *, group_id AS of_group FROM request_logs UNION ALL \
+              SELECT *, parent_group_id AS of_group FROM request_logs) WHERE of_group > 0 GROUP BY 1, 2";
+    let of_hours = "SELECT substr(time, 1, 14), group_id, success_count, failure_count, retry_count, aborted_count \
+        FROM group_hourly_stats ORDER BY 1, 2";
+    let rows: Figures = sqlx::query_as(of_rows).fetch_all(house.database.readers()).await.unwrap();
+    let hours: Figures = sqlx::query_as(of_hours).fetch_all(house.database.readers()).await.unwrap();
+    assert_eq!(hours, rows);
+    assert!(rows.len() > 20 && rows.iter().any(|row| row.2 * row.3 * row.4 * row.5 > 0), "all kinds occur: {rows:?}");
 }
 
 #[tokio::test]

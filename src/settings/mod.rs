@@ -9,7 +9,7 @@ mod value;
 use std::time::Duration;
 
 pub(crate) use self::{
-    overrides::check_overrides,
+    overrides::{Source, check_overrides},
     queries::{load_from, save, seed, url_from_address},
     status_codes::StatusCodes,
     table::{Setting, TABLE, overridable},

@@ -4,7 +4,30 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value as Json};
 
-use super::{GroupSettings, Setting, Value, table::Scope};
+use super::{
+    GroupSettings, Setting, Value, overridable,
+    table::{Field, Scope},
+};
+
+/// A setting of a group as it is in effect, and why.
+pub(crate) struct Effective {
+    pub(crate) setting: &'static Setting,
+    pub(crate) value: Value,
+    pub(crate) source: Source,
+    /// What the group would inherit.
+    pub(crate) system_value: Value,
+    /// What is wrong with the group's own value.
+    pub(crate) problem: Option<String>,
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    Group,
+    /// The settings of the installation, where they are not the default.
+    System,
+    Default,
+}
 
 /// The overrides as they are to be stored: without `null`s, whole numbers in plain form.
 ///
@@ -33,17 +56,50 @@ impl GroupSettings {
             // Of a later version, perhaps: not worth a word at each reload.
             let Some(setting) = Setting::find(key) else { continue };
             let Scope::GroupMayOverride(field) = &setting.scope else { continue };
-            let (value, problem) = within_bounds(setting, value);
-            problems.extend(problem);
-            let read = setting.parse_json(&value).and_then(|value| field.write(&mut effective, &value));
-            if let (Err(_), "proxy_url", Json::String(text)) = (&read, key.as_str(), &*value) {
-                // The table says why it is written all the same.
-                let _ = field.write(&mut effective, &Value::Text(text.clone()));
-            }
-            problems.extend(read.err());
+            problems.extend(apply(&mut effective, setting, field, value).problem);
         }
         (effective, problems)
     }
+
+    /// Each setting that a group may override, in the order of the group form.
+    pub(crate) fn explained(&self, overrides: &Map<String, Json>) -> Vec<Effective> {
+        let explain = |setting: &'static Setting| {
+            let Scope::GroupMayOverride(field) = &setting.scope else { return None };
+            let mut effective = self.clone();
+            let own = overrides.get(setting.key).filter(|value| !value.is_null());
+            let own = own.map(|value| apply(&mut effective, setting, field, value));
+            let system_value = field.read(self);
+            let source = match &own {
+                Some(own) if own.is_used => Source::Group,
+                _ if system_value == setting.default() => Source::Default,
+                _ => Source::System,
+            };
+            let problem = own.and_then(|own| own.problem);
+            Some(Effective { setting, value: field.read(&effective), source, system_value, problem })
+        };
+        overridable().filter_map(explain).collect()
+    }
+}
+
+/// What became of an override.
+struct Applied {
+    is_used: bool,
+    problem: Option<String>,
+}
+
+/// Writes an override into `effective`, if it can be used.
+fn apply(effective: &mut GroupSettings, setting: &Setting, field: &Field<GroupSettings>, value: &Json) -> Applied {
+    let (value, problem) = within_bounds(setting, value);
+    let Err(reason) = setting.parse_json(&value).and_then(|value| field.write(effective, &value)) else {
+        return Applied { is_used: true, problem };
+    };
+    let mut is_used = false;
+    if let ("proxy_url", Json::String(text)) = (setting.key, &*value) {
+        // The table says why it is written all the same.
+        let _ = field.write(effective, &Value::Text(text.clone()));
+        is_used = true;
+    }
+    Applied { is_used, problem: Some(reason) }
 }
 
 /// A number that the original let through may be above our maximum: like a stored setting it is cut to it, since the
@@ -64,6 +120,8 @@ fn within_bounds<'a>(setting: &Setting, value: &'a Json) -> (Cow<'a, Json>, Opti
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::json;
 
     use super::*;
@@ -126,6 +184,33 @@ mod tests {
         assert_eq!(effective.max_retries, 1_000);
         assert_eq!(effective.connect_timeout.as_secs(), 15, "below the minimum there is nothing that could be meant");
         assert_eq!(problems.len(), 3, "{problems:?}");
+    }
+
+    #[test]
+    fn every_value_has_a_source_and_an_unusable_override_its_problem() {
+        #[track_caller]
+        fn check(explained: &[Effective], key: &str, value: Json, source: Source, problem: Option<&str>) {
+            let found = explained.iter().find(|effective| effective.setting.key == key).unwrap();
+            assert_eq!((found.value.to_json(), found.source), (value, source));
+            assert_eq!(found.problem.is_some(), problem.is_some(), "{:?}", found.problem);
+            assert!(found.problem.as_deref().unwrap_or_default().contains(problem.unwrap_or_default()));
+        }
+        let inherited =
+            GroupSettings { max_retries: 7, connect_timeout: Duration::from_secs(5), ..GroupSettings::default() };
+        let overrides = json!({
+            "max_retries": 3, "connect_timeout": "soon", "request_timeout": 3_000_000, "blacklist_threshold": null,
+            "proxy_url": "nonsense", "of_a_later_version": 1,
+        });
+        let explained = inherited.explained(&object(overrides));
+        assert_eq!(explained.len(), 16);
+        // The default, but the group says so itself.
+        check(&explained, "max_retries", json!(3), Source::Group, None);
+        check(&explained, "connect_timeout", json!(5), Source::System, Some("expected a number"));
+        check(&explained, "request_timeout", json!(2_592_000), Source::Group, Some("above the maximum"));
+        check(&explained, "blacklist_threshold", json!(3), Source::Default, None);
+        // It is in effect and makes every attempt fail, rather than going out without a proxy.
+        check(&explained, "proxy_url", json!("nonsense"), Source::Group, Some("proxy_url"));
+        check(&explained, "upstream_http2", json!(false), Source::Default, None);
     }
 
     #[test]

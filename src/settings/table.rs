@@ -403,7 +403,7 @@ impl<T> Field<T> {
         }
     }
 
-    fn read(&self, target: &T) -> Value {
+    pub(super) fn read(&self, target: &T) -> Value {
         match self {
             Self::Count { read, .. } => Value::Count(read(target)),
             Self::Switch { read, .. } => Value::Switch(read(target)),

@@ -84,14 +84,16 @@ async fn a_member_whose_key_is_refused_or_whose_upstream_is_down_hands_over() {
     assert_eq!(shown(&rows[2]), expected(3, "final", 200, "c", ids[2]));
     assert!(rows.iter().all(|row| row["request_id"] == rows[0]["request_id"]), "{rows:#?}");
 
-    // The hour counts what the client got, for the member that gave it and for the aggregate.
+    // The hour counts what the client got, for the member that gave it and for the aggregate; and apart from that,
+    // which member was tried in vain.
     let hours = eventually_stored(
         &server,
-        "SELECT json_array(group_id, sum(success_count), sum(failure_count)) FROM group_hourly_stats \
+        "SELECT json_array(group_id, sum(success_count), sum(failure_count), sum(retry_count)) FROM group_hourly_stats \
          GROUP BY group_id ORDER BY group_id",
-        |rows| rows.len() == 2,
+        |rows| rows.len() == 4,
     );
-    assert_eq!(hours.await, [json!([ids[2], 1, 0]), json!([all, 1, 0])]);
+    let expected = [(ids[0], 0, 1), (ids[1], 0, 1), (ids[2], 1, 0), (all, 1, 2)];
+    assert_eq!(hours.await, expected.map(|(id, successes, retries)| json!([id, successes, 0, retries])));
 }
 
 /// With no member left, the last word of an upstream is the answer.

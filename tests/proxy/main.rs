@@ -10,6 +10,7 @@
 mod aggregates;
 mod authentication;
 mod bodies;
+mod console;
 mod databases;
 mod errors;
 mod failover;

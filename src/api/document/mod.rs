@@ -16,6 +16,7 @@ pub(super) use self::{
     stated::{Described, Outside, Shown, Stated},
 };
 use super::{
+    download_tickets,
     refusal::Reason,
     routes::{self, Access, Route, Verb},
 };
@@ -31,8 +32,10 @@ pub(crate) fn text() -> &'static str {
 
 /// Chapters of the document by the beginning of their paths; the first that fits counts.
 const CHAPTERS: &[(&str, &str, &str)] = &[
-    ("/health", "Health", "Whether the server is alive"),
-    ("/api/auth", "Access", "Whether a key is right"),
+    ("/health", "Health", "Whether the server is alive, and able to serve"),
+    ("/ready", "Health", ""),
+    ("/api/auth", "Access", "Whether a key is right, and links that need none"),
+    ("/api/download-tickets", "Access", ""),
     ("/api/integration", "Integration", "Which groups a proxy key opens, for the programs that hold one"),
     ("/proxy", "Integration", ""),
     ("/api/openapi", "Document", "This document"),
@@ -110,6 +113,12 @@ fn document() -> Value {
                     "name": "key",
                     "description": "The management key; for links, since what is in between may write addresses down",
                 },
+                "ticket": {
+                    "type": "apiKey",
+                    "in": "query",
+                    "name": download_tickets::PARAMETER,
+                    "description": "A link to one download without the key, good for a minute: `create_download_ticket`",
+                },
             },
         },
     });
@@ -171,12 +180,12 @@ fn verb(verb: Verb) -> &'static str {
 fn operation(route: &Route, chapter: &str, mut stated: Stated, refusals: &mut BTreeMap<String, Value>) -> Value {
     stated.refusals.extend(route.refusals);
     stated.refusals.insert(Reason::INTERNAL);
-    if route.path != "/health" {
+    if !routes::is_probe(route.path) {
         stated.refusals.insert(Reason::TOO_BUSY);
     }
     let is_open = route.access == Access::Open;
     if !is_open {
-        stated.refusals.insert(Reason::UNAUTHORIZED);
+        stated.refusals.extend([Reason::UNAUTHORIZED, Reason::TOO_MANY_FAILED_LOGINS]);
     }
     let mut answers = refused(stated.refusals, refusals);
     // Where a handler answers in its own way, this is what it answers.
@@ -197,6 +206,8 @@ fn operation(route: &Route, chapter: &str, mut stated: Stated, refusals: &mut BT
     operation["responses"] = Value::Object(answers.collect());
     if is_open {
         operation["security"] = json!([]);
+    } else if download_tickets::DOWNLOADS.contains(&route.path) {
+        operation["security"] = MANAGED.into_iter().chain(["ticket"]).map(|scheme| json!({scheme: []})).collect();
     }
     operation
 }
@@ -221,7 +232,7 @@ fn refused(reasons: impl IntoIterator<Item = Reason>, shared: &mut BTreeMap<Stri
                 "additionalProperties": false,
             }}},
         });
-        if status == Reason::TOO_BUSY.status {
+        if [Reason::TOO_BUSY.status, Reason::TOO_MANY_FAILED_LOGINS.status].contains(&status) {
             answer["headers"] = json!({"Retry-After": {
                 "description": "Seconds after which another try makes sense, where that is known",
                 "schema": {"type": "integer", "minimum": 0},
@@ -242,7 +253,7 @@ fn described(status: u16) -> &'static str {
         408 => "The body did not arrive in time",
         409 => "It is taken, or something else is going on",
         413 => "The body is too large",
-        429 => "Too many tries",
+        429 => "Too many wrong keys came from this address",
         503 => "Not at the moment",
         _ => "A fault of ours; the log tells more",
     }

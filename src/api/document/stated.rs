@@ -11,7 +11,7 @@ use utoipa::{
 
 use super::shape::Shape;
 use crate::api::{
-    Api,
+    Api, ClientAddress,
     answer::{Answer, Bare, Content, Sent},
     body::{Body, FromFields},
     keys::{KeysToImport, ManyKeyTexts},
@@ -112,6 +112,11 @@ where
     }
 }
 
+/// What a request brings along without being asked.
+impl Asks for ClientAddress {
+    fn state(_: &mut Stated) {}
+}
+
 impl Asks for Api {
     fn state(_: &mut Stated) {}
 }
@@ -178,7 +183,8 @@ impl Asks for Page {
 impl Asks for KeysToImport {
     fn state(stated: &mut Stated) {
         Body::<ManyKeyTexts>::state(stated);
-        let file = json!({"type": "string", "format": "binary", "description": "A text file, named `….txt`, with the keys"});
+        let file =
+            json!({"type": "string", "format": "binary", "description": "A text file, named `….txt`, with the keys"});
         let form = Shape::default().needed("group_id", super::shape::id(), "The group").needed("file", file, "");
         if let Some(body) = &mut stated.body {
             body["content"]["multipart/form-data"] = json!({"schema": form.into_schema()});

@@ -31,7 +31,11 @@ impl FromFields for Wanted {
     }
 
     fn shape() -> Shape {
-        Shape::default().optional("copy_keys", one_of(&["all", "valid_only", "none"]), "Which keys come along; all unless given")
+        Shape::default().optional(
+            "copy_keys",
+            one_of(&["all", "valid_only", "none"]),
+            "Which keys come along; all unless given",
+        )
     }
 }
 

@@ -5,18 +5,20 @@ mod config_options;
 mod copy;
 mod create;
 mod delete;
+mod effective_config;
 mod list;
 mod list_brief;
 pub(super) mod members;
 mod reorder;
 mod shown;
+mod stats;
 mod update;
 
 use super::Api;
 
 pub(super) use self::{
-    config_options::config_options, copy::copy, create::create, delete::delete, list::list, list_brief::list_brief,
-    reorder::reorder, update::update,
+    config_options::config_options, copy::copy, create::create, delete::delete, effective_config::effective_config,
+    list::list, list_brief::list_brief, reorder::reorder, stats::stats, update::update,
 };
 
 /// Where clients reach the groups.

@@ -30,9 +30,11 @@ pub(in crate::api) struct Wanted;
 
 impl Parameters for Wanted {
     fn shape() -> Shape {
-        Shape::default()
-            .needed("group_id", id(), "Whose keys")
-            .optional("status", one_of(&STATUSES), "Only those; all unless given")
+        Shape::default().needed("group_id", id(), "Whose keys").optional(
+            "status",
+            one_of(&STATUSES),
+            "Only those; all unless given",
+        )
     }
 }
 

@@ -38,7 +38,10 @@ impl<'a> Imported<'a> {
     }
 }
 
-pub(in crate::api) async fn import(api: Api, KeysToImport(wanted): KeysToImport) -> Result<Answer<tasks::Shown<'static>>, Refusal> {
+pub(in crate::api) async fn import(
+    api: Api,
+    KeysToImport(wanted): KeysToImport,
+) -> Result<Answer<tasks::Shown<'static>>, Refusal> {
     let group = wanted.group(&api).await?;
     if group.is_aggregate() {
         return Err(Refusal::invalid("validation.keys_of_aggregate"));

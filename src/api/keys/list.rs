@@ -78,7 +78,11 @@ impl Parameters for Filter {
             .optional("status", one_of(&STATUSES), "Only those; all unless given")
             .optional("key_value", text(), "The key with exactly this text")
             .optional("search", text(), "Contained in a key or its notes")
-            .optional("sort", one_of(&SortBy::ALL.map(SortBy::name)), "By what they are ordered; when they were used last unless given")
+            .optional(
+                "sort",
+                one_of(&SortBy::ALL.map(SortBy::name)),
+                "By what they are ordered; when they were used last unless given",
+            )
             .optional("order", one_of(&[ASCENDING, DESCENDING]), "Descending unless given")
     }
 }

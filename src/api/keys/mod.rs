@@ -116,7 +116,11 @@ impl FromFields for ManyKeyTexts {
 
     fn shape() -> Shape {
         let texts = "Keys separated by white space, commas or semicolons, or the text of a JSON list of them";
-        Shape::default().needed("group_id", id(), "The group").needed("keys_text", like(some_text(), "sk-1 sk-2"), texts)
+        Shape::default().needed("group_id", id(), "The group").needed(
+            "keys_text",
+            like(some_text(), "sk-1 sk-2"),
+            texts,
+        )
     }
 }
 

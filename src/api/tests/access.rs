@@ -1,5 +1,7 @@
 //! Every route, without and with a wrong key; and what may be asked for without one.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use axum::body::Body;
 use http::{Method, Request};
 use serde_json::json;
@@ -29,6 +31,8 @@ async fn every_managed_route_refuses_without_and_with_a_wrong_key() {
     let house = House::open().await;
     let managed: Vec<_> = routes::table().into_iter().filter(|route| route.access == Access::Managed).collect();
     assert!(managed.len() > 20);
+    // Wrong keys are counted by address: each request has its own.
+    let mut addresses = (1..).map(|number| IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + number)));
     for route in managed {
         let target = target(route.path);
         let requests = [
@@ -40,7 +44,7 @@ async fn every_managed_route_refuses_without_and_with_a_wrong_key() {
                 .body(Body::empty()),
         ];
         for request in requests {
-            let reply = house.send(request.unwrap()).await;
+            let reply = house.send_from(addresses.next().unwrap(), request.unwrap()).await;
             reply.refuses(401, "UNAUTHORIZED", "Authentication failed");
         }
     }
@@ -67,7 +71,14 @@ async fn only_these_routes_are_open() {
         routes::table().into_iter().filter(|route| route.access == Access::Open).map(|route| route.path).collect();
     assert_eq!(
         open,
-        ["/health", "/api/auth/login", "/api/integration/info", "/proxy/{group}/api/integration/info", "/api/docs"]
+        [
+            "/health",
+            "/ready",
+            "/api/auth/login",
+            "/api/integration/info",
+            "/proxy/{group}/api/integration/info",
+            "/api/docs"
+        ]
     );
     for route in routes::table() {
         assert_eq!(routes::is_open(route.path), route.access == Access::Open, "{}", route.path);

@@ -3,17 +3,23 @@
 mod access;
 mod bad_input;
 mod conformance;
+mod dashboard;
 mod document;
+mod download_tickets;
+mod effective_config;
 mod frame;
 mod groups;
 mod integration;
 mod keys;
 mod logs;
 mod members;
+mod ready;
 mod settings;
+mod stats;
 mod tasks;
+mod throttling;
 
-use std::{sync::Arc, time::Instant};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use axum::{Router, body::Body};
 use chrono::Utc;
@@ -27,7 +33,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use super::{State, router};
+use super::{ClientAddress, Clock, State, router};
 use crate::{
     config::Cors,
     crypto::{Cipher, Secret},
@@ -65,6 +71,11 @@ impl House {
     }
 
     pub(super) async fn with_cors(cors: Option<Cors>) -> Self {
+        Self::with(|state| state.cors = cors).await
+    }
+
+    /// After a change of what it is made with.
+    pub(super) async fn with(change: impl FnOnce(&mut State)) -> Self {
         let (folder, database) = db::testing::fresh().await;
         let directory = Directory::open(database.clone()).await.unwrap();
         let cipher = Cipher::new(None);
@@ -74,9 +85,10 @@ impl House {
         let clients = Clients::new(crate::config::OutboundProxy::default(), 1);
         let validator = Validator::new(directory.clone(), key_pools.clone(), clients);
         let tasks = Tasks::open(database.clone(), Arc::new(Utc::now)).await.unwrap();
-        let router = router(State {
+        let mut state = State {
             auth_key: Secret::new(MANAGEMENT_KEY),
-            cors,
+            encryption_key: None,
+            cors: None,
             own_url: "http://localhost:3001".to_owned(),
             database: database.clone(),
             directory: directory.clone(),
@@ -85,9 +97,13 @@ impl House {
             log_search: Search::new(database.clone(), cipher.clone()),
             log_live: log_live.clone(),
             tasks: tasks.clone(),
+            request_log: RequestLog::new(1),
+            clock: Clock::system(),
             started_at: Instant::now(),
             stopping: stopping.clone(),
-        });
+        };
+        change(&mut state);
+        let router = router(state);
         Self { router, database, directory, key_pools, log_live, stopping, tasks, _folder: folder }
     }
 
@@ -99,6 +115,19 @@ impl House {
         let content_type = head.headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap());
         conformance::check(&method, &path, head.status, content_type, &bytes);
         Reply { status: head.status.as_u16(), headers: head.headers, text: String::from_utf8(bytes.into()).unwrap() }
+    }
+
+    /// From an address of its own.
+    pub(super) async fn send_from(&self, address: IpAddr, mut request: Request<Body>) -> Reply {
+        request.extensions_mut().insert(ClientAddress(address));
+        self.send(request).await
+    }
+
+    /// Changes the database behind everyone's back.
+    pub(super) async fn execute(&self, statements: &'static str) {
+        let mut writer = self.database.begin().await.unwrap();
+        sqlx::raw_sql(statements).execute(&mut *writer).await.unwrap();
+        writer.commit().await.unwrap();
     }
 
     /// As the operator, in English.

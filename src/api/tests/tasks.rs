@@ -40,12 +40,6 @@ impl House {
             .unwrap()
     }
 
-    async fn execute(&self, statement: &'static str) {
-        let mut transaction = self.database.begin().await.unwrap();
-        sqlx::query(statement).execute(&mut *transaction).await.unwrap();
-        transaction.commit().await.unwrap();
-    }
-
     /// A group whose upstream does not answer, with these keys.
     async fn hanging_group(&self, name: &str, upstream: &MockUpstream, keys: &str) -> i64 {
         upstream.play_any_always(Play::hang());

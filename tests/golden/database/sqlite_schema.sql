@@ -16,5 +16,6 @@ CREATE INDEX `idx_request_logs_parent_group_id` ON `request_logs`(`parent_group_
 CREATE INDEX `idx_request_logs_group_name` ON `request_logs`(`group_name`)
 CREATE INDEX `idx_request_logs_group_id` ON `request_logs`(`group_id`)
 CREATE INDEX `idx_request_logs_timestamp` ON `request_logs`(`timestamp`)
-CREATE TABLE `group_hourly_stats` (`id` integer PRIMARY KEY AUTOINCREMENT,`time` datetime NOT NULL,`group_id` integer NOT NULL,`success_count` integer NOT NULL DEFAULT 0,`failure_count` integer NOT NULL DEFAULT 0,`created_at` datetime,`updated_at` datetime)
+CREATE TABLE `group_hourly_stats` (`id` integer PRIMARY KEY AUTOINCREMENT,`time` datetime NOT NULL,`group_id` integer NOT NULL,`success_count` integer NOT NULL DEFAULT 0,`failure_count` integer NOT NULL DEFAULT 0,`created_at` datetime,`updated_at` datetime, `retry_count` integer, `aborted_count` integer)
 CREATE UNIQUE INDEX `idx_group_time` ON `group_hourly_stats`(`time`,`group_id`)
+CREATE INDEX `idx_gpt_load_hours_of_group` ON `group_hourly_stats`(`group_id`,`time`)
