@@ -9,6 +9,9 @@ mod app;
 mod api;
 mod proxy;
 
+// What both planes are measured by.
+mod metrics;
+
 // Living rooms: state that moves.
 mod keypool;
 mod request_log;

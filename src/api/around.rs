@@ -71,7 +71,7 @@ pub(super) async fn logged(request: Request, next: Next) -> Response {
     if let Some(query) = request.uri().query() {
         target = format!("{target}?{}", query::without_secrets(query));
     }
-    let is_probe = routes::is_probe(&target);
+    let is_probe = routes::is_probe(&target) || request.uri().path() == "/metrics";
     let response = next.run(request).await;
     let status = response.status().as_u16();
     let milliseconds = begin.elapsed().as_millis();

@@ -18,6 +18,7 @@ use crate::{
     db::Database,
     group::Directory,
     keypool::{KeyPools, Validator},
+    metrics::Metrics,
     request_log::{Live, RequestLog, Search},
     task::Tasks,
 };
@@ -42,6 +43,7 @@ mod keys;
 mod language;
 mod login;
 mod logs;
+mod metrics;
 mod page;
 mod path;
 mod query;
@@ -68,6 +70,8 @@ pub(crate) struct State {
     pub(crate) auth_key: Secret,
     /// Looked at for warnings only.
     pub(crate) encryption_key: Option<Secret>,
+    /// Opens the metrics and nothing else.
+    pub(crate) metrics_token: Option<Secret>,
     pub(crate) cors: Option<Cors>,
     /// Where groups are reached as long as no `app_url` is set: `http://localhost:3001`.
     pub(crate) own_url: String,
@@ -80,6 +84,7 @@ pub(crate) struct State {
     pub(crate) tasks: Tasks,
     pub(crate) request_log: RequestLog,
     pub(crate) clock: Clock,
+    pub(crate) metrics: Metrics,
     pub(crate) started_at: Instant,
     /// A stop has begun: what has no end of its own is to end.
     pub(crate) stopping: CancellationToken,
@@ -95,6 +100,7 @@ struct Inner {
     throttle: throttle::Throttle,
     tickets: download_tickets::Tickets,
     probe: ready::Probe,
+    metrics_token: Option<authentication::ManagementKey>,
     budget: Semaphore,
     open_budget: Semaphore,
     live_places: Arc<Semaphore>,
@@ -141,10 +147,12 @@ impl FromRequestParts<Self> for Api {
 /// Serves everything that is not proxied, and `/proxy/{group}/api/integration/info`.
 pub(crate) fn router(state: State) -> Router {
     let management_key = authentication::ManagementKey::new(&state.auth_key);
+    let metrics_token = state.metrics_token.as_ref().map(authentication::ManagementKey::new);
     let tickets = download_tickets::Tickets::new(&state.auth_key);
     let api = Api(Arc::new(Inner {
         state,
         management_key,
+        metrics_token,
         throttle: throttle::Throttle::default(),
         tickets,
         probe: ready::Probe::default(),

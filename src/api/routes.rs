@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::{
     Api, answer, authentication, channel_types, dashboard,
     document::{self, Described, Stated},
-    download_tickets, groups, health, integration, keys, login, logs, ready,
+    download_tickets, groups, health, integration, keys, login, logs, metrics, ready,
     refusal::Reason,
     settings, tasks,
 };
@@ -75,6 +75,9 @@ pub(super) fn table() -> Vec<Route> {
             .called("check_readiness", "Says whether the server can serve, and if not, why", &[]),
         route(Open, Post, "/api/auth/login", login::login)
             .called("check_key", "Says whether a key is the management key; opens no session", &[]),
+        // It asks for a credential itself, since it takes another one as well.
+        route(Open, Get, "/metrics", metrics::read)
+            .called("read_metrics", "Everything that is measured, for Prometheus", &[]),
 
         route(Open, Get, "/api/integration/info", integration::all)
             .called("list_opened_groups", "The groups that a proxy key opens", &[INVALID, UNAUTHORIZED]),

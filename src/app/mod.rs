@@ -6,6 +6,7 @@ mod lifecycle;
 mod load;
 mod planes;
 mod pump;
+mod scrapes;
 mod server;
 mod worker;
 
@@ -16,6 +17,7 @@ use std::{
 
 use anyhow::Context as _;
 use chrono::Utc;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -30,7 +32,8 @@ use crate::{
     db::Database,
     group::Directory,
     keypool::{Clock, KeyPools, Schedule, Validator},
-    proxy::Proxy,
+    metrics::{Gauges, Metrics},
+    proxy::{InFlight, Proxy},
     request_log::{Live, RequestLog, Retention, Search, Writer},
     settings, stats,
     task::Tasks,
@@ -53,25 +56,38 @@ pub(crate) fn run(config: Config) -> anyhow::Result<()> {
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         tracing::debug!("A TLS provider was installed already");
     }
-    let listener = server::bind(&config.server)?;
+    let listeners = Listeners {
+        main: server::bind("HOST", &config.server.host, config.server.port)?,
+        scrapes: match &config.metrics.address {
+            Some((host, port)) => Some(server::bind("METRICS_ADDRESS", host, *port)?),
+            None => None,
+        },
+    };
     let control = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
         .thread_name("control")
         .enable_all()
         .build()
         .context("cannot make the runtime of the control plane")?;
-    let result = control.block_on(serve(config, listener, started_at));
+    let result = control.block_on(serve(config, listeners, started_at));
     // Management requests that did not finish in time are cut here.
     control.shutdown_timeout(Duration::from_millis(200));
     result
 }
 
-async fn serve(config: Config, listener: std::net::TcpListener, started_at: Instant) -> anyhow::Result<()> {
+/// What is bound before anything is started.
+struct Listeners {
+    main: std::net::TcpListener,
+    /// For scrapers alone.
+    scrapes: Option<std::net::TcpListener>,
+}
+
+async fn serve(config: Config, listeners: Listeners, started_at: Instant) -> anyhow::Result<()> {
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let lifecycle = Lifecycle::default();
     let database = Database::open(&config.database).await.context("cannot open the database")?;
     let stopping = CancellationToken::new();
-    let server = start(&config, listener, started_at, &database, &lifecycle, &stopping).await?;
+    let server = start(&config, listeners, started_at, &database, &lifecycle, &stopping).await?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         address = %server.local_address()?,
@@ -113,7 +129,7 @@ async fn serve(config: Config, listener: std::net::TcpListener, started_at: Inst
 /// Builds the rooms from the ground up, and starts what runs in them.
 async fn start(
     config: &Config,
-    listener: std::net::TcpListener,
+    listeners: Listeners,
     started_at: Instant,
     database: &Database,
     lifecycle: &Lifecycle,
@@ -131,9 +147,10 @@ async fn start(
 
     lifecycle.run("keypool.store", |stop| key_pools.clone().run(stop));
     let log_live = Live::new(cipher.clone());
+    let metrics = Metrics::new(directory.clone(), key_pools.clone(), log.clone(), started_at);
     lifecycle.run("request_log.writer", |stop| {
         let writer = Writer::new(log.clone(), database.clone(), cipher.clone());
-        writer.observed_by(Box::new(log_live.clone())).run(stop)
+        writer.observed_by(metrics.observer()).observed_by(Box::new(log_live.clone())).run(stop)
     });
     lifecycle.run("request_log.retention", |stop| {
         let directory = directory.clone();
@@ -149,12 +166,27 @@ async fn start(
     lifecycle.run("telemetry.losses", |stop| report_losses(log.clone(), stop));
     lifecycle.run("db.local_times", |stop| rewrite_local_times(database.clone(), stop));
 
+    if let Some(listener) = listeners.scrapes {
+        let listener = TcpListener::from_std(listener)?;
+        tracing::info!(address = %listener.local_addr()?, "Metrics are open to all on {}", listener.local_addr()?);
+        lifecycle.run("metrics.listener", |stop| scrapes::serve(listener, metrics.clone(), stop));
+    }
+
+    let in_flight = Arc::new(InFlight::new(config.server.requests_max));
     let planes = Arc::new(Planes {
-        proxy: Proxy::new(&config.server, directory.clone(), key_pools.clone(), log.clone(), rand::random),
+        proxy: Proxy::new(
+            &config.server,
+            Arc::clone(&in_flight),
+            directory.clone(),
+            key_pools.clone(),
+            log.clone(),
+            rand::random,
+        ),
         cors: config.cors.clone(),
         router: api::router(api::State {
             auth_key: config.auth_key.clone(),
             encryption_key: config.encryption_key.clone(),
+            metrics_token: config.metrics.token.clone(),
             cors: config.cors.clone(),
             own_url: settings::url_from_address(&config.server.host, config.server.port),
             database: database.clone(),
@@ -166,6 +198,7 @@ async fn start(
             tasks,
             request_log: log,
             clock: api::Clock::system(),
+            metrics: metrics.clone(),
             started_at,
             stopping: stopping.clone(),
         }),
@@ -173,7 +206,16 @@ async fn start(
     });
     let clients = || Clients::new(config.outbound_proxy.clone(), workers);
     let connections_max = descriptors::connections_max(config.server.connections_max);
-    Server::start(listener, &config.server, connections_max, &planes, clients)
+    let server = Server::start(listeners.main, &config.server, connections_max, &planes, clients)?;
+    let streams = Arc::clone(&in_flight);
+    metrics.watch(Gauges {
+        requests_in_flight: Box::new(move || in_flight.requests()),
+        streams_in_flight: Box::new(move || streams.streams()),
+        connections: Box::new(server.connections()),
+        requests_max: config.server.requests_max,
+        connections_max,
+    });
+    Ok(server)
 }
 
 /// Says once a minute what was dropped, if anything was: the data plane sheds rather than waits.

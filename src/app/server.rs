@@ -3,7 +3,7 @@
 use std::{
     io,
     net::{SocketAddr, ToSocketAddrs},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -42,17 +42,18 @@ pub(super) struct Server {
     thread_ended: CancellationToken,
 }
 
-/// Binds before anything else is started, so that a port that is taken stops the start and nothing more.
+/// Binds before anything else is started, so that a port that is taken stops the start and nothing more. `variable` is
+/// where the host was set.
 ///
 /// # Errors
 /// The address cannot be resolved or bound.
-pub(super) fn bind(server: &config::Server) -> anyhow::Result<std::net::TcpListener> {
-    let host = server.host.trim_matches(['[', ']']);
-    let address = (host, server.port)
+pub(super) fn bind(variable: &str, host: &str, port: u16) -> anyhow::Result<std::net::TcpListener> {
+    let host = host.trim_matches(['[', ']']);
+    let address = (host, port)
         .to_socket_addrs()
         .ok()
         .and_then(|mut addresses| addresses.next())
-        .with_context(|| format!("HOST {host:?} is not an address of this machine"))?;
+        .with_context(|| format!("{variable} {host:?} is not an address of this machine"))?;
     listen(address).with_context(|| format!("cannot listen on {address}; is another program using the port?"))
 }
 
@@ -112,6 +113,12 @@ impl Server {
             cut,
             thread_ended,
         })
+    }
+
+    /// How many connections of clients are open.
+    pub(super) fn connections(&self) -> impl Fn() -> usize + Send + Sync + use<> {
+        let counters: Vec<_> = self.seats.iter().map(|seat| Arc::clone(&seat.connections)).collect();
+        move || counters.iter().map(|counter| counter.load(Ordering::Relaxed)).sum()
     }
 
     pub(super) fn local_address(&self) -> io::Result<SocketAddr> {

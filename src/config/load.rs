@@ -12,7 +12,7 @@ use std::{
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    Config, Cors, DatabaseDsn, IpBlock, Log, OutboundProxy, Server, auth_key,
+    Config, Cors, DatabaseDsn, IpBlock, Log, Metrics, OutboundProxy, Server, auth_key,
     database_dsn::{self, Dsn},
     dotenv,
     environment::{Environment, limit},
@@ -62,6 +62,8 @@ pub(crate) const VARIABLES: &[(&str, &str, &str)] = &[
     ),
     ("REQUEST_BODY_BYTES_MAX", "536870912", "larger request bodies are refused"),
     ("TRUSTED_PROXIES", "", "addresses or blocks (10.0.0.0/8) whose X-Forwarded-For is believed, comma separated"),
+    ("METRICS_TOKEN", "", "bearer token for /metrics; without it only the management key opens it"),
+    ("METRICS_ADDRESS", "", "host:port of a further listener that serves /metrics openly and nothing else"),
     ("ENABLE_CORS", "false", "answer browsers of other origins"),
     ("ALLOWED_ORIGINS", "", "origins, comma separated, or *"),
     ("ALLOWED_METHODS", "GET,POST,PUT,DELETE,OPTIONS", "methods, comma separated"),
@@ -89,12 +91,13 @@ impl Config {
         let mut environment = merge(working_directory, process_environment);
         let time_zone = environment.text("TZ").filter(|_| !has_time_zone).map(str::to_owned);
         let server = server(&mut environment);
+        let metrics = metrics(&mut environment);
         let cors = cors(&mut environment);
         let log = log(&mut environment);
         let outbound_proxy = outbound_proxy(&mut environment);
         refuse_redis(&mut environment);
         let database = database(&mut environment);
-        for name in ["AUTH_KEY", "ENCRYPTION_KEY"] {
+        for name in ["AUTH_KEY", "ENCRYPTION_KEY", "METRICS_TOKEN"] {
             warn_if_weak(&mut environment, name);
         }
         if environment.flag("IS_SLAVE", false) {
@@ -113,6 +116,7 @@ impl Config {
         };
         let config = Self {
             server,
+            metrics,
             auth_key,
             initial_proxy_keys: environment.secret("PROXY_KEYS"),
             encryption_key: environment.secret("ENCRYPTION_KEY"),
@@ -185,6 +189,24 @@ fn server(environment: &mut Environment) -> Server {
         body_buffer_bytes_max,
         body_bytes_max: environment.size("REQUEST_BODY_BYTES_MAX", BODY_BYTES_MAX),
     }
+}
+
+fn metrics(environment: &mut Environment) -> Metrics {
+    let address = environment.text("METRICS_ADDRESS").map(|text| {
+        let (host, port) = text.rsplit_once(':')?;
+        let port = port.parse().ok().filter(|port| *port > 0)?;
+        // An IPv6 address without brackets ends with what looks like a port.
+        let is_clear = !host.is_empty() && (!host.contains(':') || (host.starts_with('[') && host.ends_with(']')));
+        is_clear.then(|| (host.to_owned(), port))
+    });
+    if address == Some(None) {
+        let text = environment.text("METRICS_ADDRESS").unwrap_or_default();
+        let problem = format!(
+            "METRICS_ADDRESS is {text:?}, but must be a host and a port, for example METRICS_ADDRESS=127.0.0.1:9464"
+        );
+        environment.problems.push(problem);
+    }
+    Metrics { token: environment.secret("METRICS_TOKEN"), address: address.flatten() }
 }
 
 fn whole(number: i64) -> usize {

@@ -203,6 +203,20 @@ fn lists_hosts_and_files() {
 }
 
 #[test]
+fn the_metrics_have_a_token_and_an_address() {
+    let config = given(&[("AUTH_KEY", STRONG), ("METRICS_TOKEN", STRONG), ("METRICS_ADDRESS", "[::1]:9464")]).config();
+    assert_eq!(config.metrics.token.unwrap().expose(), STRONG);
+    assert_eq!(config.metrics.address, Some(("[::1]".to_owned(), 9464)));
+    let config = given(&[("AUTH_KEY", STRONG)]).config();
+    assert!(config.metrics.token.is_none() && config.metrics.address.is_none());
+    for wrong in ["9464", ":9464", "localhost", "localhost:0", "localhost:70000", "::1:9464", "localhost:http"] {
+        let problems = given(&[("AUTH_KEY", STRONG), ("METRICS_ADDRESS", wrong)]).problems();
+        assert!(problems.len() == 1 && problems[0].starts_with("METRICS_ADDRESS is"), "{wrong}: {problems:?}");
+    }
+    assert!(given(&[("AUTH_KEY", STRONG), ("METRICS_TOKEN", "short")]).warnings().contains("METRICS_TOKEN is shorter"));
+}
+
+#[test]
 fn an_outbound_proxy_that_is_none_is_refused_at_start() {
     let problems =
         given(&[("AUTH_KEY", STRONG), ("HTTP_PROXY", "htpp://me:secret@p:1"), ("https_proxy", "socks4://p")])

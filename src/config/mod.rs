@@ -27,6 +27,7 @@ pub(crate) use sqlite_dsn::SqliteDsn;
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) server: Server,
+    pub(crate) metrics: Metrics,
     /// The management key. When `AUTH_KEY` is empty and this node stands alone, it is read from, or generated into, a
     /// protected file in the data directory.
     pub(crate) auth_key: Secret,
@@ -51,6 +52,16 @@ pub(crate) struct OutboundProxy {
     pub(crate) exceptions: String,
     /// Hosts that are reached without a proxy on this port only.
     pub(crate) exceptions_on_port: Vec<(String, u16)>,
+}
+
+/// Who may see the metrics, beside the holder of the management key.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    /// The credential for `/metrics` on the main port (`METRICS_TOKEN`).
+    pub(crate) token: Option<Secret>,
+    /// Host, with brackets where it is an IPv6 address, and port of a listener of their own that is open to all who reach
+    /// it (`METRICS_ADDRESS`).
+    pub(crate) address: Option<(String, u16)>,
 }
 
 #[derive(Debug)]

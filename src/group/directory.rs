@@ -134,13 +134,13 @@ fn assemble(
     let mut by_name: HashMap<String, Arc<Group>> =
         by_id.values().map(|group| (group.name.to_string(), Arc::clone(group))).collect();
     for record in aggregates {
-        let members = members_of(record.id, memberships, &by_id, &mut before);
+        let members = members_of(record, memberships, &by_id, &mut before);
         lasting.choices.insert(record.id, (shares(&members.entries), Arc::clone(&members.choice)));
         if let Some(group) = group(record, &settings, Kind::Aggregate(members), Arc::clone(&nowhere)) {
             by_name.insert(record.name.clone(), Arc::new(group));
         }
     }
-    Snapshot { global_proxy_keys: ProxyKeys::parse(&settings.proxy_keys), settings, by_name }
+    Snapshot { global_proxy_keys: ProxyKeys::parse_global(&settings.proxy_keys), settings, by_name }
 }
 
 fn upstreams_of(record: &Record, before: &mut Lasting) -> Arc<Upstreams> {
@@ -158,24 +158,60 @@ fn upstreams_of(record: &Record, before: &mut Lasting) -> Arc<Upstreams> {
 }
 
 fn members_of(
-    id: GroupId,
+    record: &Record,
     memberships: &[(GroupId, GroupId, i64)],
     groups: &HashMap<GroupId, Arc<Group>>,
     before: &mut Lasting,
 ) -> Members {
     let entries: Vec<Member> = memberships
         .iter()
-        .filter(|(aggregate, _, _)| *aggregate == id)
+        .filter(|(aggregate, _, _)| *aggregate == record.id)
         .filter_map(|(_, member, weight)| {
             let weight = u32::try_from(*weight).ok().filter(|weight| *weight > 0)?;
             Some(Member { group: Arc::clone(groups.get(member)?), weight })
         })
         .collect();
-    let choice = match before.choices.remove(&id) {
+    let choice = match before.choices.remove(&record.id) {
         Some((known, choice)) if known == shares(&entries) => choice,
         _ => Arc::new(WeightedChoice::new(entries.iter().map(|member| member.weight).collect())),
     };
-    Members { entries, choice }
+    let is_strict = |index: &usize| entries[*index].group.redirects.strict;
+    let mut listing_order: Vec<usize> = (0..entries.len()).collect();
+    listing_order.sort_by_key(is_strict);
+    Members { entries: through(record, entries), listing_order, choice }
+}
+
+/// The members as they serve through the aggregate. Their own rules come first; the aggregate's, as the outer ones, have
+/// the last word. Of its settings those count that concern the request as a whole; connections are the members' business.
+fn through(aggregate: &Record, members: Vec<Member>) -> Vec<Member> {
+    const OF_THE_REQUEST: [&str; 5] = [
+        "enable_request_body_logging",
+        "failover_status_codes",
+        "max_retries",
+        "request_timeout",
+        "stream_idle_timeout",
+    ];
+    let overrides = object(aggregate, aggregate.param_overrides.as_deref(), "param_overrides");
+    let rules = header_rules(aggregate);
+    let mut config = object(aggregate, aggregate.config.as_deref(), "config");
+    config.retain(|key, _| OF_THE_REQUEST.contains(&key.as_str()));
+    let mut listed_models = Vec::new();
+    for model in members.iter().flat_map(|member| &member.group.listed_models) {
+        if !listed_models.contains(model) {
+            listed_models.push(model.clone());
+        }
+    }
+    let through = |member: &Group| {
+        let mut group = member.clone();
+        group.param_overrides.extend(overrides.clone());
+        group.header_rules.extend(rules.iter().cloned());
+        // What is wrong with them was told when the aggregate itself was made.
+        (group.settings, _) = group.settings.overridden_by(&config);
+        group.listed_models.clone_from(&listed_models);
+        Arc::new(group)
+    };
+    let outer = |member: Member| Member { group: through(&member.group), ..member };
+    members.into_iter().map(outer).collect()
 }
 
 fn shares(members: &[Member]) -> Vec<(GroupId, u32)> {
@@ -192,6 +228,7 @@ fn group(record: &Record, settings: &Settings, kind: Kind, upstreams: Arc<Upstre
     for problem in problems {
         warn(record, &format!("one of its settings is not used: {problem}"));
     }
+    let redirects = redirects(record);
     Some(Group {
         id: record.id,
         name: record.name.as_str().into(),
@@ -204,9 +241,10 @@ fn group(record: &Record, settings: &Settings, kind: Kind, upstreams: Arc<Upstre
         upstreams,
         test_model: record.test_model.clone(),
         validation_endpoint: record.effective_endpoint().to_owned(),
-        param_overrides: object(record, record.param_overrides.as_deref(), "param_overrides"),
+        param_overrides: object(record, record.param_overrides.as_deref(), "param_overrides").into_iter().collect(),
         header_rules: header_rules(record),
-        redirects: redirects(record),
+        listed_models: redirects.rules.iter().map(|(source, _)| source.clone()).collect(),
+        redirects,
         proxy_keys: ProxyKeys::parse(&record.proxy_keys),
     })
 }

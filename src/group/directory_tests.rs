@@ -101,7 +101,7 @@ async fn what_cannot_be_used_is_left_out_alone() {
     assert_eq!(rules, [r#"x-good Set("1")"#, "x-gone Remove"]);
     assert_eq!(odd.redirects.rules, [("b".into(), "2".into()), ("a".into(), "1".into())]);
     assert!(odd.redirects.strict);
-    let overrides = serde_json::to_string(&odd.param_overrides).unwrap();
+    let overrides = serde_json::to_string(&Map::from_iter(odd.param_overrides.clone())).unwrap();
     assert_eq!(overrides, r#"{"seed":12345678901234567890123,"temperature":1.0}"#);
 
     assert!(!snapshot.by_name.contains_key("stranger"));
@@ -121,6 +121,48 @@ async fn an_aggregate_has_its_members_in_the_order_in_which_they_joined() {
     let directory = Directory::open(database).await.unwrap();
     let snapshot = directory.current();
     assert_eq!(members(&snapshot.by_name["all"]), [("c", 3), ("a", 1)]);
+}
+
+/// proxy.md 25, 27
+#[tokio::test]
+async fn a_member_serves_through_an_aggregate_under_the_rules_of_both() {
+    let (_folder, database) = testing::fresh().await;
+    let (a, b) = (create(&database, "a").await, create(&database, "b").await);
+    create_aggregate(&database, "all", &[(a, 1), (b, 1)]).await;
+    execute(
+        &database,
+        r#"UPDATE groups SET config = '{"max_retries":7,"request_timeout":70,"connect_timeout":7}',
+             header_rules = '[{"key":"X-Both","value":"member","action":"set"}]', param_overrides = '{"a":1,"/x":{"b":1}}',
+             model_redirect_rules = '{"one":"1","two":"2"}', model_redirect_strict = 1 WHERE name = 'a';
+           UPDATE groups SET model_redirect_rules = '{"two":"zwei","three":"drei"}' WHERE name = 'b';
+           UPDATE groups SET config = '{"max_retries":1,"connect_timeout":1,"blacklist_threshold":1,"stream_idle_timeout":9}',
+             header_rules = '[{"key":"X-Both","value":"aggregate","action":"set"}]', param_overrides = '{"b":2}'
+             WHERE name = 'all'"#,
+    )
+    .await;
+    let directory = Directory::open(database).await.unwrap();
+    let snapshot = directory.current();
+    let Kind::Aggregate(members) = &snapshot.by_name["all"].kind else { panic!("not an aggregate") };
+    let (through, alone) = (&members.entries[0].group, &snapshot.by_name["a"]);
+    let settings = |group: &Group| {
+        let seconds =
+            [group.settings.request_timeout, group.settings.connect_timeout, group.settings.stream_idle_timeout];
+        (seconds.map(|time| time.as_secs()), group.settings.max_retries, group.settings.blacklist_threshold)
+    };
+    assert_eq!(settings(through), ([70, 7, 9], 1, 3));
+    assert_eq!(settings(alone), ([70, 7, 300], 7, 3));
+    let values = |group: &Group| group.header_rules.iter().map(|rule| format!("{:?}", rule.action)).collect::<Vec<_>>();
+    assert_eq!(values(through), [r#"Set("member")"#, r#"Set("aggregate")"#]);
+    assert_eq!(values(alone), [r#"Set("member")"#]);
+    let overrides = |group: &Group| -> Vec<(String, Json)> {
+        group.overrides_for("/v1/x").into_iter().map(|(name, value)| (name.to_owned(), value.clone())).collect()
+    };
+    let expected = [("a", 1), ("b", 1), ("b", 2)].map(|(name, value)| (name.to_owned(), Json::from(value)));
+    assert_eq!((overrides(through), overrides(alone)), (expected.to_vec(), expected[..2].to_vec()));
+    assert_eq!(through.listed_models, ["one", "two", "three"]);
+    assert_eq!(alone.listed_models, ["one", "two"]);
+    assert_eq!(members.listing_order, [1, 0], "the strict one comes last");
+    assert!(Arc::ptr_eq(&through.upstreams, &alone.upstreams), "they rest together");
 }
 
 #[tokio::test]

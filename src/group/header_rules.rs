@@ -10,13 +10,13 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::crypto::Secret;
 
 /// A header of the outgoing request that a group sets or removes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct HeaderRule {
     pub(crate) name: HeaderName,
     pub(crate) action: HeaderAction,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum HeaderAction {
     Remove,
     /// The value with its `${…}` variables still in it.

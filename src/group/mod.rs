@@ -46,6 +46,7 @@ pub(crate) struct Snapshot {
 }
 
 /// One group, ready to serve: stored texts are parsed, settings are effective.
+#[derive(Clone)]
 pub(crate) struct Group {
     pub(crate) id: GroupId,
     pub(crate) name: Arc<str>,
@@ -61,10 +62,14 @@ pub(crate) struct Group {
     pub(crate) test_model: String,
     /// The group's own, or its channel's default.
     pub(crate) validation_endpoint: String,
-    /// A JSON Merge Patch for JSON bodies; under a name that begins with a slash, one for the paths that end with it.
-    pub(crate) param_overrides: serde_json::Map<String, serde_json::Value>,
+    /// A JSON Merge Patch for JSON bodies, in the order in which it is applied; under a name that begins with a slash, one
+    /// for the paths that end with it.
+    pub(crate) param_overrides: Vec<(String, serde_json::Value)>,
     pub(crate) header_rules: Vec<HeaderRule>,
     pub(crate) redirects: Redirects,
+    /// Models that a list shows beside the upstream's own: the sources of the redirects, and for the members of an
+    /// aggregate those of all of them.
+    pub(crate) listed_models: Vec<String>,
     pub(crate) proxy_keys: ProxyKeys,
 }
 
@@ -97,6 +102,7 @@ impl Group {
     }
 }
 
+#[derive(Clone)]
 pub(crate) enum Kind {
     /// Has upstreams and keys.
     Standard,
@@ -104,19 +110,25 @@ pub(crate) enum Kind {
     Aggregate(Members),
 }
 
+#[derive(Clone)]
 pub(crate) struct Members {
     pub(crate) entries: Vec<Member>,
+    /// Of `entries`, in which order they are asked which models there are: always in the same one, so that the list does
+    /// not change from call to call, and those that serve whatever their upstream has come first.
+    pub(crate) listing_order: Vec<usize>,
     /// Over `entries`, by their weights; kept when the snapshot is made anew and the weights did not change.
     pub(crate) choice: Arc<WeightedChoice>,
 }
 
+#[derive(Clone)]
 pub(crate) struct Member {
+    /// As it serves through the aggregate, whose rules and settings are in it already.
     pub(crate) group: Arc<Group>,
     pub(crate) weight: u32,
 }
 
 /// Model names that are replaced on the way to the upstream.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Redirects {
     /// Source to target, in the order in which they are stored.
     pub(crate) rules: Vec<(String, String)>,

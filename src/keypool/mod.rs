@@ -55,6 +55,14 @@ pub(crate) struct KeyPools {
     shared: Arc<Shared>,
 }
 
+/// Stored keys of a group that are never picked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct OutOfRotation {
+    pub(crate) invalid: u64,
+    /// Active, but they cannot be decrypted, or no header can carry them.
+    pub(crate) unusable: u64,
+}
+
 struct Shared {
     database: Database,
     cipher: Cipher,
@@ -90,6 +98,27 @@ impl KeyPools {
             pools
         });
         self.of(group_id).unwrap_or_else(|| Arc::new(Pool::new()))
+    }
+
+    /// How many keys of each group are stored, but not in rotation. A group that has no such key may be left out.
+    pub(crate) async fn out_of_rotation(&self) -> Result<HashMap<GroupId, OutOfRotation>, db::Error> {
+        let in_rotation = || -> HashMap<GroupId, u64> {
+            self.shared.pools.load().iter().map(|(id, pool)| (*id, pool.active_count() as u64)).collect()
+        };
+        // What happens between the count in memory and that in the database must not look like keys that cannot be used:
+        // the pools are counted before and after, and what is under way then is waited for.
+        let before = in_rotation();
+        self.store_changes().await?;
+        let stored = queries::count_by_group(self.shared.database.readers()).await?;
+        let turn = self.turn().await;
+        let after = in_rotation();
+        drop(turn);
+        let counts = stored.into_iter().map(|(id, all, invalid)| {
+            let of = |counts: &HashMap<GroupId, u64>| counts.get(&id).copied().unwrap_or_default();
+            let unusable = (all - invalid).saturating_sub(of(&before).max(of(&after)));
+            (id, OutOfRotation { invalid, unusable })
+        });
+        Ok(counts.collect())
     }
 
     /// Deletes a group with its memberships, its keys and its pool; its log stays, and so do the figures of a

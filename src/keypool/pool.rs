@@ -14,6 +14,8 @@ use crate::group::Key;
 
 /// Rests that may end in one `pick`: when thousands end in the same instant, no single request pays for all of them.
 const WAKES_PER_PICK_MAX: usize = 16;
+/// Rests that are over and are counted as such while nobody picks a key: a count must not hold the group's lock for long.
+const WAKES_COUNTED_MAX: usize = 10_000;
 /// Counters of [`Doubts`]; with this many or more keys in doubt at once, each success takes the lock.
 const DOUBT_COUNTERS: usize = 512;
 
@@ -29,6 +31,13 @@ pub(crate) struct Pool {
 pub(crate) struct Change {
     pub(crate) failure_count: u32,
     pub(crate) is_active: bool,
+}
+
+/// The keys of a group that can be picked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct ActiveKeys {
+    pub(crate) ready: usize,
+    pub(crate) resting: usize,
 }
 
 #[derive(Default)]
@@ -103,6 +112,14 @@ impl Pool {
             ring.keys.get(slot.position as usize).cloned()
         };
         ids.iter().map(find).collect()
+    }
+
+    /// How many of them are ready, and how many rest.
+    pub(crate) fn active(&self, now: Instant) -> ActiveKeys {
+        let rotation = self.lock();
+        // Rests that are over end with the next picks; here they are over already.
+        let over = rotation.wakes.iter().take_while(|(until, _)| *until <= now).take(WAKES_COUNTED_MAX).count();
+        ActiveKeys { ready: rotation.ready.keys.len() + over, resting: rotation.resting.keys.len() - over }
     }
 
     /// Whether the key is ready and its last use did not fail.
@@ -436,6 +453,8 @@ mod tests {
         assert_eq!(pool.pick(&[3, 1], now).unwrap().id, 2);
         assert_eq!(pool.pick(&[3, 2], now).unwrap().id, 1);
         assert_eq!(pool.active_count(), 3);
+        assert_eq!(pool.active(now), ActiveKeys { ready: 1, resting: 2 });
+        assert_eq!(pool.active(seconds(10)), ActiveKeys { ready: 2, resting: 1 }, "it is awake before it is picked");
         let mut after = picks(&pool, 2, seconds(10));
         after.sort_unstable();
         assert_eq!(after, [2, 3]);

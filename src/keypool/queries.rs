@@ -146,6 +146,22 @@ pub(super) async fn count_all(readers: &SqlitePool) -> Result<u64, db::Error> {
     Ok(count.unsigned_abs())
 }
 
+/// Of each group the number of its keys, and of those that are invalid.
+pub(super) async fn count_by_group(readers: &SqlitePool) -> Result<Vec<(GroupId, u64, u64)>, db::Error> {
+    // Both are answered by an index: all keys by that on the group, the invalid ones, which are few, by that on the status.
+    let all: Vec<(GroupId, i64)> =
+        sqlx::query_as("SELECT group_id, count(*) FROM api_keys GROUP BY group_id").fetch_all(readers).await?;
+    let invalid = sqlx::query_as("SELECT group_id, count(*) FROM api_keys WHERE status = ? GROUP BY +group_id");
+    let invalid: Vec<(GroupId, i64)> = invalid.bind(KeyStatus::Invalid.name()).fetch_all(readers).await?;
+    let invalid: HashMap<GroupId, i64> = invalid.into_iter().collect();
+    let of = |id: GroupId, all: i64| {
+        // Between the two statements keys may have been deleted, or become invalid.
+        let invalid = invalid.get(&id).copied().unwrap_or_default();
+        (id, Ord::max(all, invalid).unsigned_abs(), invalid.unsigned_abs())
+    };
+    Ok(all.into_iter().map(|(id, all)| of(id, all)).collect())
+}
+
 pub(super) async fn page(
     readers: &SqlitePool,
     condition: Cond,

@@ -22,6 +22,8 @@ pub(super) struct Admitted {
     pub(super) path: String,
     /// The query as the client sent it, without the credential that was found in it.
     pub(super) query: Option<String>,
+    /// The label of the proxy key that opened the group.
+    pub(super) client_key: Arc<str>,
 }
 
 /// # Errors
@@ -29,7 +31,7 @@ pub(super) struct Admitted {
 pub(super) fn admit(snapshot: &Snapshot, parts: &Parts) -> Result<Admitted, Failure> {
     if matches!(parts.method, Method::CONNECT | Method::TRACE) {
         // TRACE would show the upstream key to the caller, CONNECT would make us an open relay.
-        return Err(Failure::new(
+        return Err(Failure::of_client(
             http::StatusCode::METHOD_NOT_ALLOWED,
             "BAD_REQUEST",
             "CONNECT and TRACE are not forwarded",
@@ -40,22 +42,24 @@ pub(super) fn admit(snapshot: &Snapshot, parts: &Parts) -> Result<Admitted, Fail
     let group = snapshot.by_name.get(&*name);
     let opens = |credential: &str| {
         let digest = crypto::digest(credential);
-        snapshot.global_proxy_keys.contains(&digest) || group.is_some_and(|group| group.proxy_keys.contains(&digest))
+        let own = group.and_then(|group| group.proxy_keys.label(&digest));
+        own.or_else(|| snapshot.global_proxy_keys.label(&digest))
     };
-    let in_query = query.into_iter().flat_map(key_parameters).find(|credential| opens(credential)).is_some();
-    if !in_query && !header_credentials(&parts.headers).any(opens) {
-        return Err(Failure::unauthorized());
-    }
+    let in_query = query.into_iter().flat_map(key_parameters).find_map(|credential| opens(&credential));
+    let client_key = in_query
+        .or_else(|| header_credentials(&parts.headers).find_map(opens))
+        .map(Arc::clone)
+        .ok_or_else(Failure::unauthorized)?;
     // Only someone with a valid key learns which groups exist.
     let group = Arc::clone(group.ok_or_else(|| Failure::unknown_group(&name))?);
     if leaves_base(path) {
         return Err(Failure::bad_request("The path must not contain '.' or '..' segments"));
     }
     let query = match query {
-        Some(query) if in_query => without_parameters(query, |value| opens(value)),
+        Some(query) if in_query.is_some() => without_parameters(query, |value| opens(value).is_some()),
         other => other.map(str::to_owned),
     };
-    Ok(Admitted { path: if path.is_empty() { "/".to_owned() } else { path.to_owned() }, group, query })
+    Ok(Admitted { path: if path.is_empty() { "/".to_owned() } else { path.to_owned() }, group, query, client_key })
 }
 
 /// The channel whose error shape an unknown caller most likely understands.

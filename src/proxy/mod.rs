@@ -32,7 +32,13 @@ use self::{
     verdict::{Verdict, passes_unread},
 };
 use crate::{
-    channel::Channel, config, group::Directory, http1, keypool::KeyPools, request_log::RequestLog, upstream::Clients,
+    channel::Channel,
+    config,
+    group::Directory,
+    http1,
+    keypool::KeyPools,
+    request_log::{self, RequestLog},
+    upstream::Clients,
 };
 
 /// Tells the client under which id we have its request in the log.
@@ -61,6 +67,7 @@ impl Proxy {
     /// `jitter` gives numbers from 0 to 1, for pauses that must not fall together.
     pub(crate) fn new(
         server: &config::Server,
+        in_flight: Arc<InFlight>,
         directory: Directory,
         pools: KeyPools,
         log: RequestLog,
@@ -70,7 +77,7 @@ impl Proxy {
             directory,
             pools,
             recorder: Arc::new(Recorder::new(log)),
-            in_flight: Arc::new(InFlight::new(server.requests_max)),
+            in_flight,
             body_limits: BodyLimits {
                 buffer_bytes_max: server.body_buffer_bytes_max,
                 bytes_max: server.body_bytes_max,
@@ -109,7 +116,7 @@ impl Proxy {
         let answer = self.serve(worker, parts, body, client, &mut record, &mut channel).await;
         let mut response = answer.unwrap_or_else(|failure| {
             let answer = failure.answer(channel.unwrap_or(Channel::OpenAi), request_id);
-            record.close(failure.recorded_status(), failure.inner);
+            record.close(failure.recorded_status(), failure.verdict, failure.inner);
             answer
         });
         if let Ok(value) = HeaderValue::from_str(request_id) {
@@ -132,7 +139,7 @@ impl Proxy {
         let (slot, admitted) = admitted.inspect_err(|_| *channel = Some(admission::likely_channel(&parts)))?;
         let asked = admitted.group;
         *channel = Some(asked.dialect(&admitted.path));
-        record.asked(&asked, admitted.query.as_deref());
+        record.asked(&asked, admitted.query.as_deref(), admitted.client_key);
 
         let is_upgrade = tunnel::is_asked_for(&parts);
         record.waiting();
@@ -151,9 +158,10 @@ impl Proxy {
             is_upgrade,
         };
 
-        let mut route = Route::choose(Arc::clone(&asked), &self.pools, Instant::now())?;
+        let mut route = Route::choose(Arc::clone(&asked), &call, &self.pools, Instant::now())?;
+        let prepared = self.first_prepared(&mut route, &call).await;
         record.serving(&asked, &route.serving);
-        let mut prepared = prepare(&route.serving, &call).await?;
+        let mut prepared = prepared?;
         record.prepared(&prepared.model, prepared.wants_stream, prepared.logged_body.take());
         let mut tries = Tries::new(Instant::now(), &route.serving, &call);
         loop {
@@ -186,7 +194,8 @@ impl Proxy {
                 Ok(answer) if passes_unread(answer.status().as_u16(), used.lists(answer.status().as_u16())) => {
                     record.working();
                     used.charge(&Verdict::SUCCESS, now);
-                    record.answered(answer.status().as_u16(), relay::is_stream(&answer, &prepared));
+                    let is_stream = relay::is_stream(&answer, &prepared);
+                    record.answered(answer.status().as_u16(), request_log::Verdict::Success, is_stream);
                     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
                         return tunnel::relay(answer, is_upgrade, record, slot);
                     }
@@ -212,7 +221,7 @@ impl Proxy {
                     Outcome::Unanswered(error) => Err(Failure::from_send_error(&error)),
                 };
             }
-            record.retry(outcome.status(), outcome.message());
+            record.retry(outcome.status(), outcome.verdict(), outcome.message());
             drop(outcome);
             if let Some((member, by_member)) = moved {
                 route.move_to(member);
@@ -224,6 +233,18 @@ impl Proxy {
                 record.waiting();
                 tokio::time::sleep(pause.mul_f64(0.5 + (self.jitter)())).await;
                 record.working();
+            }
+        }
+    }
+
+    /// The request as the member sends it whose turn it is, or else another one: what one must not serve, another may.
+    async fn first_prepared(&self, route: &mut Route, call: &Call) -> Result<Prepared, Failure> {
+        match prepare(&route.serving, call).await {
+            Ok(prepared) => Ok(prepared),
+            Err(failure) => {
+                let (member, prepared) = Box::pin(self.next_prepared(route, call)).await.ok_or(failure)?;
+                route.move_to(member);
+                Ok(prepared)
             }
         }
     }

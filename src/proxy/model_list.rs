@@ -19,7 +19,7 @@ const DECODED_LIST_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// Whether this answer is a list that the group's redirects have something to say about.
 pub(super) fn is_concerned(group: &Group, call: &Call, prepared: &Prepared, answer: &Answer) -> bool {
     answer.status().is_success()
-        && (!group.redirects.rules.is_empty() || group.redirects.strict)
+        && (!group.listed_models.is_empty() || group.redirects.strict)
         && group.channel.is_model_list(&call.method, &prepared.path)
 }
 
@@ -32,19 +32,18 @@ pub(super) async fn merge(group: &Group, prepared: &Prepared, answer: Answer) ->
     let whole = Limited::new(body, LIST_BYTES_MAX)
         .collect()
         .await
-        .map_err(|error| Failure {
-            inner: format!("The model list broke off: {error}"),
-            ..Failure::new(http::StatusCode::BAD_GATEWAY, "UPSTREAM_ERROR", "The upstream's model list broke off")
+        .map_err(|error| {
+            let inner = format!("The model list broke off: {error}");
+            Failure::bad_gateway("The upstream's model list broke off", inner)
         })?
         .to_bytes();
     let decoded = match parts.headers.get(header::CONTENT_ENCODING) {
         None => None,
         Some(encoding) => content::decode(&whole, encoding, DECODED_LIST_BYTES_MAX, &mut |_| true).await.ok(),
     };
-    let sources = group.redirects.rules.iter().map(|(source, _)| source.as_str());
     let merged = group.channel.merge_model_list(
         decoded.as_deref().unwrap_or(&whole),
-        sources,
+        group.listed_models.iter().map(String::as_str),
         group.redirects.strict,
         prepared.query.as_deref(),
     );

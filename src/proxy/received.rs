@@ -252,7 +252,7 @@ fn too_large(bytes_max: u64) -> Failure {
 pub(super) fn refused(error: &BoxError) -> Failure {
     match error.downcast_ref::<Refused>() {
         Some(Refused::TooLarge(bytes_max)) => too_large(*bytes_max),
-        Some(Refused::Stalled(timeout)) => Failure::new(
+        Some(Refused::Stalled(timeout)) => Failure::of_client(
             http::StatusCode::REQUEST_TIMEOUT,
             "BAD_REQUEST",
             format!("The request body stalled for {} seconds", timeout.as_secs()),

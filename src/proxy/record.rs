@@ -65,8 +65,10 @@ struct Open {
     group: Option<GroupName>,
     parent: Option<GroupName>,
     key: Option<Arc<Key>>,
+    client_key: Option<Arc<str>>,
     model: String,
-    status: Option<u16>,
+    /// Of an answer that has begun: its status, and whose fault it is if it is none of success.
+    answer: Option<(u16, Verdict)>,
     source_ip: IpAddr,
     request_path: String,
     user_agent: String,
@@ -95,8 +97,9 @@ impl Record {
             group: None,
             parent: None,
             key: None,
+            client_key: None,
             model: String::new(),
-            status: None,
+            answer: None,
             source_ip,
             // Without the query until the credential that may be in it is known.
             request_path: cut(parts.uri.path(), PATH_BYTES_MAX).to_owned(),
@@ -119,9 +122,11 @@ impl Record {
         Self(self.0.take())
     }
 
-    pub(super) fn asked(&mut self, group: &Group, query: Option<&str>) {
+    /// `client_key`: the label of the proxy key that opened the group.
+    pub(super) fn asked(&mut self, group: &Group, query: Option<&str>, client_key: Arc<str>) {
         self.with(|open| {
             open.group = Some(name_of(group));
+            open.client_key = Some(client_key);
             if let Some(query) = query {
                 open.request_path.push('?');
                 let room = PATH_BYTES_MAX.saturating_sub(open.request_path.len());
@@ -155,9 +160,10 @@ impl Record {
         });
     }
 
-    pub(super) fn answered(&mut self, status: u16, is_stream: bool) {
+    /// An answer has begun that is passed on. The verdict stands unless it breaks off.
+    pub(super) fn answered(&mut self, status: u16, verdict: Verdict, is_stream: bool) {
         self.with(|open| {
-            open.status = Some(status);
+            open.answer = Some((status, verdict));
             open.is_stream = is_stream;
         });
     }
@@ -187,37 +193,55 @@ impl Record {
     }
 
     /// This attempt failed and another follows.
-    pub(super) fn retry(&mut self, status: u16, error_message: String) {
+    pub(super) fn retry(&mut self, status: u16, verdict: Verdict, error_message: String) {
         self.with(|open| {
             let error_message = shortened(error_message, ERROR_MESSAGE_BYTES_MAX);
-            let entry = open.entry(Kind::Retry, status, error_message.into());
+            let entry = open.entry(Kind::Retry, status, verdict, error_message.into());
             open.recorder.log.submit(open.worker, entry);
-            open.status = None;
+            open.answer = None;
         });
     }
 
     /// The request is over. An empty message means that nothing went wrong on the way.
-    pub(super) fn close(&mut self, status: u16, error_message: impl Into<Cow<'static, str>>) {
+    pub(super) fn close(&mut self, status: u16, verdict: Verdict, error_message: impl Into<Cow<'static, str>>) {
         self.waiting();
         if let Some(mut open) = self.0.take() {
             let error_message = match error_message.into() {
                 Cow::Owned(text) => shortened(text, ERROR_MESSAGE_BYTES_MAX).into(),
                 fixed @ Cow::Borrowed(_) => fixed,
             };
-            let entry = open.entry(Kind::Final, status, error_message);
+            let entry = open.entry(Kind::Final, status, verdict, error_message);
             open.recorder.log.submit(open.worker, entry);
         }
     }
 
     /// The answer was handed on as it was; `error_message` is what an unsuccessful one said.
     pub(super) fn close_answered(&mut self, error_message: impl Into<Cow<'static, str>>) {
-        self.close_answered_or(STATUS_CLIENT_GONE, error_message);
+        let (status, verdict) = self.answer().unwrap_or((STATUS_CLIENT_GONE, Verdict::ClientGone));
+        self.close(status, verdict, error_message);
     }
 
-    /// `status`: where no answer had begun.
-    fn close_answered_or(&mut self, status: u16, error_message: impl Into<Cow<'static, str>>) {
-        let answered = self.0.as_ref().and_then(|open| open.status);
-        self.close(answered.unwrap_or(status), error_message);
+    /// The upstream broke the answer off.
+    pub(super) fn close_broken(&mut self, error_message: String) {
+        let (status, verdict) = self.answer().unwrap_or((StatusCode::BAD_GATEWAY.as_u16(), Verdict::Upstream));
+        // What was a refusal already is still the fault of whom it was refused for.
+        let verdict = if verdict == Verdict::Success { Verdict::Upstream } else { verdict };
+        self.close(status, verdict, error_message);
+    }
+
+    /// The client left before the answer was complete.
+    pub(super) fn close_abandoned(&mut self, error_message: impl Into<Cow<'static, str>>) {
+        self.close(STATUS_CLIENT_GONE, Verdict::ClientGone, error_message);
+    }
+
+    /// A fault of ours. `status`: where no answer had begun.
+    fn close_at_fault(&mut self, status: StatusCode, error_message: &'static str) {
+        let status = self.answer().map_or(status.as_u16(), |(status, _)| status);
+        self.close(status, Verdict::Ourselves, error_message);
+    }
+
+    fn answer(&self) -> Option<(u16, Verdict)> {
+        self.0.as_ref().and_then(|open| open.answer)
     }
 
     fn with(&mut self, change: impl FnOnce(&mut Open)) {
@@ -231,19 +255,18 @@ impl Drop for Record {
     fn drop(&mut self) {
         let Some(open) = &self.0 else { return };
         if open.recorder.is_cutting.load(Ordering::Relaxed) {
-            let status = StatusCode::SERVICE_UNAVAILABLE.as_u16();
-            self.close_answered_or(status, "The request was cut because this server stopped");
+            self.close_at_fault(StatusCode::SERVICE_UNAVAILABLE, "The request was cut because this server stopped");
         } else if std::thread::panicking() {
-            let status = StatusCode::INTERNAL_SERVER_ERROR.as_u16();
-            self.close_answered_or(status, "The request ended in a fault of this server; the log says which");
+            let message = "The request ended in a fault of this server; the log says which";
+            self.close_at_fault(StatusCode::INTERNAL_SERVER_ERROR, message);
         } else {
-            self.close(STATUS_CLIENT_GONE, "The client closed the connection before the answer was complete");
+            self.close_abandoned("The client closed the connection before the answer was complete");
         }
     }
 }
 
 impl Open {
-    fn entry(&mut self, kind: Kind, status: u16, error_message: Cow<'static, str>) -> Entry {
+    fn entry(&mut self, kind: Kind, status: u16, verdict: Verdict, error_message: Cow<'static, str>) -> Entry {
         let is_final = kind == Kind::Final;
         // The last entry may have the texts; a retry needs them again.
         let text = |text: &mut String| if is_final { std::mem::take(text) } else { text.clone() };
@@ -260,12 +283,12 @@ impl Open {
             key: self.key.clone(),
             model: text(&mut self.model),
             status,
-            verdict: Verdict::Success,
+            verdict,
             error_message,
             source_ip: Some(self.source_ip),
             request_path: text(&mut self.request_path),
             user_agent: text(&mut self.user_agent),
-            client_key: None,
+            client_key: self.client_key.clone(),
             upstream_addr: text(&mut self.upstream_addr),
             is_stream: self.is_stream,
             request_body: if is_final { self.request_body.take() } else { self.request_body.clone() },
@@ -284,7 +307,7 @@ fn shortened(text: String, bytes_max: usize) -> String {
 }
 
 fn name_of(group: &Group) -> GroupName {
-    GroupName { id: group.id, name: Arc::clone(&group.name) }
+    GroupName { id: group.id, name: Arc::clone(&group.name), channel: group.channel }
 }
 
 /// A query as it may be stored: what the client meant for the upstream may be a credential all the same.
@@ -325,11 +348,11 @@ mod tests {
         prepared.path.clone_from(&long);
         record.attempting(1, &key, &address, &prepared);
         let open = record.0.as_mut().unwrap();
-        let entry = open.entry(Kind::Retry, 500, Cow::Borrowed(""));
+        let entry = open.entry(Kind::Retry, 500, Verdict::Upstream, Cow::Borrowed(""));
         for text in [&entry.model, &entry.user_agent, &entry.request_path, &entry.upstream_addr] {
             assert!((500..=2_048).contains(&text.len()), "{}", text.len());
         }
-        record.close(500, long);
+        record.close(500, Verdict::Upstream, long);
     }
 
     #[test]

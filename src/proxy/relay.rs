@@ -28,10 +28,11 @@ pub(super) fn answer(
     prepared: &Prepared,
     answer: Answer,
     record: &mut Record,
-    slot: Slot,
+    mut slot: Slot,
     deadline: Instant,
 ) -> Response<ResponseBody> {
     let patience = if is_stream(&answer, prepared) {
+        slot.streams();
         Patience::Silence(group.settings.stream_idle_timeout)
     } else {
         Patience::until(deadline)
@@ -51,8 +52,8 @@ pub(super) fn refusal(
     slot: Slot,
     deadline: Instant,
 ) -> Response<ResponseBody> {
-    let Refusal { mut parts, prefix, rest, broken, message, .. } = refusal;
-    record.answered(parts.status.as_u16(), prepared.wants_stream);
+    let Refusal { mut parts, prefix, rest, broken, message, blame } = refusal;
+    record.answered(parts.status.as_u16(), blame.into(), prepared.wants_stream);
     record.first_byte();
     make_ours(&mut parts);
     record.waiting();
@@ -199,7 +200,7 @@ impl Relayed {
     }
 
     fn break_off(&mut self, error: BoxError) -> BoxError {
-        self.record.close_answered(format!("The answer broke off: {error}"));
+        self.record.close_broken(format!("The answer broke off: {error}"));
         error
     }
 

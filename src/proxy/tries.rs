@@ -16,6 +16,7 @@ use crate::{
     channel::Blame,
     group::{Group, Key},
     keypool::Pool,
+    request_log,
     upstream::SendError,
 };
 
@@ -35,6 +36,14 @@ impl Outcome {
         match self {
             Self::Refused(refusal) => refusal.parts.status.as_u16(),
             Self::Unanswered(error) => super::failure::Failure::from_send_error(error).recorded_status(),
+        }
+    }
+
+    /// For the log: whose fault it was.
+    pub(super) fn verdict(&self) -> request_log::Verdict {
+        match self {
+            Self::Refused(refusal) => refusal.blame.into(),
+            Self::Unanswered(error) => super::failure::Failure::from_send_error(error).verdict,
         }
     }
 

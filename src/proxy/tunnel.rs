@@ -3,9 +3,9 @@
 use std::{io, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response, StatusCode, Version, header, request};
+use http::{HeaderValue, Method, Response, Version, header, request};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf},
     net::TcpStream,
 };
 
@@ -17,6 +17,8 @@ use crate::{
 
 /// How long one side may go on after the other has ended: long enough for what was under way.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Of each direction.
+const BUFFER_BYTES: usize = 8 * 1024;
 
 /// Only WebSocket is tunnelled (RFC 6455, 4.1), and only over HTTP/1.1.
 pub(super) fn is_asked_for(parts: &request::Parts) -> bool {
@@ -34,14 +36,12 @@ pub(super) fn relay(
     answer: Answer,
     is_asked_for: bool,
     record: &mut Record,
-    slot: Slot,
+    mut slot: Slot,
 ) -> Result<Response<ResponseBody>, Failure> {
     let (mut parts, body) = answer.into_parts();
     let Some((upstream, received)) = body.into_stream().filter(|_| is_asked_for) else {
-        return Err(Failure {
-            inner: "The upstream switched protocols without being asked to".to_owned(),
-            ..Failure::new(StatusCode::BAD_GATEWAY, "UPSTREAM_ERROR", "The upstream's answer makes no sense")
-        });
+        let inner = "The upstream switched protocols without being asked to".to_owned();
+        return Err(Failure::bad_gateway("The upstream's answer makes no sense", inner));
     };
     let upgrade = parts.headers.get(header::UPGRADE).cloned();
     headers::clean_response(&mut parts.headers);
@@ -50,6 +50,7 @@ pub(super) fn relay(
         parts.headers.insert(header::UPGRADE, upgrade);
     }
     let record = record.take();
+    slot.streams();
     parts.extensions.insert(TakeOver::new(|client, from_client| async move {
         let _slot = slot;
         run(client, from_client, upstream, received, record).await;
@@ -60,26 +61,33 @@ pub(super) fn relay(
 /// Copies until one side ends; dropping it closes both. `received`: what the upstream sent right behind its 101.
 async fn run(mut client: TcpStream, from_client: Bytes, mut upstream: Stream, received: Bytes, mut record: Record) {
     let carrying = async {
-        client.write_all(&received).await?;
-        upstream.write_all(&from_client).await?;
-        upstream.flush().await?;
+        client.write_all(&received).await.map_err(Broken::Client)?;
+        upstream.write_all(&from_client).await.map_err(Broken::Upstream)?;
+        upstream.flush().await.map_err(Broken::Upstream)?;
         carry(client, upstream).await
     };
     match carrying.await {
         Ok(()) => record.close_answered(""),
-        Err(error) => record.close_answered(format!("The tunnel broke: {error}")),
+        Err(Broken::Client(error)) => record.close_abandoned(format!("The client broke the tunnel: {error}")),
+        Err(Broken::Upstream(error)) => record.close_broken(format!("The upstream broke the tunnel: {error}")),
     }
+}
+
+/// The side on which a tunnel broke.
+enum Broken {
+    Client(io::Error),
+    Upstream(io::Error),
 }
 
 /// Returns when one side has ended and the other has followed, or had its time to.
 async fn carry(
     client: impl AsyncRead + AsyncWrite + Unpin,
     upstream: impl AsyncRead + AsyncWrite + Unpin,
-) -> io::Result<()> {
+) -> Result<(), Broken> {
     let (from_client, to_client) = tokio::io::split(client);
     let (from_upstream, to_upstream) = tokio::io::split(upstream);
-    let up = one_way(from_client, to_upstream);
-    let down = one_way(from_upstream, to_client);
+    let up = one_way((from_client, Broken::Client), (to_upstream, Broken::Upstream));
+    let down = one_way((from_upstream, Broken::Upstream), (to_client, Broken::Client));
     tokio::pin!(up, down);
     let farewell = tokio::select! {
         ended = &mut up => {
@@ -95,7 +103,18 @@ async fn carry(
     farewell.unwrap_or(Ok(()))
 }
 
-async fn one_way<R: AsyncRead, W: AsyncWrite>(mut from: ReadHalf<R>, mut to: WriteHalf<W>) -> io::Result<()> {
-    tokio::io::copy(&mut from, &mut to).await?;
-    to.shutdown().await
+/// Each side comes with the name of what breaks there: `tokio::io::copy` does not say which one did.
+async fn one_way<R: AsyncRead, W: AsyncWrite>(
+    (mut from, source): (ReadHalf<R>, fn(io::Error) -> Broken),
+    (mut to, sink): (WriteHalf<W>, fn(io::Error) -> Broken),
+) -> Result<(), Broken> {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        let length = from.read(&mut buffer).await.map_err(source)?;
+        if length == 0 {
+            return to.shutdown().await.map_err(sink);
+        }
+        to.write_all(&buffer[..length]).await.map_err(sink)?;
+        to.flush().await.map_err(sink)?;
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{channel::Blame, upstream::SendError};
+use crate::{channel::Blame, request_log, upstream::SendError};
 
 /// What is known about an attempt that did not simply succeed.
 pub(super) enum Seen<'a> {
@@ -108,6 +108,18 @@ pub(super) fn judge(seen: &Seen<'_>, circumstances: &Circumstances) -> Verdict {
         verdict.retry = Retry::No;
     }
     verdict
+}
+
+/// For the record.
+impl From<Blame> for request_log::Verdict {
+    fn from(blame: Blame) -> Self {
+        match blame {
+            Blame::Key => Self::Key,
+            Blame::KeyForNow(_) => Self::KeyForNow,
+            Blame::Client => Self::Client,
+            Blame::Upstream => Self::Upstream,
+        }
+    }
 }
 
 /// Statuses by which a gateway in front of the provider says that it is not reachable; 52x are Cloudflare's.

@@ -4,9 +4,11 @@ use std::{
     mem,
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering},
     },
 };
+
+use chrono::{DateTime, Utc};
 
 use super::Entry;
 
@@ -23,6 +25,10 @@ pub(super) struct Buffer {
     body_bytes_per_shard_max: usize,
     dropped: AtomicU64,
     bodies_dropped: AtomicU64,
+    /// Entries that the writer has taken, but not written yet.
+    backlog: AtomicUsize,
+    /// In milliseconds since the beginning of 1970; 0: never.
+    last_written_at: AtomicI64,
 }
 
 /// Aligned so that two workers do not share a cache line.
@@ -45,6 +51,8 @@ impl Buffer {
             body_bytes_per_shard_max: BODY_BYTES_PENDING_MAX / shards,
             dropped: AtomicU64::new(0),
             bodies_dropped: AtomicU64::new(0),
+            backlog: AtomicUsize::new(0),
+            last_written_at: AtomicI64::new(0),
         }
     }
 
@@ -75,9 +83,30 @@ impl Buffer {
                 return None;
             }
             pending.body_bytes = 0;
+            // Under the lock, so that no entry is ever seen to be nowhere.
+            self.backlog.fetch_add(pending.entries.len(), Ordering::Relaxed);
             let room = pending.entries.len().min(SHARD_ROOM_MAX);
             Some(mem::replace(&mut pending.entries, Vec::with_capacity(room)))
         })
+    }
+
+    /// The writer says how much of what it took it still has.
+    pub(super) fn note_backlog(&self, entries: usize) {
+        self.backlog.store(entries, Ordering::Relaxed);
+    }
+
+    pub(super) fn note_written(&self, at: DateTime<Utc>) {
+        self.last_written_at.store(at.timestamp_millis(), Ordering::Relaxed);
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        let count = |shard: &Shard| shard.0.lock().unwrap_or_else(PoisonError::into_inner).entries.len();
+        self.shards.iter().map(count).sum::<usize>() + self.backlog.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn last_written_at(&self) -> Option<DateTime<Utc>> {
+        let milliseconds = self.last_written_at.load(Ordering::Relaxed);
+        DateTime::from_timestamp_millis(milliseconds).filter(|_| milliseconds != 0)
     }
 
     pub(super) fn count_dropped(&self, count: usize) {
@@ -107,6 +136,21 @@ mod tests {
         let taken: Vec<u16> = buffer.take().flatten().map(|entry| entry.status).collect();
         assert_eq!(taken, [200, 404, 500]);
         assert_eq!(buffer.take().count(), 0);
+    }
+
+    #[test]
+    fn what_waits_is_in_a_shard_or_with_the_writer() {
+        let buffer = Buffer::new(2);
+        buffer.push(0, entry(200));
+        buffer.push(1, entry(404));
+        buffer.note_backlog(5);
+        assert_eq!((buffer.waiting(), buffer.last_written_at()), (7, None));
+        assert_eq!(buffer.take().flatten().count(), 2);
+        assert_eq!(buffer.waiting(), 7);
+        buffer.note_backlog(3);
+        let at = DateTime::from_timestamp_millis(1_700_000_000_123).unwrap();
+        buffer.note_written(at);
+        assert_eq!((buffer.waiting(), buffer.last_written_at()), (3, Some(at)));
     }
 
     #[test]

@@ -5,7 +5,10 @@ use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::group::{GroupId, Key};
+use crate::{
+    channel::Channel,
+    group::{GroupId, Key},
+};
 
 /// What the columns of the original hold at most, in characters.
 pub(super) const NAME_CHARACTERS_MAX: usize = 255;
@@ -110,6 +113,7 @@ impl Kind {
 pub(crate) struct GroupName {
     pub(crate) id: GroupId,
     pub(crate) name: Arc<str>,
+    pub(crate) channel: Channel,
 }
 
 /// Nobody is to blame for a client that leaves, so such a request is neither a success nor a failure in the figures.

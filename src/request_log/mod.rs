@@ -8,7 +8,7 @@ mod retention;
 mod row;
 mod search;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod usage;
 mod writer;
 
@@ -16,6 +16,8 @@ use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
+
+use chrono::{DateTime, Utc};
 
 pub(crate) use self::{
     entry::{Entry, GroupName, Kind, Verdict, body_text},
@@ -54,6 +56,16 @@ impl RequestLog {
     /// Entries wait because the database does not take them.
     pub(crate) fn is_failing(&self) -> bool {
         self.is_failing.load(Ordering::Relaxed)
+    }
+
+    /// Entries that are on their way to the database.
+    pub(crate) fn waiting(&self) -> usize {
+        self.buffer.waiting()
+    }
+
+    /// When entries were last written; `None`: none was since the start.
+    pub(crate) fn last_written_at(&self) -> Option<DateTime<Utc>> {
+        self.buffer.last_written_at()
     }
 
     /// Entries that are lost, because there were too many or because the database refused them.

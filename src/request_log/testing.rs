@@ -6,10 +6,10 @@ use chrono::{TimeZone, Utc};
 use uuid::Uuid;
 
 use super::{Entry, GroupName, Kind, Verdict};
-use crate::{crypto::Secret, group::Key};
+use crate::{channel::Channel, crypto::Secret, group::Key};
 
-pub(super) fn group(id: i64, name: &str) -> GroupName {
-    GroupName { id, name: Arc::from(name) }
+pub(crate) fn group(id: i64, name: &str) -> GroupName {
+    GroupName { id, name: Arc::from(name), channel: Channel::OpenAi }
 }
 
 pub(super) fn key(id: i64, group_id: i64, text: &str) -> Arc<Key> {
@@ -17,7 +17,7 @@ pub(super) fn key(id: i64, group_id: i64, text: &str) -> Arc<Key> {
 }
 
 /// The last attempt of a plain request to group 1 without a key.
-pub(super) fn entry(status: u16) -> Entry {
+pub(crate) fn entry(status: u16) -> Entry {
     Entry {
         request_id: Uuid::now_v7(),
         attempt: 1,

@@ -6,6 +6,7 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
+use chrono::Utc;
 use sqlx::{Arguments, sqlite::SqliteArguments};
 use tokio_util::sync::CancellationToken;
 
@@ -104,10 +105,14 @@ impl Writer {
             written += done;
             outcome = result;
         }
+        if written > 0 {
+            self.log.buffer.note_written(Utc::now());
+        }
         if written < backlog.len() {
             self.backlog = backlog;
             self.backlog.drain(..written);
         }
+        self.log.buffer.note_backlog(self.backlog.len());
         outcome
     }
 
@@ -128,6 +133,7 @@ impl Writer {
             self.log.buffer.count_dropped(self.backlog.len() - BACKLOG_MAX);
             self.backlog.truncate(BACKLOG_MAX);
         }
+        self.log.buffer.note_backlog(self.backlog.len());
     }
 
     /// Writes entries, leaving out those that the database refuses. Returns how many are dealt with.

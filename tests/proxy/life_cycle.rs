@@ -7,7 +7,7 @@ use serde_json::json;
 use testkit::{MockUpstream, Play, RawConnection, RawListener, Tail, TempServer};
 
 use crate::log::{logged, outcome};
-use crate::support::{CHAT, ask, house, post, question};
+use crate::support::{CHAT, ask, house, post, question, records};
 
 /// A crash loses no configuration and no key.
 #[tokio::test]
@@ -98,6 +98,8 @@ async fn a_stop_that_cuts_a_request_records_it() {
     let log = logged(&server).await;
     assert_eq!(log.len(), 2, "{log:#?}");
     assert!(log.iter().all(|entry| entry.error.contains("this server stopped")), "{log:#?}");
+    let verdicts: Vec<_> = records(&server, 2).await.iter().map(|row| row["verdict"].clone()).collect();
+    assert_eq!(verdicts, ["ourselves", "ourselves"]);
 }
 
 /// operations.md S11, S12

@@ -20,6 +20,7 @@ mod keys;
 mod life_cycle;
 mod limits;
 mod log;
+mod metrics;
 mod model_lists;
 mod outbound_proxies;
 mod records;

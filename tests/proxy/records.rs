@@ -48,6 +48,8 @@ async fn a_request_leaves_one_row_with_every_field() {
         ("request_body", json!("")),
         ("request_id", json!(answer.header("x-gpt-load-request-id"))),
         ("attempt", json!(1)),
+        ("verdict", json!("success")),
+        ("client_key", json!("#1")),
     ];
     check(&row, &expected);
     let number = |column: &str| row[column].as_i64().unwrap_or(-1);
@@ -145,6 +147,7 @@ async fn every_refusal_leaves_its_row() {
     let mut expected = Vec::new();
     for (sent, status, group, message) in [
         (no_body, 401, "", "Authentication failed"),
+        (request("TRACE", "/proxy/strict/x", "User-Agent: u\r\n", b""), 405, "", "not forwarded"),
         (post("/proxy/nope/v1/x", "User-Agent: u\r\n", b"{}"), 404, "", "There is no group"),
         (post(&format!("/proxy/empty{CHAT}"), "User-Agent: u\r\n", b"{}"), 503, "empty", "No active API keys"),
         (post(&format!("/proxy/strict{CHAT}"), "User-Agent: u\r\n", br#"{"model":"m"}"#), 400, "strict", "model 'm'"),
@@ -171,6 +174,8 @@ async fn every_refusal_leaves_its_row() {
             ("user_agent", json!("u")),
             ("source_ip", json!("127.0.0.1")),
             ("first_byte_ms", Value::Null),
+            ("verdict", json!(if status == 503 { "ourselves" } else { "client" })),
+            ("client_key", if group.is_empty() { Value::Null } else { json!("#1") }),
         ];
         check(row, &expected);
         assert!(row["error_message"].as_str().is_some_and(|text| text.contains(message)), "{message}: {row:#}");
@@ -193,9 +198,11 @@ async fn a_request_over_the_limit_leaves_its_row() {
     mock.arrived(1).await;
     assert_eq!(ask(&server, "g").await.status, 503);
     let row = records(&server, 1).await.remove(0);
-    check(&row, &[("status_code", json!(503)), ("attempt", json!(0)), ("is_success", json!(0))]);
+    let expected = [("status_code", json!(503)), ("attempt", json!(0)), ("is_success", json!(0))];
+    check(&row, &expected);
+    check(&row, &[("verdict", json!("ourselves"))]);
     drop(first);
-    records(&server, 2).await;
+    check(&records(&server, 2).await[1], &[("verdict", json!("client_gone"))]);
 }
 
 /// proxy.md 31, 59, 80: what broke, and who broke it off.
@@ -226,9 +233,91 @@ async fn a_row_says_who_broke_an_answer_off() {
     check(&rows[1], &[("status_code", json!(502)), ("is_success", json!(0)), ("attempt", json!(1))]);
     check(&rows[2], &[("status_code", json!(404)), ("is_success", json!(0)), ("key_value", json!("sk-a"))]);
     check(&rows[3], &[("status_code", json!(499)), ("is_success", json!(0)), ("key_value", json!("sk-a"))]);
+    let verdicts: Vec<_> = rows.iter().filter_map(|row| row["verdict"].as_str()).collect();
+    assert_eq!(verdicts, ["upstream", "upstream", "client", "client_gone"]);
     // Nobody is to blame for a client that left: it is neither a success nor a failure.
     let hours = "SELECT json_array(sum(success_count), sum(failure_count)) FROM group_hourly_stats";
     eventually_stored(&server, hours, |rows| rows == [json!([0, 3])]).await;
+}
+
+/// Each attempt by its own outcome, and the answer that is passed on by whom it blames, also where its status is none that
+/// the group retries.
+#[tokio::test]
+async fn every_attempt_says_whose_fault_it_was() {
+    let (mock, server) = house(json!({}), &["sk-a", "sk-b", "sk-c"]).await;
+    mock.play_any([
+        // One request.
+        Play::status(429),
+        Play::status(401),
+        Play::status(500),
+        Play::usual(),
+        // The next: a client's mistake is confirmed by another key.
+        Play::status(400).body("{\"error\":{\"message\":\"no such field\"}}"),
+        Play::status(400).body("{\"error\":{\"message\":\"no such field\"}}"),
+    ]);
+    let mut wanted = vec!["key_for_now", "key", "upstream", "success", "client", "client"];
+    assert_eq!([ask(&server, "g").await.status, ask(&server, "g").await.status], [200, 400]);
+    // Statuses that this group does not retry.
+    let lists_nothing = json!({ "config": { "failover_status_codes": "599", "blacklist_threshold": 0 } });
+    let plain = server.create_group("plain", "openai", &mock.base_url(), lists_nothing).await;
+    server.add_keys(plain, &["sk-d"]).await;
+    let unlisted = [(401, "key"), (429, "key_for_now"), (400, "client"), (404, "client"), (503, "upstream")];
+    for (status, verdict) in unlisted {
+        mock.play("sk-d", [Play::status(status)]);
+        assert_eq!(ask(&server, "plain").await.status, status);
+        wanted.push(verdict);
+    }
+    // Nobody is there.
+    let nowhere = server.create_group("nowhere", "openai", NOBODY, json!({ "config": { "max_retries": 0 } })).await;
+    server.add_keys(nowhere, &["sk-e"]).await;
+    assert_eq!(ask(&server, "nowhere").await.status, 502);
+    wanted.push("upstream");
+    // A client that leaves its own upload, and one that sends no HTTP.
+    let half = |body: &str| {
+        let head = format!(
+            "POST /proxy/g{CHAT} HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {}\r\n",
+            TempServer::CLIENT_KEY
+        );
+        format!("{head}Transfer-Encoding: chunked\r\n\r\n{body}")
+    };
+    let mut client = RawConnection::open(server.address()).await;
+    client.send(half("5\r\nhe")).await;
+    drop(client);
+    wanted.push("client_gone");
+    records(&server, wanted.len()).await;
+    assert_eq!(server.exchange(half("nonsense\r\n")).await.status, 400);
+    wanted.push("client");
+    let rows = records(&server, wanted.len()).await;
+    let found: Vec<_> = rows.iter().filter_map(|row| row["verdict"].as_str()).collect();
+    assert_eq!(found, wanted);
+}
+
+/// The label tells its owner which key it was, and nobody else what it is.
+#[tokio::test]
+async fn a_row_names_the_proxy_key_by_a_label() {
+    let long = "sk-alice-0123456789-9f0e";
+    let own = json!({ "proxy_keys": format!("{long},bob,carol") });
+    let (_mock, server) = house(own, &["sk-a"]).await;
+    server.change_settings(json!({ "proxy_keys": "everyone,sk-global-0123456789-beef" })).await;
+    let labels = [
+        ("carol", "#3"),
+        (long, "sk-a****9f0e"),
+        ("everyone", "global #1"),
+        ("sk-global-0123456789-beef", "sk-g****beef"),
+        ("bob", "#2"),
+    ];
+    for (key, _) in labels {
+        let header = format!("Authorization: Bearer {key}\r\n");
+        let answer = server.exchange(request("GET", "/proxy/g/v1/models", &header, b"")).await;
+        assert_eq!(answer.status, 200);
+    }
+    // In the query, beside a header that is for the upstream.
+    let header = "Authorization: Bearer theirs\r\n";
+    server.exchange(request("GET", "/proxy/g/v1/models?key=bob", header, b"")).await;
+    let rows = records(&server, labels.len() + 1).await;
+    let found: Vec<_> = rows.iter().filter_map(|row| row["client_key"].as_str()).collect();
+    let wanted: Vec<_> = labels.iter().map(|(_, label)| *label).chain(["#2"]).collect();
+    assert_eq!(found, wanted);
 }
 
 /// The body as the overrides made it, before the redirect; cut between two characters.

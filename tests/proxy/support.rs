@@ -112,7 +112,8 @@ pub async fn records(server: &TempServer, count: usize) -> Vec<Value> {
         'source_ip', source_ip, 'status_code', status_code, 'request_path', request_path, 'duration', duration, \
         'error_message', error_message, 'user_agent', user_agent, 'request_type', request_type, \
         'upstream_addr', upstream_addr, 'is_stream', is_stream, 'request_body', request_body, \
-        'request_id', request_id, 'attempt', attempt, 'first_byte_ms', first_byte_ms, 'overhead_us', overhead_us) \
+        'request_id', request_id, 'attempt', attempt, 'first_byte_ms', first_byte_ms, 'overhead_us', overhead_us, \
+        'verdict', verdict, 'client_key', client_key) \
         FROM request_logs ORDER BY timestamp, rowid";
     let rows = eventually_stored(server, QUERY, |rows| rows.len() >= count).await;
     assert_eq!(rows.len(), count, "{rows:#?}");

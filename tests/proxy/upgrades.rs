@@ -6,7 +6,7 @@ use serde_json::json;
 use testkit::{MockUpstream, Play, RawConnection, RawListener, TempServer};
 
 use crate::log::{eventually_logged, outcome};
-use crate::support::{CHAT, house, post};
+use crate::support::{CHAT, house, post, records};
 
 const OPCODE_TEXT: u8 = 1;
 const OPCODE_BINARY: u8 = 2;
@@ -143,6 +143,27 @@ async fn either_side_may_end_a_tunnel() {
     drop(client);
     served.closes_with_reset().await;
     eventually_logged(&server, |log| log.len() == 2 && log.iter().all(|entry| entry.status == 101)).await;
+}
+
+/// An end by a reset is none: the record says which side broke.
+#[tokio::test]
+async fn the_side_that_breaks_a_tunnel_is_named() {
+    let (server, upstream) = (TempServer::start().await, RawListener::open().await);
+    house_of(&upstream, &server).await;
+    let (mut client, mut served) = tunnel(&server, &upstream).await;
+    client.send("unread").await;
+    served.read_until(b"un").await;
+    served.reset();
+    client.closes_with_reset().await;
+    eventually_logged(&server, |log| log.len() == 1).await;
+
+    let (client, mut served) = tunnel(&server, &upstream).await;
+    client.reset();
+    served.closes_with_reset().await;
+    let rows = records(&server, 2).await;
+    let seen: Vec<_> = rows.iter().map(|row| (&row["status_code"], &row["verdict"], &row["is_success"])).collect();
+    assert_eq!(seen[0], (&json!(101), &json!("upstream"), &json!(0)));
+    assert_eq!(seen[1], (&json!(499), &json!("client_gone"), &json!(0)));
 }
 
 /// A half that stays open would hold its place, its connection and its record for ever.

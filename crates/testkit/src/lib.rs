@@ -15,5 +15,5 @@ pub use mock::{Encoding, Ending, MockUpstream, Options, Play, Seen, serve as ser
 pub use outbound::{Hop, OutboundProxy};
 pub use python::python_with;
 pub use raw::{RawConnection, RawListener, RawResponse, Tail, exchange};
-pub use server::{TempServer, TempServerBuilder};
+pub use server::{TempServer, TempServerBuilder, free_address};
 pub use tls::TlsFront;

@@ -144,6 +144,14 @@ impl RawConnection {
         self.stream.shutdown().await.expect("the connection is open");
     }
 
+    /// Ends the connection at once, with a reset.
+    ///
+    /// # Panics
+    /// When the system refuses.
+    pub fn reset(self) {
+        self.stream.set_zero_linger().expect("an open socket takes options");
+    }
+
     /// The next `count` bytes, whatever they are.
     ///
     /// # Panics

@@ -339,7 +339,10 @@ fn binary() -> PathBuf {
 /// A port that is free and stays so until the server has it: below those that the system gives to whoever asks for any,
 /// and never given twice by this process. A server on a port that another test's server took meanwhile would end, and its
 /// test would talk to the other one.
-fn free_address() -> SocketAddr {
+///
+/// # Panics
+/// Never: the range ends below 65,536.
+pub fn free_address() -> SocketAddr {
     const FIRST: u32 = 20_000;
     const COUNT: u32 = 12_000;
     static NEXT: AtomicU32 = AtomicU32::new(0);

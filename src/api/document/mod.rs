@@ -34,6 +34,7 @@ pub(crate) fn text() -> &'static str {
 const CHAPTERS: &[(&str, &str, &str)] = &[
     ("/health", "Health", "Whether the server is alive, and able to serve"),
     ("/ready", "Health", ""),
+    ("/metrics", "Metrics", "What Prometheus reads"),
     ("/api/auth", "Access", "Whether a key is right, and links that need none"),
     ("/api/download-tickets", "Access", ""),
     ("/api/integration", "Integration", "Which groups a proxy key opens, for the programs that hold one"),
@@ -113,6 +114,7 @@ fn document() -> Value {
                     "name": "key",
                     "description": "The management key; for links, since what is in between may write addresses down",
                 },
+                "metricsToken": {"type": "http", "scheme": "bearer", "description": "`METRICS_TOKEN`"},
                 "ticket": {
                     "type": "apiKey",
                     "in": "query",
@@ -205,7 +207,7 @@ fn operation(route: &Route, chapter: &str, mut stated: Stated, refusals: &mut BT
     let answers = answers.into_iter().map(|(status, answer)| (status.to_string(), answer));
     operation["responses"] = Value::Object(answers.collect());
     if is_open {
-        operation["security"] = json!([]);
+        operation["security"] = stated.credentials.iter().map(|scheme| json!({*scheme: []})).collect();
     } else if download_tickets::DOWNLOADS.contains(&route.path) {
         operation["security"] = MANAGED.into_iter().chain(["ticket"]).map(|scheme| json!({scheme: []})).collect();
     }

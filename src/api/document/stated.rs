@@ -13,6 +13,7 @@ use super::shape::Shape;
 use crate::api::{
     Api, ClientAddress,
     answer::{Answer, Bare, Content, Sent},
+    authentication::MayScrape,
     body::{Body, FromFields},
     keys::{KeysToImport, ManyKeyTexts},
     language::Language,
@@ -30,6 +31,8 @@ pub(in crate::api) struct Stated {
     /// By status. Refusals are not among them.
     pub(super) answers: BTreeMap<u16, Value>,
     pub(super) refusals: BTreeSet<Reason>,
+    /// The names of the credentials that open it, where it looks at them itself.
+    pub(super) credentials: Vec<&'static str>,
     /// Schemas that others refer to by name; the same one may be there more than once.
     pub(in crate::api) schemas: Vec<(String, Value)>,
 }
@@ -115,6 +118,13 @@ where
 /// What a request brings along without being asked.
 impl Asks for ClientAddress {
     fn state(_: &mut Stated) {}
+}
+
+impl Asks for MayScrape {
+    fn state(stated: &mut Stated) {
+        stated.credentials = std::iter::once("metricsToken").chain(super::MANAGED).collect();
+        stated.may_refuse(&[Reason::UNAUTHORIZED, Reason::TOO_MANY_FAILED_LOGINS]);
+    }
 }
 
 impl Asks for Api {

@@ -17,6 +17,7 @@ const OUTSIDE_THE_ENVELOPE: &[(&str, &str)] = &[
     ("/health", "probes look at the status"),
     ("/ready", "probes look at the status"),
     ("/api/auth/login", "as the original does"),
+    ("/metrics", "as Prometheus reads it"),
     ("/api/keys/export", "a file"),
     ("/api/logs/export", "a file"),
     ("/api/logs/live", "a stream"),

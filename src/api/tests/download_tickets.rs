@@ -84,3 +84,15 @@ async fn a_ticket_opens_nothing_else_and_a_key_beside_it_decides() {
     let old_way = format!("/api/logs/export?model=a&key={MANAGEMENT_KEY}");
     assert_eq!(follow(&house, Method::GET, &old_way).await.status, 200, "as clients of the original do");
 }
+
+#[tokio::test]
+async fn the_keys_of_a_group_are_downloaded_with_a_ticket() {
+    let house = House::open().await;
+    let id = house.group("team", json!({})).await;
+    house.post("/api/keys/add-multiple", json!({"group_id": id, "keys_text": "sk-1 sk-2"})).await.data();
+    let url = ticket_for(&house, &format!("/api/keys/export?group_id={id}&status=all")).await;
+    let reply = follow(&house, Method::GET, &url).await;
+    assert_eq!((reply.status, reply.text.as_str()), (200, "sk-1\nsk-2\n"));
+    let disposition = reply.header("content-disposition").unwrap();
+    assert!(disposition.contains("keys-team-all.txt"), "{disposition}");
+}

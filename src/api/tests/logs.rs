@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{House, MANAGEMENT_KEY};
 use crate::{
+    channel::Channel,
     crypto::Secret,
     group::Key,
     request_log::{Entry, GroupName, Kind, Observer as _, Verdict},
@@ -28,7 +29,7 @@ fn entry(status: u16) -> Entry {
         duration: Duration::from_millis(250),
         first_byte: Some(Duration::from_millis(90)),
         overhead: Duration::from_micros(85),
-        group: Some(GroupName { id: 1, name: Arc::from("team") }),
+        group: Some(GroupName { id: 1, name: Arc::from("team"), channel: Channel::OpenAi }),
         parent: None,
         key: None,
         model: "gpt-4o".to_owned(),
@@ -80,7 +81,7 @@ async fn an_entry_is_shown_whole() {
 async fn entries_are_found_by_every_filter() {
     let house = House::open().await;
     let hour = |hour| Utc.with_ymd_and_hms(2026, 11, 23, hour, 0, 0).unwrap();
-    let other = Some(GroupName { id: 2, name: Arc::from("Other") });
+    let other = Some(GroupName { id: 2, name: Arc::from("Other"), channel: Channel::OpenAi });
     let mut entries = [
         Entry { ended_at: hour(1), ..entry(200) },
         Entry { ended_at: hour(2), key: used("sk-a"), ..entry(401) },
@@ -88,7 +89,7 @@ async fn entries_are_found_by_every_filter() {
         Entry {
             ended_at: hour(4),
             group: other,
-            parent: Some(GroupName { id: 3, name: Arc::from("all") }),
+            parent: Some(GroupName { id: 3, name: Arc::from("all"), channel: Channel::OpenAi }),
             ..entry(201)
         },
         Entry { ended_at: hour(5), model: "claude".to_owned(), client_key: None, ..entry(202) },

@@ -13,6 +13,7 @@ mod integration;
 mod keys;
 mod logs;
 mod members;
+mod metrics;
 mod ready;
 mod settings;
 mod stats;
@@ -40,11 +41,13 @@ use crate::{
     db::{self, Database},
     group::Directory,
     keypool::{KeyPools, Validator},
+    metrics::Metrics,
     request_log::{Entry, Live, RequestLog, Search, Writer},
     task::Tasks,
     upstream::Clients,
 };
 
+pub(super) const METRICS_TOKEN: &str = "scrape-me";
 pub(super) const MANAGEMENT_KEY: &str = "sk-management";
 
 /// A server of its own, over an empty database that goes away with it.
@@ -88,6 +91,7 @@ impl House {
         let mut state = State {
             auth_key: Secret::new(MANAGEMENT_KEY),
             encryption_key: None,
+            metrics_token: Some(Secret::new(METRICS_TOKEN)),
             cors: None,
             own_url: "http://localhost:3001".to_owned(),
             database: database.clone(),
@@ -99,6 +103,7 @@ impl House {
             tasks: tasks.clone(),
             request_log: RequestLog::new(1),
             clock: Clock::system(),
+            metrics: Metrics::new(directory.clone(), key_pools.clone(), RequestLog::new(1), Instant::now()),
             started_at: Instant::now(),
             stopping: stopping.clone(),
         };

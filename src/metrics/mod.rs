@@ -1,0 +1,81 @@
+//! What the server says to Prometheus: figures of requests that equal the request log, and gauges of what is now.
+
+mod exposition;
+mod histogram;
+mod process;
+mod stored_keys;
+mod tally;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Instant, SystemTime},
+};
+
+use self::{exposition::Exposition, stored_keys::StoredKeys, tally::Tally};
+use crate::{
+    group::Directory,
+    keypool::KeyPools,
+    request_log::{Observer, RequestLog},
+};
+
+/// The type of what [`Metrics::render`] gives.
+pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// A number as it is now.
+type Reading = Box<dyn Fn() -> usize + Send + Sync>;
+
+/// What rooms above this one know.
+pub(crate) struct Gauges {
+    pub(crate) requests_in_flight: Reading,
+    pub(crate) streams_in_flight: Reading,
+    pub(crate) connections: Reading,
+    pub(crate) requests_max: usize,
+    pub(crate) connections_max: usize,
+}
+
+/// A cheap handle on everything that is measured.
+#[derive(Clone)]
+pub(crate) struct Metrics(Arc<Inner>);
+
+struct Inner {
+    directory: Directory,
+    key_pools: KeyPools,
+    log: RequestLog,
+    tally: Arc<Tally>,
+    stored_keys: StoredKeys,
+    gauges: OnceLock<Gauges>,
+    started_at: SystemTime,
+}
+
+impl Metrics {
+    /// `started_at`: when the process was.
+    pub(crate) fn new(directory: Directory, key_pools: KeyPools, log: RequestLog, started_at: Instant) -> Self {
+        Self(Arc::new(Inner {
+            stored_keys: StoredKeys::new(key_pools.clone()),
+            directory,
+            key_pools,
+            log,
+            tally: Arc::default(),
+            gauges: OnceLock::new(),
+            started_at: SystemTime::now() - started_at.elapsed(),
+        }))
+    }
+
+    /// Counts what is written to the request log.
+    pub(crate) fn observer(&self) -> Box<dyn Observer> {
+        Box::new(tally::Counting(Arc::clone(&self.0.tally)))
+    }
+
+    /// Shows these gauges as well, from now on. Only the first call counts.
+    pub(crate) fn watch(&self, gauges: Gauges) {
+        let _is_first = self.0.gauges.set(gauges);
+    }
+
+    /// Everything as `OpenMetrics` text. What is not known is left out.
+    pub(crate) async fn render(&self) -> String {
+        let stored_keys = self.0.stored_keys.counts().await;
+        Exposition { inner: Arc::clone(&self.0), stored_keys, process: process::usage() }.text()
+    }
+}
