@@ -2,9 +2,9 @@
 //!
 //! The tests themselves are in `tests/sdk`. They need python3 with its `venv` module; the SDKs are installed once.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "what the tests cannot prepare fails them")]
+#![expect(clippy::unwrap_used, reason = "what the tests cannot prepare fails them")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::json;
@@ -16,7 +16,11 @@ const CHANNEL_TYPES: [&str; 4] = ["openai", "openai-response", "anthropic", "gem
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_official_sdks_work() {
-    let python = tokio::task::spawn_blocking(python_with_sdks).await.unwrap();
+    let python = tokio::task::spawn_blocking(|| {
+        let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk/requirements.txt");
+        testkit::python_with(&requirements, &Path::new(env!("CARGO_TARGET_TMPDIR")).join("sdk"))
+    });
+    let python = python.await.unwrap();
     let mock = MockUpstream::start().await;
     let server = TempServer::builder().env("PROXY_KEYS", GLOBAL_KEY).start().await;
     for channel_type in CHANNEL_TYPES {
@@ -52,27 +56,4 @@ async fn group(server: &TempServer, mock: &MockUpstream, channel_type: &str, nam
         mock.play_always(key, play.clone());
     }
     server.add_keys(id, &[&keys[0], &keys[1]]).await;
-}
-
-/// A Python of our own in the target directory, with the SDKs of `requirements.txt`.
-fn python_with_sdks() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let wanted = std::fs::read_to_string(root.join("tests/sdk/requirements.txt")).unwrap();
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sdk");
-    let python = place.join("bin/python");
-    // Written last, so that an installation that broke off is made again.
-    let installed = place.join("installed.txt");
-    if std::fs::read_to_string(&installed).is_ok_and(|there| there == wanted) {
-        return python;
-    }
-    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&place));
-    let requirements = root.join("tests/sdk/requirements.txt");
-    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(requirements));
-    std::fs::write(installed, wanted).unwrap();
-    python
-}
-
-fn run(command: &mut Command) {
-    let done = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(done.status.success(), "{command:?}: {}", String::from_utf8_lossy(&done.stderr));
 }

@@ -1,17 +1,27 @@
 //! The envelope of every answer. A handler says what it means; the words are chosen at the door, in the caller's language.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, marker::PhantomData};
 
 use axum::{
     extract::Request,
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
+use http::{
+    HeaderValue, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{KnownFormat, Object, RefOr, Schema, SchemaFormat, schema::Type},
+};
 
-use super::{language::Language, refusal::Refusal};
+use super::{
+    language::Language,
+    refusal::{Reason, Refusal},
+};
 use crate::{db::Timestamp, group};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
@@ -60,26 +70,31 @@ impl<const N: usize> From<(&'static str, [(&'static str, String); N])> for Messa
     }
 }
 
-/// A success: always 200 and code 0.
+/// A success: always 200 and code 0. What its data look like is a part of its type, so that the API document knows.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Answer<T = ()> {
     message: Message,
     data: Option<Box<RawValue>>,
+    /// Once written, data that borrow from a row are as good as data that own it: `Answer<Shown<'a>>` is an
+    /// `Answer<Shown<'static>>`.
+    shape: PhantomData<fn(T)>,
+}
+
+impl<T: Serialize> Answer<T> {
+    pub(crate) fn with(data: &T) -> Result<Self, Refusal> {
+        let data = serde_json::value::to_raw_value(data).map_err(Refusal::internal)?;
+        Ok(Self { message: "common.success".into(), data: Some(data), shape: PhantomData })
+    }
 }
 
 impl Answer {
-    pub(crate) fn with(data: &impl Serialize) -> Result<Self, Refusal> {
-        let data = serde_json::value::to_raw_value(data).map_err(Refusal::internal)?;
-        Ok(Self { message: "common.success".into(), data: Some(data) })
-    }
-
     /// Nothing to show but a message.
     pub(crate) fn saying(message: impl Into<Message>) -> Self {
-        Self { message: message.into(), data: None }
+        Self { message: message.into(), data: None, shape: PhantomData }
     }
 }
 
-impl IntoResponse for Answer {
+impl<T> IntoResponse for Answer<T> {
     fn into_response(self) -> Response {
         let code = Code::Success(0);
         Envelope { status: StatusCode::OK, code, message: self.message, data: self.data }.into_response()
@@ -103,8 +118,10 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
-    pub(super) fn refusal(status: StatusCode, code: &'static str, message: Message) -> Self {
-        Self { status, code: Code::Refusal(code), message, data: None }
+    pub(super) fn refusal(reason: Reason, message: Message) -> Self {
+        // Every reason has a status that exists; should one not, it is a fault of ours.
+        let status = StatusCode::from_u16(reason.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self { status, code: Code::Refusal(reason.code), message, data: None }
     }
 
     fn written(&self, language: Language) -> Response {
@@ -144,7 +161,69 @@ pub(super) fn time(stored: Option<Timestamp>) -> String {
     stored.map_or_else(|| NEVER.to_owned(), |time| time.to_string())
 }
 
-/// A JSON answer outside the envelope.
+impl PartialSchema for Timestamp {
+    fn schema() -> RefOr<Schema> {
+        Object::builder()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .into()
+    }
+}
+
+impl ToSchema for Timestamp {}
+
+/// A JSON answer outside the envelope, with its status.
+pub(super) struct Bare<T> {
+    status: StatusCode,
+    value: T,
+    retry_after_seconds: Option<u32>,
+}
+
+impl<T> Bare<T> {
+    pub(super) fn new(status: StatusCode, value: T) -> Self {
+        Self { status, value, retry_after_seconds: None }
+    }
+
+    pub(super) fn retry_after(self, seconds: u32) -> Self {
+        Self { retry_after_seconds: Some(seconds), ..self }
+    }
+}
+
+/// An answer that is no JSON: a file, a page, a stream. `K` says which kind.
+pub(super) struct Sent<K>(Response, PhantomData<fn(K)>);
+
+/// What is sent that is no JSON.
+pub(super) trait Content {
+    const TYPE: &'static str;
+    const DESCRIPTION: &'static str;
+}
+
+impl<K: Content> Sent<K> {
+    /// With the content type of its kind.
+    pub(super) fn new(answer: impl IntoResponse) -> Self {
+        let mut response = answer.into_response();
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(K::TYPE));
+        Self(response, PhantomData)
+    }
+}
+
+impl<K> IntoResponse for Sent<K> {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl<T: Serialize> IntoResponse for Bare<T> {
+    fn into_response(self) -> Response {
+        let mut response = json(self.status, &self.value);
+        if let Some(seconds) = self.retry_after_seconds {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+/// JSON outside the envelope.
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
         Ok(body) => (status, [(CONTENT_TYPE, JSON)], body).into_response(),

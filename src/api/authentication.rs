@@ -1,11 +1,11 @@
 //! Who may manage: the holder of the one management key.
 
 use axum::{
-    extract::{Request, State as Shared},
+    extract::{FromRequestParts, Request, State as Shared},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, header::AUTHORIZATION};
+use http::{HeaderMap, header::AUTHORIZATION, request::Parts};
 use subtle::ConstantTimeEq as _;
 
 use super::{Api, ClientAddress, answer::Message, query::Query, refusal::Refusal};
@@ -36,10 +36,29 @@ fn credential(uri: &http::Uri, headers: &HeaderMap) -> Option<String> {
 }
 
 /// The metrics are for whoever sends their token as a bearer, and for whoever manages.
-pub(super) fn may_scrape(api: &Api, uri: &http::Uri, headers: &HeaderMap) -> bool {
-    let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    let has_token = bearer.zip(api.0.metrics_token.as_ref()).is_some_and(|(given, token)| token.is(given));
-    has_token || credential(uri, headers).is_some_and(|given| api.0.management_key.is(&given))
+pub(super) struct MayScrape;
+
+impl FromRequestParts<Api> for MayScrape {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refusal> {
+        let bearer = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+        if bearer.zip(api.0.metrics_token.as_ref()).is_some_and(|(given, token)| token.is(given)) {
+            return Ok(Self);
+        }
+        let Some(given) = credential(&parts.uri, &parts.headers) else { return Err(refused()) };
+        let Ok(client) = ClientAddress::from_request_parts(parts, api).await;
+        // Nobody guesses the management key here who could not do so elsewhere.
+        match api.judge(&given, client) {
+            Ok(true) => Ok(Self),
+            Ok(false) => Err(refused()),
+            Err(locked) => Err(Refusal::too_many_failed_log_ins(locked.seconds())),
+        }
+    }
+}
+
+fn refused() -> Refusal {
+    Refusal::unauthorized(Message::verbatim("Authentication failed"))
 }
 
 /// Stands before every route that is not open.
@@ -55,7 +74,7 @@ pub(super) async fn required(
     };
     match judged {
         Ok(true) => next.run(request).await,
-        Ok(false) => Refusal::unauthorized(Message::verbatim("Authentication failed")).into_response(),
+        Ok(false) => refused().into_response(),
         Err(locked) => Refusal::too_many_failed_log_ins(locked.seconds()).into_response(),
     }
 }

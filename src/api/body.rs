@@ -13,7 +13,7 @@ use serde::{
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::refusal::Refusal;
+use super::{document::Shape, refusal::Refusal};
 
 /// Pasted lists of keys are the largest bodies; a hundred thousand keys fit easily.
 pub(super) const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -23,6 +23,9 @@ pub(super) const IMPORT_BYTES_MAX: usize = 256 * 1024 * 1024;
 const LONG_BODY_BYTES: usize = 1024 * 1024;
 /// A caller that sends nothing for this long has lost its place: places are few.
 pub(super) const SILENCE_MAX: Duration = Duration::from_secs(60);
+
+/// No database stores it faithfully.
+const UNSTORABLE: &str = "contains the character U+0000";
 
 /// How much of a body is read, and for how long.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +54,9 @@ pub(crate) trait FromFields: Sized {
     const LIMITS: Limits = Limits::MANAGED;
 
     fn from_fields(fields: &Fields<'_>) -> Result<Self, Misread>;
+
+    /// What `from_fields` understands, for the API document.
+    fn shape() -> Shape;
 }
 
 /// Why a body is not what it should be; the text names the field.
@@ -166,8 +172,7 @@ impl<'a> Fields<'a> {
     pub(crate) fn text(&self, name: &str) -> Result<Option<String>, Misread> {
         let text: Option<String> = self.typed(name, "a string")?;
         if text.as_ref().is_some_and(|text| text.contains('\0')) {
-            // No database stores it faithfully.
-            return Err(Misread::of(name, "contains the character U+0000"));
+            return Err(Misread::of(name, UNSTORABLE));
         }
         Ok(text)
     }
@@ -207,15 +212,29 @@ impl<'a> Fields<'a> {
 
     /// An object as it was written, so that its numbers keep their digits.
     pub(crate) fn object(&self, name: &str) -> Result<Option<&'a RawValue>, Misread> {
-        match self.value(name) {
-            Some(value) if !value.get().starts_with('{') => Err(Misread::expected(name, "an object")),
-            value => Ok(value),
+        let Some(value) = self.value(name) else { return Ok(None) };
+        let members: serde_json::Map<String, serde_json::Value> = match serde_json::from_str(value.get()) {
+            Ok(members) => members,
+            Err(error) if value.get().starts_with('{') => return Err(Misread::of(name, error)),
+            Err(_) => return Err(Misread::expected(name, "an object")),
+        };
+        if members.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)) {
+            return Err(Misread::of(name, UNSTORABLE));
         }
+        Ok(Some(value))
     }
 
     /// An object of strings; a `null` among them counts as empty, and of repeated names the last counts.
     pub(crate) fn text_map(&self, name: &str) -> Result<Option<BTreeMap<String, String>>, Misread> {
         let texts: Option<BTreeMap<String, Option<String>>> = self.typed(name, "an object of strings")?;
+        let cannot_be_stored = |text: &String| text.contains('\0');
+        if texts
+            .iter()
+            .flatten()
+            .any(|(key, text)| cannot_be_stored(key) || text.as_ref().is_some_and(cannot_be_stored))
+        {
+            return Err(Misread::of(name, UNSTORABLE));
+        }
         Ok(texts.map(|texts| texts.into_iter().map(|(key, text)| (key, text.unwrap_or_default())).collect()))
     }
 
@@ -225,6 +244,17 @@ impl<'a> Fields<'a> {
         let elements: Vec<&RawValue> = serde_json::from_str(value.get()).map_err(|_| not_a_list())?;
         let element = |raw| T::from_fields(&Fields::of(raw).ok_or_else(not_a_list)?);
         elements.into_iter().map(element).collect::<Result<_, _>>().map(Some)
+    }
+}
+
+fn holds_nul(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::String(text) => text.contains('\0'),
+        serde_json::Value::Array(values) => values.iter().any(holds_nul),
+        serde_json::Value::Object(members) => {
+            members.iter().any(|(name, value)| name.contains('\0') || holds_nul(value))
+        }
+        _ => false,
     }
 }
 
@@ -382,6 +412,10 @@ mod tests {
         fn from_fields(_: &Fields<'_>) -> Result<Self, Misread> {
             Ok(Self)
         }
+
+        fn shape() -> Shape {
+            Shape::default()
+        }
     }
 
     #[test]
@@ -396,6 +430,15 @@ mod tests {
     fn characters_that_cannot_be_stored_are_refused() {
         assert!(problem(fields(r#"{"a": "x\u0000"}"#).text("a")).contains("U+0000"));
         assert!(problem(fields(r#"{"a": "\ud800"}"#).text("a")).contains("expected a string"));
+        for object in [r#"{"a": {"x": "\u0000"}}"#, r#"{"a": {"\u0000": "x"}}"#] {
+            assert!(problem(fields(object).object("a")).contains("U+0000"));
+            assert!(problem(fields(object).text_map("a")).contains("U+0000"));
+        }
+        for nested in [r#"{"a": {"x": ["\u0000"]}}"#, r#"{"a": {"x": {"\u0000": 1}}}"#] {
+            assert!(problem(fields(nested).object("a")).contains("U+0000"));
+        }
+        // Half a character, which no text can hold.
+        assert!(problem(fields(r#"{"a": {"x": "\ud800"}}"#).object("a")).contains(r#""a""#));
     }
 
     #[test]

@@ -3,6 +3,6 @@
 use super::{answer::Answer, refusal::Refusal};
 use crate::channel::Channel;
 
-pub(super) async fn list() -> Result<Answer, Refusal> {
+pub(super) async fn list() -> Result<Answer<[&'static str; Channel::ALL.len()]>, Refusal> {
     Answer::with(&Channel::ALL.map(Channel::name))
 }

@@ -2,27 +2,35 @@
 
 use std::time::Duration;
 
-use axum::response::Response;
 use chrono::{SecondsFormat, Utc};
 use http::StatusCode;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::{Api, answer};
+use super::{Api, answer::Bare, document::Outside};
 
-#[derive(Serialize)]
-struct Health {
+#[derive(Serialize, ToSchema)]
+pub(super) struct Health {
+    /// Always `healthy`: who answers is alive.
     status: &'static str,
+    /// Now, in UTC, in whole seconds.
+    #[schema(format = DateTime)]
     timestamp: String,
+    /// Since the start: `1h2m3.456789012s`.
     uptime: String,
 }
 
-pub(super) async fn read(api: Api) -> Response {
+impl Outside for Health {
+    const STATUSES: &'static [(u16, &'static str)] = &[(200, "Alive")];
+}
+
+pub(super) async fn read(api: Api) -> Bare<Health> {
     let health = Health {
         status: "healthy",
         timestamp: Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true),
         uptime: in_units(api.started_at.elapsed()),
     };
-    answer::json(StatusCode::OK, &health)
+    Bare::new(StatusCode::OK, health)
 }
 
 /// `1h2m3.456789012s`; below one second in the largest unit that shows a whole number: `1.5ms`.

@@ -1,13 +1,15 @@
 //! GET /api/integration/info and /proxy/{group}/api/integration/info: which groups a proxy key opens, for the programs
 //! that hold one.
 
-use axum::extract::Path;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
     Api,
     answer::{Answer, Message},
-    query::Query,
+    document::{Shape, Shown, shape::some_text},
+    path::GroupNameInPath,
+    query::{Parameters, Query},
     refusal::Refusal,
 };
 use crate::{
@@ -16,15 +18,28 @@ use crate::{
     group::{Group, Snapshot},
 };
 
-#[derive(Serialize)]
-struct Opened<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = OpenedGroup)]
+pub(super) struct Opened<'a> {
     name: &'a str,
     display_name: &'a str,
+    /// `custom` where programs must use the whole path as their endpoint.
     channel_type: &'static str,
+    /// Where the group is reached, below this server's address.
     path: String,
 }
 
-pub(super) async fn all(api: Api, query: Query) -> Result<Answer, Refusal> {
+impl Shown for Opened<'_> {}
+
+pub(super) struct ProxyKey;
+
+impl Parameters for ProxyKey {
+    fn shape() -> Shape {
+        Shape::default().needed("key", some_text(), "A proxy key, of the whole installation or of a group")
+    }
+}
+
+pub(super) async fn all(api: Api, query: Query<ProxyKey>) -> Result<Answer<Vec<Opened<'static>>>, Refusal> {
     let key = proxy_key(&query)?;
     let snapshot = api.directory.current();
     let mut groups: Vec<&Group> = snapshot.by_name.values().map(AsRef::as_ref).collect();
@@ -40,7 +55,11 @@ pub(super) async fn all(api: Api, query: Query) -> Result<Answer, Refusal> {
     Answer::with(&opened)
 }
 
-pub(super) async fn one(api: Api, Path(name): Path<String>, query: Query) -> Result<Answer, Refusal> {
+pub(super) async fn one(
+    api: Api,
+    GroupNameInPath(name): GroupNameInPath,
+    query: Query<ProxyKey>,
+) -> Result<Answer<Vec<Opened<'static>>>, Refusal> {
     let key = proxy_key(&query)?;
     let snapshot = api.directory.current();
     let Some(group) = snapshot.by_name.get(&name) else {
@@ -50,10 +69,10 @@ pub(super) async fn one(api: Api, Path(name): Path<String>, query: Query) -> Res
         return Err(wrong_key());
     }
     // Whoever asks below the group's own path already knows it.
-    Answer::with(&[described(group, "")])
+    Answer::with(&vec![described(group, "")])
 }
 
-fn proxy_key(query: &Query) -> Result<[u8; 32], Refusal> {
+fn proxy_key(query: &Query<ProxyKey>) -> Result<[u8; 32], Refusal> {
     let key = query.first("key").map(crypto::digest);
     key.ok_or_else(|| Refusal::invalid(Message::verbatim("Proxy key is required")))
 }

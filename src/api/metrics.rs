@@ -1,15 +1,20 @@
 //! GET /metrics: everything that is measured, for Prometheus.
 
-use axum::response::{IntoResponse as _, Response};
-use http::{HeaderMap, Uri, header::CONTENT_TYPE};
-
-use super::{Api, answer::Message, authentication, refusal::Refusal};
+use super::{
+    Api,
+    answer::{Content, Sent},
+    authentication::MayScrape,
+};
 use crate::metrics;
 
+pub(super) struct Exposition;
+
+impl Content for Exposition {
+    const TYPE: &'static str = metrics::CONTENT_TYPE;
+    const DESCRIPTION: &'static str = "OpenMetrics";
+}
+
 /// It has a credential of its own, so that a scraper need not hold the management key.
-pub(super) async fn read(api: Api, uri: Uri, headers: HeaderMap) -> Result<Response, Refusal> {
-    if !authentication::may_scrape(&api, &uri, &headers) {
-        return Err(Refusal::unauthorized(Message::verbatim("Authentication failed")));
-    }
-    Ok(([(CONTENT_TYPE, metrics::CONTENT_TYPE)], api.metrics.render().await).into_response())
+pub(super) async fn read(api: Api, _: MayScrape) -> Sent<Exposition> {
+    Sent::new(api.metrics.render().await)
 }

@@ -32,6 +32,7 @@ mod client_address;
 mod clock;
 pub(crate) mod cors;
 mod dashboard;
+pub(crate) mod document;
 mod download;
 mod download_tickets;
 mod figure;

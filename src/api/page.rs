@@ -5,11 +5,15 @@ use std::convert::Infallible;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::query::Query;
+use super::{
+    document::{Shape, shape::integer},
+    query::Query,
+};
 
 const SIZE_DEFAULT: u64 = 15;
-const SIZE_MAX: u64 = 1_000;
+const SIZE_MAX: u32 = 1_000;
 
 /// The wanted page; what is missing, nonsense or out of bounds is put right rather than refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,8 +28,17 @@ impl Page {
         let positive = |name| whole(name).and_then(|value| u64::try_from(value).ok()).filter(|&value| value > 0);
         Self {
             number: positive("page").unwrap_or(1),
-            size: positive("page_size").unwrap_or(SIZE_DEFAULT).min(SIZE_MAX),
+            size: positive("page_size").unwrap_or(SIZE_DEFAULT).min(SIZE_MAX.into()),
         }
+    }
+
+    /// Numbers below 1 are put right too, but nobody should send them.
+    pub(crate) fn shape() -> Shape {
+        Shape::default().optional("page", integer(1, i64::MAX), "Which page, from 1 (the default)").optional(
+            "page_size",
+            integer(1, SIZE_MAX.into()),
+            "Items on a page; 15 unless given, 1000 at most",
+        )
     }
 
     /// Rows before this page, as far as a database can count.
@@ -53,10 +66,12 @@ pub(crate) struct Paged<T> {
     pagination: Pagination,
 }
 
-#[derive(Debug, Serialize)]
-struct Pagination {
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Pagination {
+    /// Which page this is, from 1.
     page: u64,
     page_size: u64,
+    /// Items on all pages together.
     total_items: u64,
     total_pages: u64,
 }

@@ -1,12 +1,15 @@
 //! Ids in the path of a request.
 
-use axum::extract::{FromRequestParts, RawPathParams};
+use axum::extract::{FromRequestParts, Path, RawPathParams};
 use http::request::Parts;
 
-use super::refusal::Refusal;
+use super::{answer::Message, refusal::Refusal};
 
 /// `{id}` of a group. One that is negative parses, and no group has it.
 pub(crate) struct GroupInPath(pub(crate) i64);
+
+/// `{group}`, by name.
+pub(crate) struct GroupNameInPath(pub(crate) String);
 
 /// `{sub_group_id}`.
 pub(crate) struct SubGroupInPath(pub(crate) i64);
@@ -28,6 +31,16 @@ impl<S: Send + Sync> FromRequestParts<S> for GroupInPath {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
         let id = id(parts, state, "id").await;
         id.map(Self).ok_or_else(|| Refusal::bad_request("validation.invalid_group_id"))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for GroupNameInPath {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        // A name that is not UTF-8 once decoded is nobody's.
+        let name = Path::<String>::from_request_parts(parts, state).await;
+        name.map(|Path(name)| Self(name)).map_err(|_| Refusal::absent(Message::verbatim("Group not found")))
     }
 }
 

@@ -1,16 +1,30 @@
 //! The parameters of a URL, decoded.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, marker::PhantomData};
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 
-pub(crate) struct Query(Vec<(String, String)>);
+use super::document::Shape;
+
+/// What is asked for in the query, of which `P` says what the handler looks at.
+pub(crate) struct Query<P = ()>(Vec<(String, String)>, PhantomData<fn(P)>);
+
+/// The parameters that a handler looks at.
+pub(crate) trait Parameters {
+    fn shape() -> Shape;
+}
 
 impl Query {
     pub(crate) fn of(uri: &http::Uri) -> Self {
+        Self::read(uri)
+    }
+}
+
+impl<P> Query<P> {
+    fn read(uri: &http::Uri) -> Self {
         let raw = uri.query().unwrap_or_default();
-        Self(url::form_urlencoded::parse(raw.as_bytes()).into_owned().collect())
+        Self(url::form_urlencoded::parse(raw.as_bytes()).into_owned().collect(), PhantomData)
     }
 
     /// The first value of that name, unless it is empty.
@@ -20,11 +34,11 @@ impl Query {
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Query {
+impl<P, S: Send + Sync> FromRequestParts<S> for Query<P> {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self::of(&parts.uri))
+        Ok(Self::read(&parts.uri))
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use axum::response::Response;
 use http::StatusCode;
 use serde::Serialize;
 use tokio::sync::Mutex;
+use utoipa::ToSchema;
 
-use super::{Api, answer};
+use super::{Api, answer::Bare, document::Outside};
 use crate::db::Database;
 
 /// A database that takes longer is as good as none.
@@ -43,14 +43,14 @@ impl Probe {
     }
 }
 
-#[derive(Serialize)]
-struct Readiness {
+#[derive(Serialize, ToSchema)]
+pub(super) struct Readiness {
     status: &'static str,
     checks: Checks,
 }
 
 /// Each is `ok`, or says what is wrong in a word.
-#[derive(Serialize, PartialEq)]
+#[derive(Serialize, PartialEq, ToSchema)]
 struct Checks {
     database: &'static str,
     groups: &'static str,
@@ -60,7 +60,11 @@ struct Checks {
 
 const ALL_OK: Checks = Checks { database: "ok", groups: "ok", request_log: "ok", server: "ok" };
 
-pub(super) async fn read(api: Api) -> Response {
+impl Outside for Readiness {
+    const STATUSES: &'static [(u16, &'static str)] = &[(200, "Able to serve"), (503, "Not able to, and why")];
+}
+
+pub(super) async fn read(api: Api) -> Bare<Readiness> {
     let check = |is_ok: bool, otherwise: &'static str| if is_ok { "ok" } else { otherwise };
     let checks = Checks {
         database: check(api.0.probe.answers(&api.database).await, "not answering"),
@@ -70,5 +74,5 @@ pub(super) async fn read(api: Api) -> Response {
     };
     let (status, word) =
         if checks == ALL_OK { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
-    answer::json(status, &Readiness { status: word, checks })
+    Bare::new(status, Readiness { status: word, checks })
 }

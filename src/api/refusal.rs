@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
+use http::{HeaderValue, header::RETRY_AFTER};
 
 use super::answer::{Envelope, Message};
 use crate::{
@@ -12,34 +12,60 @@ use crate::{
     task::{CancelError, StartError},
 };
 
+/// Why something is refused, as programs see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Reason {
+    pub(crate) status: u16,
+    pub(crate) code: &'static str,
+}
+
+/// Every reason there is, by what it is called.
+impl Reason {
+    pub(crate) const BAD_REQUEST: Self = Self { status: 400, code: "BAD_REQUEST" };
+    pub(crate) const INVALID_JSON: Self = Self { status: 400, code: "INVALID_JSON" };
+    pub(crate) const INVALID: Self = Self { status: 400, code: "VALIDATION_FAILED" };
+    pub(crate) const UNAUTHORIZED: Self = Self { status: 401, code: "UNAUTHORIZED" };
+    pub(crate) const NOT_FOUND: Self = Self { status: 404, code: "NOT_FOUND" };
+    pub(crate) const TOO_SLOW: Self = Self { status: 408, code: "BAD_REQUEST" };
+    pub(crate) const DUPLICATE: Self = Self { status: 409, code: "DUPLICATE_RESOURCE" };
+    pub(crate) const TASK_IN_PROGRESS: Self = Self { status: 409, code: "TASK_IN_PROGRESS" };
+    pub(crate) const TASK_OVER: Self = Self { status: 409, code: "TASK_OVER" };
+    pub(crate) const TOO_LARGE: Self = Self { status: 413, code: "PAYLOAD_TOO_LARGE" };
+    pub(crate) const TOO_MANY_FAILED_LOGINS: Self = Self { status: 429, code: "TOO_MANY_FAILED_LOGINS" };
+    pub(crate) const INTERNAL: Self = Self { status: 500, code: "INTERNAL_SERVER_ERROR" };
+    pub(crate) const DATABASE: Self = Self { status: 500, code: "DATABASE_ERROR" };
+    pub(crate) const SEARCH_TOO_LONG: Self = Self { status: 503, code: "SEARCH_TOO_LONG" };
+    pub(crate) const TOO_BUSY: Self = Self { status: 503, code: "TOO_MANY_REQUESTS" };
+    pub(crate) const NOT_YET_IN_EFFECT: Self = Self { status: 503, code: "NOT_YET_IN_EFFECT" };
+}
+
 /// An error answer. Its code is for programs, its message for people.
 #[derive(Debug)]
 pub(crate) struct Refusal {
-    status: StatusCode,
-    code: &'static str,
+    reason: Reason,
     message: Message,
     retry_after_seconds: Option<u32>,
 }
 
 impl Refusal {
-    fn new(status: StatusCode, code: &'static str, message: impl Into<Message>) -> Self {
-        Self { status, code, message: message.into(), retry_after_seconds: None }
+    fn new(reason: Reason, message: impl Into<Message>) -> Self {
+        Self { reason, message: message.into(), retry_after_seconds: None }
     }
 
     pub(crate) fn bad_request(message: impl Into<Message>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", message)
+        Self::new(Reason::BAD_REQUEST, message)
     }
 
     pub(crate) fn invalid_json(problem: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "INVALID_JSON", Message::Verbatim(problem.into()))
+        Self::new(Reason::INVALID_JSON, Message::Verbatim(problem.into()))
     }
 
     pub(crate) fn invalid(message: impl Into<Message>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "VALIDATION_FAILED", message)
+        Self::new(Reason::INVALID, message)
     }
 
     pub(crate) fn unauthorized(message: impl Into<Message>) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message)
+        Self::new(Reason::UNAUTHORIZED, message)
     }
 
     pub(crate) fn not_found() -> Self {
@@ -48,71 +74,67 @@ impl Refusal {
 
     /// Not found, with a message of its own.
     pub(crate) fn absent(message: impl Into<Message>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", message)
+        Self::new(Reason::NOT_FOUND, message)
     }
 
     pub(crate) fn duplicate() -> Self {
-        Self::new(StatusCode::CONFLICT, "DUPLICATE_RESOURCE", Message::verbatim("Resource already exists"))
+        Self::new(Reason::DUPLICATE, Message::verbatim("Resource already exists"))
     }
 
     /// A task of the group is running.
     pub(crate) fn task_in_progress() -> Self {
-        Self::new(StatusCode::CONFLICT, "TASK_IN_PROGRESS", "task.in_progress")
+        Self::new(Reason::TASK_IN_PROGRESS, "task.in_progress")
     }
 
     /// The task that is to be cancelled is over.
     pub(crate) fn task_over() -> Self {
-        Self::new(StatusCode::CONFLICT, "TASK_OVER", "task.over")
+        Self::new(Reason::TASK_OVER, "task.over")
     }
 
     pub(crate) fn too_large(bytes_max: usize) -> Self {
         let message = format!("The request body is larger than {bytes_max} bytes");
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", Message::Verbatim(message.into()))
+        Self::new(Reason::TOO_LARGE, Message::Verbatim(message.into()))
     }
 
     pub(crate) fn too_busy() -> Self {
         let message = Message::verbatim("Too many concurrent requests");
-        let refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, "TOO_MANY_REQUESTS", message);
+        let refusal = Self::new(Reason::TOO_BUSY, message);
         Self { retry_after_seconds: Some(1), ..refusal }
     }
 
     /// Whatever key comes from that address.
     pub(crate) fn too_many_failed_log_ins(seconds: u32) -> Self {
         let message = ("auth.too_many_failed_log_ins", [("seconds", seconds.to_string())]);
-        let refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_FAILED_LOGINS", message);
+        let refusal = Self::new(Reason::TOO_MANY_FAILED_LOGINS, message);
         Self { retry_after_seconds: Some(seconds), ..refusal }
     }
 
     /// A failure of the database, with a message of its own.
     pub(crate) fn database(error: db::Error, message: &'static str) -> Self {
         tracing::error!(%error, "A statement of a management request failed: {error}");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "DATABASE_ERROR", message)
+        Self::new(Reason::DATABASE, message)
     }
 
     /// The change is stored, and everything else goes on with what was in effect before.
     pub(crate) fn not_yet_in_effect() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "NOT_YET_IN_EFFECT", "error.not_yet_in_effect")
+        Self::new(Reason::NOT_YET_IN_EFFECT, "error.not_yet_in_effect")
     }
 
     /// Nothing is wrong with the request, but nobody waits this long.
     pub(crate) fn search_too_long() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "SEARCH_TOO_LONG", "error.search_too_long")
+        Self::new(Reason::SEARCH_TOO_LONG, "error.search_too_long")
     }
 
     /// The body did not arrive in time.
     pub(crate) fn too_slow() -> Self {
-        Self::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "BAD_REQUEST",
-            Message::verbatim("The request body did not arrive in time"),
-        )
+        Self::new(Reason::TOO_SLOW, Message::verbatim("The request body did not arrive in time"))
     }
 
     /// A fault of ours: the log says what, the caller only that.
     pub(crate) fn internal(cause: impl std::fmt::Display) -> Self {
         tracing::error!(error = %cause, "A management request failed: {cause}");
         let message = Message::verbatim("An unexpected error occurred");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_SERVER_ERROR", message)
+        Self::new(Reason::INTERNAL, message)
     }
 }
 
@@ -124,7 +146,7 @@ impl From<db::Error> for Refusal {
             db::Error::Other(cause) => {
                 tracing::error!(error = %cause, "A statement of a management request failed: {cause}");
                 let message = Message::verbatim("Database operation failed");
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "DATABASE_ERROR", message)
+                Self::new(Reason::DATABASE, message)
             }
         }
     }
@@ -163,7 +185,7 @@ impl From<group::Error> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let mut response = Envelope::refusal(self.status, self.code, self.message).into_response();
+        let mut response = Envelope::refusal(self.reason, self.message).into_response();
         if let Some(seconds) = self.retry_after_seconds {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -13,8 +13,11 @@ use http::{Method, StatusCode, Uri, header::LOCATION};
 use serde::Serialize;
 
 use super::{
-    Api, answer, authentication, channel_types, dashboard, download_tickets, groups, health, integration, keys, login,
-    logs, metrics, ready, settings, tasks,
+    Api, answer, authentication, channel_types, dashboard,
+    document::{self, Described, Stated},
+    download_tickets, groups, health, integration, keys, login, logs, metrics, ready,
+    refusal::Reason,
+    settings, tasks,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,75 +37,149 @@ pub(super) enum Verb {
 
 pub(super) struct Route {
     pub(super) access: Access,
-    #[cfg_attr(not(test), expect(dead_code, reason = "the tests call every route of the table by its verb"))]
     pub(super) verb: Verb,
     pub(super) path: &'static str,
+    /// What the API document calls the operation: a verb and its object, `restore_keys`.
+    pub(super) name: &'static str,
+    pub(super) summary: &'static str,
+    /// Refusals that the types of the handler do not tell.
+    pub(super) refusals: &'static [Reason],
+    /// What those types do tell.
+    pub(super) state: fn(&mut Stated),
     endpoint: MethodRouter<Api>,
+}
+
+impl Route {
+    fn called(self, name: &'static str, summary: &'static str, refusals: &'static [Reason]) -> Self {
+        Self { name, summary, refusals, ..self }
+    }
 }
 
 #[rustfmt::skip]
 pub(super) fn table() -> Vec<Route> {
     use Access::{Managed, Open};
     use Verb::{Any, Delete, Get, Post, Put};
+    const DATABASE: Reason = Reason::DATABASE;
+    const DUPLICATE: Reason = Reason::DUPLICATE;
+    const INVALID: Reason = Reason::INVALID;
+    const NOT_FOUND: Reason = Reason::NOT_FOUND;
+    const NOT_YET_IN_EFFECT: Reason = Reason::NOT_YET_IN_EFFECT;
+    const SEARCH_TOO_LONG: Reason = Reason::SEARCH_TOO_LONG;
+    const TASK_IN_PROGRESS: Reason = Reason::TASK_IN_PROGRESS;
+    const TASK_OVER: Reason = Reason::TASK_OVER;
+    const UNAUTHORIZED: Reason = Reason::UNAUTHORIZED;
     vec![
-        route(Open, Get, "/health", health::read),
-        route(Open, Get, "/ready", ready::read),
-        route(Open, Post, "/api/auth/login", login::login),
+        route(Open, Get, "/health", health::read)
+            .called("check_health", "Says that the server is alive, and since when; nothing else is looked at", &[]),
+        route(Open, Get, "/ready", ready::read)
+            .called("check_readiness", "Says whether the server can serve, and if not, why", &[]),
+        route(Open, Post, "/api/auth/login", login::login)
+            .called("check_key", "Says whether a key is the management key; opens no session", &[]),
         // It asks for a credential itself, since it takes another one as well.
-        route(Open, Get, "/metrics", metrics::read),
+        route(Open, Get, "/metrics", metrics::read)
+            .called("read_metrics", "Everything that is measured, for Prometheus", &[]),
 
-        route(Open, Get, "/api/integration/info", integration::all),
-        route(Open, Any, "/proxy/{group}/api/integration/info", integration::one),
+        route(Open, Get, "/api/integration/info", integration::all)
+            .called("list_opened_groups", "The groups that a proxy key opens", &[INVALID, UNAUTHORIZED]),
+        route(Open, Any, "/proxy/{group}/api/integration/info", integration::one)
+            .called("show_opened_group", "The same for one group", &[INVALID, UNAUTHORIZED]),
 
-        route(Managed, Post, "/api/download-tickets", download_tickets::create),
+        route(Managed, Post, "/api/download-tickets", download_tickets::create)
+            .called("create_download_ticket", "Makes a link to a download that works for a minute without the key", &[INVALID]),
 
-        route(Managed, Get, "/api/channel-types", channel_types::list),
+        route(Managed, Get, "/api/channel-types", channel_types::list)
+            .called("list_channel_types", "The API formats that a group can speak", &[]),
 
-        route(Managed, Post, "/api/groups", groups::create),
-        route(Managed, Get, "/api/groups", groups::list),
-        route(Managed, Get, "/api/groups/list", groups::list_brief),
-        route(Managed, Get, "/api/groups/config-options", groups::config_options),
-        route(Managed, Put, "/api/groups/reorder", groups::reorder),
-        route(Managed, Put, "/api/groups/{id}", groups::update),
-        route(Managed, Delete, "/api/groups/{id}", groups::delete),
-        route(Managed, Post, "/api/groups/{id}/copy", groups::copy),
-        route(Managed, Get, "/api/groups/{id}/stats", groups::stats),
-        route(Managed, Get, "/api/groups/{id}/effective-config", groups::effective_config),
-        route(Managed, Get, "/api/groups/{id}/sub-groups", groups::members::list),
-        route(Managed, Post, "/api/groups/{id}/sub-groups", groups::members::add),
-        route(Managed, Put, "/api/groups/{id}/sub-groups/{sub_group_id}/weight", groups::members::set_weight),
-        route(Managed, Delete, "/api/groups/{id}/sub-groups/{sub_group_id}", groups::members::remove),
-        route(Managed, Get, "/api/groups/{id}/parent-aggregate-groups", groups::members::parents),
+        route(Managed, Post, "/api/groups", groups::create)
+            .called("create_group", "Creates a group, which is at once in effect", &[INVALID, DUPLICATE, DATABASE, NOT_YET_IN_EFFECT]),
+        route(Managed, Get, "/api/groups", groups::list)
+            .called("list_groups", "All groups as they are edited, by their position", &[DATABASE]),
+        route(Managed, Get, "/api/groups/list", groups::list_brief)
+            .called("list_group_names", "Ids and names of all groups, oldest first; nothing else is filled in", &[DATABASE]),
+        route(Managed, Get, "/api/groups/config-options", groups::config_options)
+            .called("list_config_options", "Settings that a group may override, with what it would inherit", &[]),
+        route(Managed, Put, "/api/groups/reorder", groups::reorder)
+            .called("reorder_groups", "Gives several groups their positions, all of them or none", &[INVALID, DATABASE, NOT_YET_IN_EFFECT]),
+        route(Managed, Put, "/api/groups/{id}", groups::update)
+            .called("update_group", "Changes what is given about a group and leaves the rest", &[INVALID, DUPLICATE, DATABASE, NOT_YET_IN_EFFECT]),
+        route(Managed, Delete, "/api/groups/{id}", groups::delete)
+            .called("delete_group", "Deletes a group with its keys and memberships; its log stays", &[DATABASE, NOT_YET_IN_EFFECT]),
+        route(Managed, Post, "/api/groups/{id}/copy", groups::copy)
+            .called("copy_group", "Makes a group like another one; a task copies its keys", &[INVALID, DUPLICATE, DATABASE, NOT_YET_IN_EFFECT]),
+        route(Managed, Get, "/api/groups/{id}/stats", groups::stats)
+            .called("show_group_stats", "Keys of a group, and requests to it in a day, a week and a month", &[DATABASE]),
+        route(Managed, Get, "/api/groups/{id}/effective-config", groups::effective_config)
+            .called("show_effective_config", "Settings of a group as they are in effect, and where each comes from", &[DATABASE]),
+        route(Managed, Get, "/api/groups/{id}/sub-groups", groups::members::list)
+            .called("list_members", "The members of an aggregate group, with their weights and keys", &[DATABASE]),
+        route(Managed, Post, "/api/groups/{id}/sub-groups", groups::members::add)
+            .called("add_members", "Makes standard groups members of an aggregate group, all of them or none", &[INVALID, DUPLICATE, DATABASE, NOT_YET_IN_EFFECT]),
+        route(Managed, Put, "/api/groups/{id}/sub-groups/{sub_group_id}/weight", groups::members::set_weight)
+            .called("set_member_weight", "Changes how large a share of requests a member takes", &[INVALID, DATABASE, NOT_YET_IN_EFFECT]),
+        route(Managed, Delete, "/api/groups/{id}/sub-groups/{sub_group_id}", groups::members::remove)
+            .called("remove_member", "Takes a member out of an aggregate group", &[DATABASE, NOT_YET_IN_EFFECT]),
+        route(Managed, Get, "/api/groups/{id}/parent-aggregate-groups", groups::members::parents)
+            .called("list_parent_groups", "The aggregate groups that a group is a member of", &[DATABASE]),
 
-        route(Managed, Get, "/api/keys", keys::list),
-        route(Managed, Get, "/api/keys/export", keys::export),
-        route(Managed, Post, "/api/keys/add-multiple", keys::add),
-        route(Managed, Post, "/api/keys/add-async", keys::import),
-        route(Managed, Post, "/api/keys/delete-multiple", keys::delete),
-        route(Managed, Post, "/api/keys/delete-async", keys::delete_many),
-        route(Managed, Post, "/api/keys/restore-multiple", keys::restore),
-        route(Managed, Post, "/api/keys/restore-all-invalid", keys::restore_all_invalid),
-        route(Managed, Post, "/api/keys/clear-all-invalid", keys::clear_all_invalid),
-        route(Managed, Post, "/api/keys/clear-all", keys::clear_all),
-        route(Managed, Post, "/api/keys/test-multiple", keys::test),
-        route(Managed, Post, "/api/keys/validate-group", keys::validate),
-        route(Managed, Put, "/api/keys/{id}/notes", keys::set_notes),
+        route(Managed, Get, "/api/keys", keys::list)
+            .called("list_keys", "The keys of a group, those used last first", &[INVALID, NOT_FOUND, DATABASE]),
+        route(Managed, Get, "/api/keys/export", keys::export)
+            .called("export_keys", "The keys of a group as a file, one a line", &[INVALID, NOT_FOUND, DATABASE]),
+        route(Managed, Post, "/api/keys/add-multiple", keys::add)
+            .called("add_keys", "Adds keys to a group, those that it has already aside", &[INVALID, NOT_FOUND, DATABASE]),
+        route(Managed, Post, "/api/keys/add-async", keys::import)
+            .called("import_keys", "Starts a task that adds any number of keys to a group", &[INVALID, NOT_FOUND, TASK_IN_PROGRESS, DATABASE]),
+        route(Managed, Post, "/api/keys/delete-multiple", keys::delete)
+            .called("delete_keys", "Deletes keys by their texts", &[INVALID, NOT_FOUND, DATABASE]),
+        route(Managed, Post, "/api/keys/delete-async", keys::delete_many)
+            .called("delete_many_keys", "Starts a task that deletes any number of keys by their texts", &[INVALID, NOT_FOUND, TASK_IN_PROGRESS, DATABASE]),
+        route(Managed, Post, "/api/keys/restore-multiple", keys::restore)
+            .called("restore_keys", "Puts invalid keys back into rotation", &[INVALID, NOT_FOUND, DATABASE]),
+        route(Managed, Post, "/api/keys/restore-all-invalid", keys::restore_all_invalid)
+            .called("restore_invalid_keys", "Puts all invalid keys of a group back into rotation", &[NOT_FOUND, DATABASE]),
+        route(Managed, Post, "/api/keys/clear-all-invalid", keys::clear_all_invalid)
+            .called("clear_invalid_keys", "Deletes all invalid keys of a group", &[NOT_FOUND, DATABASE]),
+        route(Managed, Post, "/api/keys/clear-all", keys::clear_all)
+            .called("clear_keys", "Deletes all keys of a group", &[NOT_FOUND, DATABASE]),
+        route(Managed, Post, "/api/keys/test-multiple", keys::test)
+            .called("test_keys", "Tests keys with one real request each, and acts on what the upstream says", &[INVALID, NOT_FOUND, DATABASE]),
+        route(Managed, Post, "/api/keys/validate-group", keys::validate)
+            .called("validate_keys", "Starts a task that tests all keys of a group, or those of one status", &[INVALID, NOT_FOUND, TASK_IN_PROGRESS, DATABASE]),
+        route(Managed, Put, "/api/keys/{id}/notes", keys::set_notes)
+            .called("set_key_notes", "Keeps a remark beside a key", &[INVALID, DATABASE]),
 
-        route(Managed, Get, "/api/tasks/status", tasks::status),
-        route(Managed, Get, "/api/tasks", tasks::list),
-        route(Managed, Get, "/api/tasks/{id}", tasks::read),
-        route(Managed, Post, "/api/tasks/{id}/cancel", tasks::cancel),
+        route(Managed, Get, "/api/tasks/status", tasks::status)
+            .called("show_latest_task", "The task that runs, or ran last, as the only one there is", &[]),
+        route(Managed, Get, "/api/tasks", tasks::list)
+            .called("list_tasks", "Running and past tasks, newest first", &[DATABASE]),
+        route(Managed, Get, "/api/tasks/{id}", tasks::read)
+            .called("show_task", "One task, running or past", &[DATABASE]),
+        route(Managed, Post, "/api/tasks/{id}/cancel", tasks::cancel)
+            .called("cancel_task", "Stops a running task at its next occasion; what it has done stays", &[TASK_OVER, DATABASE]),
 
-        route(Managed, Get, "/api/logs", logs::list),
-        route(Managed, Get, "/api/logs/export", logs::export),
-        route(Managed, Get, "/api/logs/live", logs::live),
+        route(Managed, Get, "/api/logs", logs::list)
+            .called("list_logs", "Entries of the request log that match, newest first; by page number, or by cursor", &[SEARCH_TOO_LONG, DATABASE]),
+        route(Managed, Get, "/api/logs/export", logs::export)
+            .called("export_log_keys", "The keys of the entries that match, each with its newest one, as a file", &[SEARCH_TOO_LONG, DATABASE]),
+        route(Managed, Get, "/api/logs/live", logs::live)
+            .called("watch_logs", "Entries that match, as they happen", &[]),
 
-        route(Managed, Get, "/api/dashboard/stats", dashboard::stats),
-        route(Managed, Get, "/api/dashboard/chart", dashboard::chart),
-        route(Managed, Get, "/api/dashboard/encryption-status", dashboard::encryption_status),
+        route(Managed, Get, "/api/dashboard/stats", dashboard::stats)
+            .called("show_dashboard", "Figures of the last hours, and which secrets are weak", &[DATABASE]),
+        route(Managed, Get, "/api/dashboard/chart", dashboard::chart)
+            .called("show_chart", "Requests of the last 24 hours, hour by hour", &[DATABASE]),
+        route(Managed, Get, "/api/dashboard/encryption-status", dashboard::encryption_status)
+            .called("show_encryption_status", "Whether stored keys fit to the encryption key, by a sample of them", &[]),
 
-        route(Managed, Get, "/api/settings", settings::list),
-        route(Managed, Put, "/api/settings", settings::update),
+        route(Managed, Get, "/api/settings", settings::list)
+            .called("list_settings", "All settings by category, with their values, bounds and texts", &[]),
+        route(Managed, Put, "/api/settings", settings::update)
+            .called("update_settings", "Changes the settings that are given, all of them or none", &[INVALID, DATABASE, NOT_YET_IN_EFFECT]),
+
+        route(Managed, Get, "/api/openapi.json", document::read)
+            .called("read_document", "This description of the API", &[]),
+        route(Open, Get, "/api/docs", document::show)
+            .called("show_document", "The same as a page for people", &[]),
     ]
 }
 
@@ -113,10 +190,14 @@ pub(super) fn is_probe(path: &str) -> bool {
 
 /// Whether a path leads to something that needs no management key.
 pub(super) fn is_open(path: &str) -> bool {
-    !path.starts_with("/api/") || ["/api/auth/", "/api/integration/"].iter().any(|open| path.starts_with(open))
+    !path.starts_with("/api/")
+        || ["/api/auth/", "/api/integration/", "/api/docs"].iter().any(|open| path.starts_with(open))
 }
 
-fn route<T: 'static>(access: Access, verb: Verb, path: &'static str, handler: impl Handler<T, Api>) -> Route {
+fn route<T: 'static, H>(access: Access, verb: Verb, path: &'static str, handler: H) -> Route
+where
+    H: Handler<T, Api> + Described<T>,
+{
     let endpoint = match verb {
         Verb::Get => get(handler),
         Verb::Post => post(handler),
@@ -124,7 +205,7 @@ fn route<T: 'static>(access: Access, verb: Verb, path: &'static str, handler: im
         Verb::Delete => delete(handler),
         Verb::Any => any(handler),
     };
-    Route { access, verb, path, endpoint }
+    Route { access, verb, path, name: "", summary: "", refusals: &[], state: <H as Described<T>>::state, endpoint }
 }
 
 pub(super) fn router(api: &Api) -> Router<Api> {

@@ -2,11 +2,14 @@
 
 mod serve;
 
-use std::process::ExitCode;
+use std::{
+    io::{ErrorKind, Write as _},
+    process::ExitCode,
+};
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::config::VARIABLES;
+use crate::{api, config::VARIABLES};
 
 /// A transparent proxy for AI APIs: key pools, failover, request log.
 #[derive(Debug, Parser)]
@@ -20,6 +23,8 @@ struct Arguments {
 enum Command {
     /// Run the server (this is what happens without a command)
     Serve,
+    /// Print the OpenAPI document of the management API
+    Openapi,
 }
 
 /// Runs what the command line asks for. The exit code is 0 after an orderly end, 1 when the server cannot run, and 2 for
@@ -27,11 +32,23 @@ enum Command {
 pub fn run() -> ExitCode {
     match parse(std::env::args_os()) {
         Ok(Command::Serve) => serve::serve(),
+        Ok(Command::Openapi) => print(api::document::text()),
         Err(refusal) => {
             // Help and version arrive here too; nothing can be done about a closed terminal.
             let _ = refusal.print();
             u8::try_from(refusal.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
         }
+    }
+}
+
+/// A reader that closes early, like `head`, is no failure of ours; a full disk is.
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            eprintln!("gpt-load: {error}");
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
     }
 }
 
@@ -65,6 +82,7 @@ mod tests {
     fn serving_is_the_default() {
         assert!(matches!(parsed(&[]), Ok(Command::Serve)));
         assert!(matches!(parsed(&["serve"]), Ok(Command::Serve)));
+        assert!(matches!(parsed(&["openapi"]), Ok(Command::Openapi)));
     }
 
     #[test]

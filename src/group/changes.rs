@@ -7,12 +7,12 @@ use serde_json::value::RawValue;
 use super::{Error, GroupId, GroupType, HeaderRuleText, Invalid, Record, queries, validation};
 use crate::db::{Database, Timestamp};
 
-pub(super) const DISPLAY_NAME_CHARACTERS_MAX: usize = 255;
-const DESCRIPTION_CHARACTERS_MAX: usize = 512;
-const MODEL_CHARACTERS_MAX: usize = 255;
-const ENDPOINT_CHARACTERS_MAX: usize = 255;
+pub(crate) const DISPLAY_NAME_CHARACTERS_MAX: usize = 255;
+pub(crate) const DESCRIPTION_CHARACTERS_MAX: usize = 512;
+pub(crate) const MODEL_CHARACTERS_MAX: usize = 255;
+pub(crate) const ENDPOINT_CHARACTERS_MAX: usize = 255;
 /// Every database takes a text of this length.
-const PROXY_KEYS_CHARACTERS_MAX: usize = 16_000;
+pub(crate) const PROXY_KEYS_CHARACTERS_MAX: usize = 16_000;
 
 /// A group that is wanted, as it was typed.
 #[derive(Debug, Default)]

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::db::{self, Database};
 
-const WEIGHT_MAX: i64 = 1_000;
+pub(crate) const WEIGHT_MAX: i64 = 1_000;
 
 /// A group that shall join an aggregate group.
 #[derive(Debug, Clone, Copy)]

@@ -22,7 +22,10 @@ mod signing;
 mod validation;
 
 pub(crate) use self::{
-    changes::{GroupPatch, NewGroup, create, reorder, update},
+    changes::{
+        DESCRIPTION_CHARACTERS_MAX, DISPLAY_NAME_CHARACTERS_MAX, ENDPOINT_CHARACTERS_MAX, GroupPatch,
+        MODEL_CHARACTERS_MAX, NewGroup, PROXY_KEYS_CHARACTERS_MAX, create, reorder, update,
+    },
     copy::copy,
     directory::Directory,
     header_rules::{HeaderAction, HeaderRule},

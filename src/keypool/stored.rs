@@ -17,7 +17,7 @@ pub(crate) enum KeyStatus {
 }
 
 impl KeyStatus {
-    pub(crate) fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Active => "active",
             Self::Invalid => "invalid",

@@ -13,7 +13,7 @@ pub(crate) use self::{
     queries::{load_from, save, seed, url_from_address},
     status_codes::StatusCodes,
     table::{Setting, TABLE, overridable},
-    value::{Change, Value, changes},
+    value::{Change, TEXT_CHARACTERS_MAX, Value, changes},
 };
 
 /// Settings of the whole installation, as they are in effect now.

@@ -38,6 +38,9 @@ impl fmt::Display for Value {
 /// A checked new value.
 pub(crate) type Change = (&'static Setting, Value);
 
+/// Every database takes a text of this length.
+pub(crate) const TEXT_CHARACTERS_MAX: usize = 16_000;
+
 /// Checks the wanted settings, all of them before any is saved, and leaves out those that are `current`: a console sends
 /// every setting back, also one that an old version let through.
 ///
@@ -67,6 +70,13 @@ impl Setting {
             Value::Switch(_) => Value::Switch(value.as_bool().ok_or_else(|| wrong_type("a boolean"))?),
             Value::Text(_) => {
                 let text = value.as_str().ok_or_else(|| wrong_type("a string"))?;
+                if text.contains('\0') {
+                    // No database stores it faithfully.
+                    return Err(format!("invalid value for {key}: it contains the character U+0000"));
+                }
+                if text.chars().count() > TEXT_CHARACTERS_MAX {
+                    return Err(format!("value for {key} has more than {TEXT_CHARACTERS_MAX} characters"));
+                }
                 let text = if key == "proxy_keys" { normalise_list(text) } else { text.to_owned() };
                 if self.is_required() && text.trim().is_empty() {
                     return Err(format!("value for {key} is required"));

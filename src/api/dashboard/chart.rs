@@ -2,27 +2,49 @@
 
 use chrono::SecondsFormat;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Api;
 use crate::{
-    api::{answer::Answer, language::Language, query::Query, refusal::Refusal},
+    api::{
+        answer::Answer,
+        document::{Shape, Shown, shape::integer},
+        language::Language,
+        query::{Parameters, Query},
+        refusal::Refusal,
+    },
     stats::{self, Scope},
 };
 
-#[derive(Serialize)]
-struct Chart {
+#[derive(Serialize, ToSchema)]
+pub(in crate::api) struct Chart {
     labels: Vec<String>,
+    #[schema(value_type = Vec<Dataset>)]
     datasets: [Dataset; 2],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Dataset {
     label: String,
     data: Vec<i64>,
     color: &'static str,
 }
 
-pub(in crate::api) async fn chart(api: Api, language: Language, query: Query) -> Result<Answer, Refusal> {
+impl Shown for Chart {}
+
+pub(in crate::api) struct OfGroup;
+
+impl Parameters for OfGroup {
+    fn shape() -> Shape {
+        Shape::default().optional("groupId", integer(i64::MIN, i64::MAX), "Only requests to this group")
+    }
+}
+
+pub(in crate::api) async fn chart(
+    api: Api,
+    language: Language,
+    query: Query<OfGroup>,
+) -> Result<Answer<Chart>, Refusal> {
     let scope = match query.first("groupId") {
         None => Scope::All,
         Some(text) => {

@@ -1,22 +1,26 @@
 //! GET /api/dashboard/encryption-status: whether the stored keys and ENCRYPTION_KEY fit each other.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Api;
 use crate::{
-    api::{answer::Answer, language::Language, refusal::Refusal},
+    api::{answer::Answer, document::Shown, language::Language, refusal::Refusal},
     keypool::Mismatch,
 };
 
-#[derive(Serialize, Default)]
-struct Status {
+#[derive(Serialize, Default, ToSchema)]
+#[schema(as = EncryptionStatus)]
+pub(in crate::api) struct Status {
     has_mismatch: bool,
     scenario_type: &'static str,
     message: String,
     suggestion: String,
 }
 
-pub(in crate::api) async fn encryption_status(api: Api, language: Language) -> Result<Answer, Refusal> {
+impl Shown for Status {}
+
+pub(in crate::api) async fn encryption_status(api: Api, language: Language) -> Result<Answer<Status>, Refusal> {
     let mismatch = api.key_pools.mismatch().await.unwrap_or_else(|error| {
         tracing::error!(%error, "Cannot look at a sample of the keys: {error}");
         None

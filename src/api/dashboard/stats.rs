@@ -1,38 +1,47 @@
 //! GET /api/dashboard/stats: keys, requests a minute, requests and failures of the last day, and what endangers them.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
     Api,
     warnings::{Warning, warnings},
 };
 use crate::{
-    api::{answer::Answer, figure::Figure, language::Language, refusal::Refusal},
+    api::{answer::Answer, document::Shown, figure::Figure, language::Language, refusal::Refusal},
     group,
     keypool::KeyCounts,
     stats::{self, Change},
 };
 
-#[derive(Serialize)]
-struct Dashboard {
+#[derive(Serialize, ToSchema)]
+pub(in crate::api) struct Dashboard {
     key_count: Card,
     rpm: Card,
     request_count: Card,
     error_rate: Card,
     /// `null`: none.
+    #[schema(required)]
     security_warnings: Option<Vec<Warning>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = DashboardCard)]
 struct Card {
+    #[schema(value_type = f64)]
     value: Figure,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     sub_value: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     sub_value_tip: Option<String>,
+    #[schema(value_type = f64)]
     trend: Figure,
     trend_is_growth: bool,
 }
+
+impl Shown for Dashboard {}
 
 impl Card {
     fn new(value: f64, change: Change) -> Self {
@@ -47,7 +56,7 @@ impl Card {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a figure for people needs no more than 53 bits")]
-pub(in crate::api) async fn stats(api: Api, language: Language) -> Result<Answer, Refusal> {
+pub(in crate::api) async fn stats(api: Api, language: Language) -> Result<Answer<Dashboard>, Refusal> {
     let now = api.clock.now();
     let (rate, rate_change) =
         stats::rate(&api.database, now).await.map_err(|error| Refusal::database(error, "database.rpm_stats_failed"))?;

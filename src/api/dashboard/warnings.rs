@@ -1,6 +1,7 @@
 //! Secrets that are easily guessed, as the operator is warned of them. None of them is shown.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{api::language::Language, crypto::Secret};
 
@@ -31,11 +32,13 @@ const PATTERNS: [&str; 18] = [
     "temp",
 ];
 
-#[derive(Debug, Serialize, PartialEq, Eq)]
+#[derive(Debug, Serialize, PartialEq, Eq, ToSchema)]
+#[schema(as = SecurityWarning)]
 pub(super) struct Warning {
     /// Which secret.
     r#type: String,
     message: String,
+    /// `high` or `medium`.
     severity: &'static str,
     suggestion: String,
 }

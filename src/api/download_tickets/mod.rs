@@ -12,10 +12,10 @@ use crate::crypto::{Seal, Secret};
 pub(super) use self::create::create;
 
 /// Where a ticket can lead to.
-const DOWNLOADS: [&str; 2] = ["/api/keys/export", "/api/logs/export"];
+pub(super) const DOWNLOADS: [&str; 2] = ["/api/keys/export", "/api/logs/export"];
 const LIFETIME_SECONDS: i64 = 60;
 /// The query parameter that carries a ticket.
-const PARAMETER: &str = "ticket";
+pub(super) const PARAMETER: &str = "ticket";
 const PATH_BYTES_MAX: usize = 8 * 1024;
 
 /// Makes and checks tickets: the time at which one expires, a dot, and a seal on that time and on what it opens.

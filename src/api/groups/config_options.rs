@@ -2,22 +2,26 @@
 
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::Api;
 use crate::{
-    api::{answer::Answer, language::Language, refusal::Refusal},
+    api::{answer::Answer, document::Shown, language::Language, refusal::Refusal},
     settings,
 };
 
-#[derive(Serialize)]
-struct ConfigOption {
+#[derive(Serialize, ToSchema)]
+pub(in crate::api) struct ConfigOption {
     key: &'static str,
     name: String,
     description: String,
+    /// What the group inherits at present: a number, a text, or true or false.
     default_value: Value,
 }
 
-pub(in crate::api) async fn config_options(api: Api, language: Language) -> Result<Answer, Refusal> {
+impl Shown for ConfigOption {}
+
+pub(in crate::api) async fn config_options(api: Api, language: Language) -> Result<Answer<Vec<ConfigOption>>, Refusal> {
     let snapshot = api.directory.current();
     let options = settings::overridable().map(|setting| ConfigOption {
         key: setting.key,

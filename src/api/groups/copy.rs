@@ -1,12 +1,14 @@
 //! POST /api/groups/{id}/copy: a new group like another one; a task copies its keys.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Api, app_url, shown::Shown};
 use crate::{
     api::{
         answer::Answer,
         body::{Body, Fields, FromFields, Misread},
+        document::{self, Shape, shape::one_of},
         keys::Imported,
         language::Language,
         path::GroupInPath,
@@ -26,6 +28,14 @@ pub(in crate::api) struct Wanted {
 impl FromFields for Wanted {
     fn from_fields(fields: &Fields<'_>) -> Result<Self, Misread> {
         Ok(Self { copy_keys: fields.text("copy_keys")?.unwrap_or_default() })
+    }
+
+    fn shape() -> Shape {
+        Shape::default().optional(
+            "copy_keys",
+            one_of(&["all", "valid_only", "none"]),
+            "Which keys come along; all unless given",
+        )
     }
 }
 
@@ -47,23 +57,28 @@ impl Wanted {
     }
 }
 
-#[derive(Serialize)]
-struct Copied<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = GroupCopied)]
+pub(in crate::api) struct Copied<'a> {
     group: Shown<'a>,
     /// Copies the keys; absent where there are none to copy.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     task: Option<tasks::Shown<'a>>,
     /// The group is there, its keys are not.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     task_error: Option<String>,
 }
+
+impl document::Shown for Copied<'_> {}
 
 pub(in crate::api) async fn copy(
     api: Api,
     language: Language,
     GroupInPath(id): GroupInPath,
     Body(wanted): Body<Wanted>,
-) -> Result<Answer, Refusal> {
+) -> Result<Answer<Copied<'static>>, Refusal> {
     let keys = wanted.keys()?;
     let group = group::copy(&api.database, id).await?;
     let started = match keys {

@@ -6,7 +6,7 @@ use crate::{
     group::{self, NewGroup},
 };
 
-pub(in crate::api) async fn create(api: Api, Body(wanted): Body<NewGroup>) -> Result<Answer, Refusal> {
+pub(in crate::api) async fn create(api: Api, Body(wanted): Body<NewGroup>) -> Result<Answer<Shown<'static>>, Refusal> {
     let group = group::create(&api.database, wanted).await?;
     api.put_into_effect().await?;
     Answer::with(&Shown::of(&group, &app_url(&api)))

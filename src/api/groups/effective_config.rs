@@ -2,16 +2,18 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::Api;
 use crate::{
-    api::{answer::Answer, language::Language, path::GroupInPath, refusal::Refusal},
+    api::{answer::Answer, document::Shown, language::Language, path::GroupInPath, refusal::Refusal},
     group,
     settings::Source,
 };
 
-#[derive(Serialize)]
-struct Effective {
+#[derive(Serialize, ToSchema)]
+#[schema(as = EffectiveSetting)]
+pub(in crate::api) struct Effective {
     key: &'static str,
     name: String,
     description: String,
@@ -20,20 +22,24 @@ struct Effective {
     source: &'static str,
     /// As it is stored, also where it cannot be used; left out where the group says nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     group_value: Option<Value>,
     /// What the group would inherit.
     system_value: Value,
     default_value: Value,
     /// What is wrong with the group's own value.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     problem: Option<String>,
 }
+
+impl Shown for Effective {}
 
 pub(in crate::api) async fn effective_config(
     api: Api,
     language: Language,
     GroupInPath(id): GroupInPath,
-) -> Result<Answer, Refusal> {
+) -> Result<Answer<Vec<Effective>>, Refusal> {
     let group = group::queries::find(api.database.readers(), id).await?;
     let own = group.config.as_deref().and_then(|config| serde_json::from_str::<Map<String, Value>>(config.get()).ok());
     let own = own.unwrap_or_default();

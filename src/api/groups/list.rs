@@ -6,7 +6,7 @@ use crate::{
     group,
 };
 
-pub(in crate::api) async fn list(api: Api) -> Result<Answer, Refusal> {
+pub(in crate::api) async fn list(api: Api) -> Result<Answer<Vec<Shown<'static>>>, Refusal> {
     let groups = group::queries::all(api.database.readers()).await?;
     let app_url = app_url(&api);
     Answer::with(&groups.iter().map(|group| Shown::of(group, &app_url)).collect::<Vec<_>>())

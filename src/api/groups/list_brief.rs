@@ -6,7 +6,7 @@ use crate::{
     group,
 };
 
-pub(in crate::api) async fn list_brief(api: Api) -> Result<Answer, Refusal> {
+pub(in crate::api) async fn list_brief(api: Api) -> Result<Answer<Vec<Raw<'static>>>, Refusal> {
     let mut groups = group::queries::all(api.database.readers()).await?;
     groups.sort_unstable_by_key(|group| group.id);
     Answer::with(&groups.iter().map(Raw::with_names_only).collect::<Vec<_>>())

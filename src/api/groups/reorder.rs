@@ -5,6 +5,10 @@ use crate::{
     api::{
         answer::Answer,
         body::{Body, Fields, FromFields, Misread},
+        document::{
+            Shape,
+            shape::{id, integer, some_of},
+        },
         refusal::Refusal,
     },
     group::{self, GroupId},
@@ -21,11 +25,23 @@ impl FromFields for Order {
     fn from_fields(fields: &Fields<'_>) -> Result<Self, Misread> {
         Ok(Self(fields.list("items")?.unwrap_or_default()))
     }
+
+    fn shape() -> Shape {
+        Shape::default().needed("items", some_of::<Position>(), "At least one group, each once")
+    }
 }
 
 impl FromFields for Position {
     fn from_fields(fields: &Fields<'_>) -> Result<Self, Misread> {
         Ok(Self { id: fields.id("id")?, sort: fields.integer("sort")?.unwrap_or_default() })
+    }
+
+    fn shape() -> Shape {
+        Shape::default().needed("id", id(), "The group").optional(
+            "sort",
+            integer(0, i64::MAX),
+            "Its place, lowest first; 0 unless given",
+        )
     }
 }
 

@@ -4,37 +4,54 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use crate::{
-    api::answer::{self, NEVER},
+    api::{
+        answer::{self, NEVER},
+        document,
+    },
     db::Timestamp,
     group::{GroupId, Record},
 };
 
 /// A group with the address that clients use.
-#[derive(Serialize)]
-pub(super) struct Shown<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Group)]
+pub(in crate::api) struct Shown<'a> {
     id: GroupId,
     name: &'a str,
+    /// Where clients reach the group; empty if the service address is none.
     endpoint: String,
     display_name: &'a str,
     description: &'a str,
+    /// `standard` or `aggregate`.
     group_type: &'a str,
+    #[schema(value_type = Vec<Upstream>, required)]
     upstreams: &'a RawValue,
     channel_type: &'a str,
     sort: i64,
     test_model: &'a str,
     validation_endpoint: &'a str,
+    #[schema(value_type = Option<Object>, required)]
     param_overrides: Option<&'a RawValue>,
+    #[schema(value_type = Option<HashMap<String, String>>, required)]
     model_redirect_rules: Option<&'a RawValue>,
     model_redirect_strict: bool,
+    #[schema(value_type = Option<Object>, required)]
     config: Option<&'a RawValue>,
+    #[schema(value_type = Option<Vec<HeaderRule>>, required)]
     header_rules: Option<&'a RawValue>,
     proxy_keys: &'a str,
+    #[schema(required)]
     last_validated_at: Option<Timestamp>,
+    #[schema(value_type = String, format = DateTime)]
     created_at: String,
+    #[schema(value_type = String, format = DateTime)]
     updated_at: String,
 }
+
+impl document::Shown for Shown<'_> {}
 
 impl<'a> Shown<'a> {
     pub(super) fn of(group: &'a Record, app_url: &str) -> Self {
@@ -75,7 +92,7 @@ fn endpoint(app_url: &str, name: &str) -> String {
 }
 
 /// What applies to a group, in a record where it is not worked out: every member has its zero value.
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, ToSchema)]
 struct NoSettings {
     app_url: &'static str,
     proxy_keys: &'static str,
@@ -98,8 +115,9 @@ struct NoSettings {
 }
 
 /// The whole record of a group, with members that are never filled in but that its readers expect.
-#[derive(Serialize)]
-pub(super) struct Raw<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = GroupRecord)]
+pub(in crate::api) struct Raw<'a> {
     id: GroupId,
     effective_config: NoSettings,
     name: &'a str,
@@ -107,22 +125,35 @@ pub(super) struct Raw<'a> {
     display_name: &'a str,
     proxy_keys: &'a str,
     description: &'a str,
+    /// `standard` or `aggregate`.
     group_type: &'a str,
+    #[schema(value_type = Option<Vec<Upstream>>, required)]
     upstreams: Option<&'a RawValue>,
     validation_endpoint: &'a str,
     channel_type: &'a str,
     sort: i64,
     test_model: &'a str,
+    #[schema(value_type = Option<Object>, required)]
     param_overrides: Option<&'a RawValue>,
+    #[schema(value_type = Option<Object>, required)]
     config: Option<&'a RawValue>,
+    #[schema(value_type = Option<Vec<HeaderRule>>, required)]
     header_rules: Option<&'a RawValue>,
+    #[schema(value_type = Option<HashMap<String, String>>, required)]
     model_redirect_rules: Option<&'a RawValue>,
     model_redirect_strict: bool,
+    /// Always null.
+    #[schema(value_type = Option<Object>, required)]
     api_keys: Option<()>,
+    #[schema(required)]
     last_validated_at: Option<Timestamp>,
+    #[schema(value_type = String, format = DateTime)]
     created_at: Cow<'a, str>,
+    #[schema(value_type = String, format = DateTime)]
     updated_at: Cow<'a, str>,
 }
+
+impl document::Shown for Raw<'_> {}
 
 impl<'a> Raw<'a> {
     pub(super) fn of(group: &'a Record) -> Self {
@@ -173,4 +204,24 @@ impl<'a> Raw<'a> {
             updated_at: NEVER.into(),
         }
     }
+}
+
+// Stored JSON is shown as it was written; these say what is in it.
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes stored JSON, which is shown without being read")]
+struct Upstream {
+    /// The base address.
+    url: String,
+    /// Its share of requests; 0 rests it.
+    weight: u64,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes stored JSON, which is shown without being read")]
+struct HeaderRule {
+    key: String,
+    value: String,
+    /// `set` or `remove`.
+    action: String,
 }

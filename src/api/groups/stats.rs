@@ -1,10 +1,11 @@
 //! GET /api/groups/{id}/stats: a group's keys, and its requests of a day, a week and a month.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Api;
 use crate::{
-    api::{answer::Answer, figure::Figure, path::GroupInPath, refusal::Refusal},
+    api::{answer::Answer, document, figure::Figure, path::GroupInPath, refusal::Refusal},
     group,
     keypool::KeyCounts,
     stats::{self, Counts},
@@ -12,15 +13,16 @@ use crate::{
 
 const RATE_DECIMALS: i32 = 4;
 
-#[derive(Serialize)]
-struct Shown {
+#[derive(Serialize, ToSchema)]
+#[schema(as = GroupStats)]
+pub(in crate::api) struct Shown {
     key_stats: KeyStats,
     stats_24_hour: Window,
     stats_7_day: Window,
     stats_30_day: Window,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[expect(clippy::struct_field_names, reason = "callers know them by these names")]
 struct KeyStats {
     total_keys: u64,
@@ -28,16 +30,20 @@ struct KeyStats {
     invalid_keys: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = StatsWindow)]
 struct Window {
     total_requests: i64,
     failed_requests: i64,
+    #[schema(value_type = f64)]
     failure_rate: Figure,
     /// Attempts that others followed; not among the requests.
     retried_requests: i64,
     /// Requests whose client left; not among the requests either.
     aborted_requests: i64,
 }
+
+impl document::Shown for Shown {}
 
 impl From<Counts> for Window {
     fn from(counts: Counts) -> Self {
@@ -51,7 +57,7 @@ impl From<Counts> for Window {
     }
 }
 
-pub(in crate::api) async fn stats(api: Api, GroupInPath(id): GroupInPath) -> Result<Answer, Refusal> {
+pub(in crate::api) async fn stats(api: Api, GroupInPath(id): GroupInPath) -> Result<Answer<Shown>, Refusal> {
     let group = group::queries::find(api.database.readers(), id).await?;
     let failed = |error| Refusal::database(error, "database.group_stats_failed");
     let windows = stats::of_group(&api.database, id, api.clock.now()).await.map_err(failed)?;

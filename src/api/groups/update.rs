@@ -10,7 +10,7 @@ pub(in crate::api) async fn update(
     api: Api,
     GroupInPath(id): GroupInPath,
     Body(wanted): Body<GroupPatch>,
-) -> Result<Answer, Refusal> {
+) -> Result<Answer<Shown<'static>>, Refusal> {
     let group = group::update(&api.database, id, wanted).await?;
     api.put_into_effect().await?;
     Answer::with(&Shown::of(&group, &app_url(&api)))

@@ -1,21 +1,26 @@
 //! POST /api/keys/delete-multiple: deletes keys by their texts.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Api, KeyTexts};
 use crate::{
-    api::{answer::Answer, body::Body, refusal::Refusal},
+    api::{answer::Answer, body::Body, document::Shown, refusal::Refusal},
     keypool::unwatched,
 };
 
-#[derive(Serialize)]
-struct Outcome {
+#[derive(Serialize, ToSchema)]
+#[schema(as = KeysDeleted)]
+pub(in crate::api) struct Outcome {
     deleted_count: u64,
+    /// Keys that the group does not have, and those named more than once.
     ignored_count: u64,
     total_in_group: u64,
 }
 
-pub(in crate::api) async fn delete(api: Api, Body(wanted): Body<KeyTexts>) -> Result<Answer, Refusal> {
+impl Shown for Outcome {}
+
+pub(in crate::api) async fn delete(api: Api, Body(wanted): Body<KeyTexts>) -> Result<Answer<Outcome>, Refusal> {
     let group = wanted.group(&api).await?;
     let keys = wanted.parse_stored(&api).await?;
     let deleted_count = api.key_pools.delete(group.id, &keys, unwatched).await?;

@@ -17,7 +17,7 @@ struct Deleted {
 pub(in crate::api) async fn delete_many(
     api: Api,
     Body(ManyKeyTexts(wanted)): Body<ManyKeyTexts>,
-) -> Result<Answer, Refusal> {
+) -> Result<Answer<Shown<'static>>, Refusal> {
     let group = wanted.group(&api).await?;
     let keys = match wanted.as_one_key(&api).await? {
         Some(whole) => vec![whole],

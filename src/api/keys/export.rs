@@ -1,14 +1,22 @@
 //! GET /api/keys/export: the keys of a group as a text file, one a line, sent as they are read.
 
-use axum::response::{IntoResponse as _, Response};
-use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use http::header::CONTENT_DISPOSITION;
 
 use super::{
     Api,
-    list::{group_id, status},
+    list::{STATUSES, group_id, status},
 };
 use crate::{
-    api::{download, query::Query, refusal::Refusal},
+    api::{
+        answer::{Content, Sent},
+        document::{
+            Shape,
+            shape::{id, one_of},
+        },
+        download,
+        query::{Parameters, Query},
+        refusal::Refusal,
+    },
     crypto::Secret,
     group,
     keypool::KeyStatus,
@@ -18,7 +26,26 @@ use crate::{
 const KEYS_PER_LOT: usize = 1_000;
 const ALL: &str = "all";
 
-pub(in crate::api) async fn export(api: Api, query: Query) -> Result<Response, Refusal> {
+pub(in crate::api) struct Wanted;
+
+impl Parameters for Wanted {
+    fn shape() -> Shape {
+        Shape::default().needed("group_id", id(), "Whose keys").optional(
+            "status",
+            one_of(&STATUSES),
+            "Only those; all unless given",
+        )
+    }
+}
+
+pub(in crate::api) struct KeysFile;
+
+impl Content for KeysFile {
+    const TYPE: &'static str = "text/plain; charset=utf-8";
+    const DESCRIPTION: &'static str = "The keys in clear, one a line; those that cannot be decrypted are left out";
+}
+
+pub(in crate::api) async fn export(api: Api, query: Query<Wanted>) -> Result<Sent<KeysFile>, Refusal> {
     let group_id = group_id(&query)?;
     let status = status(&query)?;
     let group = group::queries::find(api.database.readers(), group_id).await?;
@@ -36,11 +63,7 @@ pub(in crate::api) async fn export(api: Api, query: Query) -> Result<Response, R
         }
         Ok(())
     });
-    let headers = [
-        (CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
-        (CONTENT_DISPOSITION, format!("attachment; filename={file_name}")),
-    ];
-    Ok((headers, body).into_response())
+    Ok(Sent::new(([(CONTENT_DISPOSITION, format!("attachment; filename={file_name}"))], body)))
 }
 
 /// Keys that cannot be decrypted are left out.

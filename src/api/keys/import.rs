@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Api, parse_many, upload::KeysToImport};
 use crate::{
-    api::{answer::Answer, refusal::Refusal, tasks::Shown},
+    api::{answer::Answer, refusal::Refusal, tasks},
     keypool::ImportCounts,
     task::{Kind, NewTask, Outcome, Progress},
 };
@@ -38,7 +38,10 @@ impl<'a> Imported<'a> {
     }
 }
 
-pub(in crate::api) async fn import(api: Api, KeysToImport(wanted): KeysToImport) -> Result<Answer, Refusal> {
+pub(in crate::api) async fn import(
+    api: Api,
+    KeysToImport(wanted): KeysToImport,
+) -> Result<Answer<tasks::Shown<'static>>, Refusal> {
     let group = wanted.group(&api).await?;
     if group.is_aggregate() {
         return Err(Refusal::invalid("validation.keys_of_aggregate"));
@@ -50,5 +53,5 @@ pub(in crate::api) async fn import(api: Api, KeysToImport(wanted): KeysToImport)
         let added = pools.add(group.id, &keys, |processed| progress.report(processed)).await?;
         Outcome::new(&Imported::of(&added, None), added.processed < keys.len())
     };
-    Answer::with(&Shown::of(&api.tasks.start(new, job).await?))
+    Answer::with(&tasks::Shown::of(&api.tasks.start(new, job).await?))
 }

@@ -16,6 +16,10 @@ mod validate;
 use super::{
     Api,
     body::{Fields, FromFields, Limits, Misread},
+    document::{
+        Shape,
+        shape::{id, like, some_text},
+    },
     refusal::Refusal,
 };
 use crate::{
@@ -35,6 +39,7 @@ pub(super) use self::{
     notes::set_notes,
     restore::{restore, restore_all_invalid},
     test::test,
+    upload::KeysToImport,
     validate::validate,
 };
 
@@ -50,6 +55,14 @@ pub(super) struct KeyTexts {
 impl FromFields for KeyTexts {
     fn from_fields(fields: &Fields<'_>) -> Result<Self, Misread> {
         Ok(Self { group_id: fields.needed_id("group_id")?, keys_text: fields.needed_text("keys_text")? })
+    }
+
+    fn shape() -> Shape {
+        Shape::default().needed("group_id", id(), "The group").needed(
+            "keys_text",
+            like(some_text(), "sk-1 sk-2"),
+            "Keys separated by white space, commas or semicolons, or the text of a JSON list of them; 5000 at most",
+        )
     }
 }
 
@@ -100,6 +113,15 @@ impl FromFields for ManyKeyTexts {
     fn from_fields(fields: &Fields<'_>) -> Result<Self, Misread> {
         KeyTexts::from_fields(fields).map(Self)
     }
+
+    fn shape() -> Shape {
+        let texts = "Keys separated by white space, commas or semicolons, or the text of a JSON list of them";
+        Shape::default().needed("group_id", id(), "The group").needed(
+            "keys_text",
+            like(some_text(), "sk-1 sk-2"),
+            texts,
+        )
+    }
 }
 
 /// The keys in a text of any length, repeated ones included, read on a thread where it may take its time.
@@ -116,6 +138,10 @@ pub(super) struct AllOfGroup {
 impl FromFields for AllOfGroup {
     fn from_fields(fields: &Fields<'_>) -> Result<Self, Misread> {
         Ok(Self { group_id: fields.needed_id("group_id")? })
+    }
+
+    fn shape() -> Shape {
+        Shape::default().needed("group_id", id(), "The group")
     }
 }
 

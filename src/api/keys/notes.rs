@@ -4,6 +4,10 @@ use super::Api;
 use crate::api::{
     answer::Answer,
     body::{Body, Fields, FromFields, Misread},
+    document::{
+        Shape,
+        shape::{or_null, text_up_to},
+    },
     path::KeyInPath,
     refusal::Refusal,
 };
@@ -19,6 +23,11 @@ impl FromFields for Notes {
             return Err(Misread::of("notes", "is required"));
         }
         Ok(Self(fields.text("notes")?.unwrap_or_default().trim().to_owned()))
+    }
+
+    fn shape() -> Shape {
+        let notes = or_null(text_up_to(NOTES_CHARACTERS_MAX));
+        Shape::default().needed("notes", notes, "The remark; an empty text or null clears it")
     }
 }
 

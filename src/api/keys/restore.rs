@@ -1,18 +1,23 @@
 //! POST /api/keys/restore-multiple and /restore-all-invalid: puts invalid keys back into rotation.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{AllOfGroup, Api, KeyTexts};
-use crate::api::{answer::Answer, body::Body, refusal::Refusal};
+use crate::api::{answer::Answer, body::Body, document::Shown, refusal::Refusal};
 
-#[derive(Serialize)]
-struct Outcome {
+#[derive(Serialize, ToSchema)]
+#[schema(as = KeysRestored)]
+pub(in crate::api) struct Outcome {
     restored_count: u64,
+    /// Keys that are not invalid or not in the group, and those named more than once.
     ignored_count: u64,
     total_in_group: u64,
 }
 
-pub(in crate::api) async fn restore(api: Api, Body(wanted): Body<KeyTexts>) -> Result<Answer, Refusal> {
+impl Shown for Outcome {}
+
+pub(in crate::api) async fn restore(api: Api, Body(wanted): Body<KeyTexts>) -> Result<Answer<Outcome>, Refusal> {
     let group = wanted.group(&api).await?;
     let keys = wanted.parse_stored(&api).await?;
     let restored_count = api.key_pools.restore(group.id, &keys).await?;

@@ -3,29 +3,37 @@
 use std::time::Instant;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Api, KeyTexts};
 use crate::{
-    api::{answer::Answer, body::Body, refusal::Refusal},
+    api::{answer::Answer, body::Body, document::Shown, refusal::Refusal},
     crypto::Secret,
 };
 
-#[derive(Serialize)]
-struct Outcome<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = KeysTested)]
+pub(in crate::api) struct Outcome<'a> {
+    /// In the order that was asked for.
     results: Vec<KeyOutcome<'a>>,
     /// Milliseconds.
     total_duration: u64,
 }
 
-#[derive(Serialize)]
+impl Shown for Outcome<'_> {}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = KeyTested)]
 struct KeyOutcome<'a> {
     key_value: &'a str,
     is_valid: bool,
+    /// What the upstream said, or why it could not be asked.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     error: Option<&'a str>,
 }
 
-pub(in crate::api) async fn test(api: Api, Body(wanted): Body<KeyTexts>) -> Result<Answer, Refusal> {
+pub(in crate::api) async fn test(api: Api, Body(wanted): Body<KeyTexts>) -> Result<Answer<Outcome<'static>>, Refusal> {
     let begin = Instant::now();
     let stored = wanted.group(&api).await?;
     let group = api.directory.current().by_name.get(&stored.name).cloned();

@@ -7,6 +7,10 @@ use crate::{
     api::{
         answer::Answer,
         body::{Body, Fields, FromFields, Misread},
+        document::{
+            Shape,
+            shape::{id, one_of},
+        },
         refusal::Refusal,
         tasks::Shown,
     },
@@ -25,6 +29,11 @@ impl FromFields for Wanted {
     fn from_fields(fields: &Fields<'_>) -> Result<Self, Misread> {
         let status = fields.text("status")?.filter(|status| !status.is_empty());
         Ok(Self { group_id: fields.needed_id("group_id")?, status })
+    }
+
+    fn shape() -> Shape {
+        let statuses = [KeyStatus::Active.name(), KeyStatus::Invalid.name()];
+        Shape::default().needed("group_id", id(), "The group").optional("status", one_of(&statuses), "Only those")
     }
 }
 
@@ -50,7 +59,7 @@ impl From<Swept> for Validated {
     }
 }
 
-pub(in crate::api) async fn validate(api: Api, Body(wanted): Body<Wanted>) -> Result<Answer, Refusal> {
+pub(in crate::api) async fn validate(api: Api, Body(wanted): Body<Wanted>) -> Result<Answer<Shown<'static>>, Refusal> {
     let invalid_status = || Refusal::invalid("validation.invalid_status_value");
     let status = wanted.status.map(|name| KeyStatus::parse(&name).ok_or_else(invalid_status)).transpose()?;
     let stored = group::queries::find(api.database.readers(), wanted.group_id).await?;

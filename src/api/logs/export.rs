@@ -2,19 +2,20 @@
 
 use std::fmt::Write as _;
 
-use axum::{
-    body::Body,
-    response::{IntoResponse, Response},
-};
+use axum::body::Body;
 use bytes::Bytes;
 use chrono::Local;
-use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use http::header::CONTENT_DISPOSITION;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::{Api, filter, key_text};
+use super::{Api, Wanted, filter, key_text};
 use crate::{
-    api::{query::Query, refusal::Refusal},
+    api::{
+        answer::{Content, Sent},
+        query::Query,
+        refusal::Refusal,
+    },
     request_log::{LoggedEntry, Search, SearchError},
 };
 
@@ -25,17 +26,21 @@ const HEADING: &str = "key_value,group_name,status_code\n";
 
 type Lot = Result<Bytes, SearchError>;
 
-pub(in crate::api) async fn export(api: Api, query: Query) -> Result<Response, Refusal> {
+pub(in crate::api) struct KeysFile;
+
+impl Content for KeysFile {
+    const TYPE: &'static str = "text/csv; charset=utf-8";
+    const DESCRIPTION: &'static str = "A heading, and a line for each key: its text, the group, the status";
+}
+
+pub(in crate::api) async fn export(api: Api, query: Query<Wanted>) -> Result<Sent<KeysFile>, Refusal> {
     // All that can go wrong with the search does so before the first byte.
     let row_ids = api.log_search.newest_of_each_key(&filter(&query)?).await?;
     let (sender, lots) = mpsc::channel::<Lot>(LOTS_PENDING_MAX);
     tokio::spawn(send(api.log_search.clone(), row_ids, sender));
     let name = format!("log_keys_export_{}.csv", Local::now().format("%Y%m%d%H%M%S"));
-    let headers = [
-        (CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
-        (CONTENT_DISPOSITION, format!("attachment; filename={name}")),
-    ];
-    Ok((headers, Body::from_stream(ReceiverStream::new(lots))).into_response())
+    let headers = [(CONTENT_DISPOSITION, format!("attachment; filename={name}"))];
+    Ok(Sent::new((headers, Body::from_stream(ReceiverStream::new(lots)))))
 }
 
 /// Ends early when the client leaves. An error breaks the file off, which no client takes for its end.

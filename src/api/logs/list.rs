@@ -1,41 +1,70 @@
 //! GET /api/logs: entries of the request log that match, newest first; by page number, or by cursor.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::{Api, Shown, filter};
+use super::{Api, Entry, Wanted, filter};
 use crate::{
-    api::{answer::Answer, page::Page, query::Query, refusal::Refusal},
+    api::{
+        answer::Answer,
+        document::{Shape, Shown, shape::text},
+        page::Page,
+        query::{Parameters, Query},
+        refusal::Refusal,
+    },
     request_log::{Found, Start},
 };
 
 /// What a search by cursor begins with.
 const NEWEST: &str = "newest";
 
-#[derive(Serialize)]
-struct Listed<'a> {
-    items: Vec<Shown<'a>>,
+#[derive(Serialize, ToSchema)]
+#[schema(as = LogPage)]
+pub(in crate::api) struct Listed<'a> {
+    items: Vec<Entry<'a>>,
     pagination: Pagination,
 }
 
+impl Shown for Listed<'_> {}
+
 /// With a number, a page has all members but perhaps the last; with a cursor, it has size and cursor only.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LogPagination)]
 struct Pagination {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     page: Option<u64>,
     page_size: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     total_items: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     total_pages: Option<u64>,
     /// False: there are more than could be counted in the time of a page.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     total_is_exact: Option<bool>,
     /// What `cursor` continues with; `null`: that was all. By cursor, a page may be short, or empty, and still go on:
     /// nothing was found in the time of one step.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 
-pub(in crate::api) async fn list(api: Api, page: Page, query: Query) -> Result<Answer, Refusal> {
+pub(in crate::api) struct Search;
+
+impl Parameters for Search {
+    fn shape() -> Shape {
+        let cursor = "`newest`, or the `next_cursor` of the page before; it takes the place of `page`";
+        Wanted::shape().optional("cursor", text(), cursor)
+    }
+}
+
+pub(in crate::api) async fn list(
+    api: Api,
+    page: Page,
+    query: Query<Search>,
+) -> Result<Answer<Listed<'static>>, Refusal> {
     let filter = filter(&query)?;
     let start = match query.first("cursor") {
         None => Start::Offset(page.offset()),
@@ -45,7 +74,7 @@ pub(in crate::api) async fn list(api: Api, page: Page, query: Query) -> Result<A
     let size = usize::try_from(page.size).unwrap_or(usize::MAX);
     let Found { entries, total, next } = api.log_search.page(&filter, start, size).await?;
     Answer::with(&Listed {
-        items: entries.iter().map(Shown::of).collect(),
+        items: entries.iter().map(Entry::of).collect(),
         pagination: Pagination {
             page: total.map(|_| page.number),
             page_size: page.size,

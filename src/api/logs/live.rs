@@ -3,7 +3,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::response::{
-    IntoResponse, Response,
+    IntoResponse as _,
     sse::{Event, KeepAlive, Sse},
 };
 use http::{HeaderValue, header::CACHE_CONTROL};
@@ -11,9 +11,13 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
-use super::{Api, Shown, filter};
+use super::{Api, Entry, Wanted, filter};
 use crate::{
-    api::{query::Query, refusal::Refusal},
+    api::{
+        answer::{Content, Sent},
+        query::Query,
+        refusal::Refusal,
+    },
     request_log::{Watched, Watching},
 };
 
@@ -24,7 +28,15 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// How long a client is to wait before it connects again.
 const RETRY: Duration = Duration::from_secs(2);
 
-pub(in crate::api) async fn live(api: Api, query: Query) -> Result<Response, Refusal> {
+pub(in crate::api) struct Events;
+
+impl Content for Events {
+    const TYPE: &'static str = "text/event-stream";
+    const DESCRIPTION: &'static str = "Server-sent events without an end: `open` once, then `entry` with an entry as it is \
+                                       listed, and `missed` with a `count` where the client read too slowly";
+}
+
+pub(in crate::api) async fn live(api: Api, query: Query<Wanted>) -> Result<Sent<Events>, Refusal> {
     let watching = api.log_live.watch(filter(&query)?);
     let place = Arc::clone(&api.0.live_places).try_acquire_owned().map_err(|_| Refusal::too_busy())?;
     let (sender, events) = mpsc::channel(EVENTS_PENDING_MAX);
@@ -34,7 +46,7 @@ pub(in crate::api) async fn live(api: Api, query: Query) -> Result<Response, Ref
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // nginx collects an answer unless it is told not to.
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
-    Ok(response)
+    Ok(Sent::new(response))
 }
 
 /// Until the client leaves, or the server stops: a stop waits for streams, and this one has no end of its own.
@@ -54,7 +66,7 @@ async fn send(
         event = match watched {
             Some(Watched::Entry(entry)) => {
                 let event = Event::default().event("entry").id(&entry.id);
-                match event.json_data(Shown::of(&entry)) {
+                match event.json_data(Entry::of(&entry)) {
                     Ok(event) => event,
                     Err(error) => return tracing::error!(%error, "An entry of the log cannot be shown live"),
                 }

@@ -6,8 +6,17 @@ mod live;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::{Api, answer, query::Query, refusal::Refusal};
+use super::{
+    Api, answer,
+    document::{
+        Shape,
+        shape::{flag, id, integer, one_of, text_up_to, time},
+    },
+    query::{Parameters, Query},
+    refusal::Refusal,
+};
 use crate::{
     crypto::Secret,
     group::GroupId,
@@ -21,8 +30,34 @@ const FILTER_CHARACTERS_MAX: usize = 500;
 /// Shown in place of a key that cannot be decrypted with the present `ENCRYPTION_KEY`.
 const UNREADABLE: &str = "failed-to-decrypt";
 
+/// Which entries are meant.
+pub(super) struct Wanted;
+
+impl Parameters for Wanted {
+    fn shape() -> Shape {
+        let text = || text_up_to(FILTER_CHARACTERS_MAX);
+        let status = integer(i64::MIN, i64::MAX);
+        Shape::default()
+            .optional("parent_group_name", text(), "Contained in the name of the aggregate group that was asked")
+            .optional("group_name", text(), "Contained in the name of the group that served")
+            .optional("group_id", id(), "The group that served, or the aggregate group that was asked")
+            .optional("key_value", text(), "The key with exactly this text")
+            .optional("model", text(), "Contained in the model's name")
+            .optional("is_success", flag(), "How it went")
+            .optional("request_type", text(), "`final`, or `retry`")
+            .optional("status_code", status, "Exactly this status")
+            .optional("source_ip", text(), "Exactly this address of the client")
+            .optional("error_contains", text(), "Contained in the error")
+            .optional("start_time", time(), "Not before")
+            .optional("end_time", time(), "Not after")
+            .optional("request_id", text(), "All tries of this request")
+            .optional("client_key", text(), "The label of the proxy key that asked")
+            .optional("verdict", one_of(&Verdict::ALL.map(Verdict::name)), "Whose fault it was")
+    }
+}
+
 /// What a query asks for. The original passes over what it cannot read, and then shows entries that were not asked for.
-fn filter(query: &Query) -> Result<Filter, Refusal> {
+fn filter<P>(query: &Query<P>) -> Result<Filter, Refusal> {
     Ok(Filter {
         parent_group_name: text(query, "parent_group_name")?,
         group_name: text(query, "group_name")?,
@@ -31,13 +66,13 @@ fn filter(query: &Query) -> Result<Filter, Refusal> {
         })?,
         key: text(query, "key_value")?.map(Secret::new),
         model: text(query, "model")?,
-        is_success: read(query, "is_success", "true or false", flag)?,
+        is_success: read(query, "is_success", "true or false", parse_flag)?,
         request_type: text(query, "request_type")?,
         status_code: read(query, "status_code", "an integer", |text| text.parse().ok())?,
         source_ip: text(query, "source_ip")?,
         error_contains: text(query, "error_contains")?,
-        start_time: read(query, "start_time", TIME, time)?,
-        end_time: read(query, "end_time", TIME, time)?,
+        start_time: read(query, "start_time", TIME, parse_time)?,
+        end_time: read(query, "end_time", TIME, parse_time)?,
         request_id: text(query, "request_id")?,
         client_key: text(query, "client_key")?,
         verdict: read(
@@ -51,8 +86,8 @@ fn filter(query: &Query) -> Result<Filter, Refusal> {
 
 const TIME: &str = "a time such as 2026-11-25T10:00:00.000Z";
 
-fn read<T>(
-    query: &Query,
+fn read<P, T>(
+    query: &Query<P>,
     name: &'static str,
     wanted: &'static str,
     parse: impl Fn(&str) -> Option<T>,
@@ -64,7 +99,7 @@ fn read<T>(
     })
 }
 
-fn text(query: &Query, name: &'static str) -> Result<Option<String>, Refusal> {
+fn text<P>(query: &Query<P>, name: &'static str) -> Result<Option<String>, Refusal> {
     let Some(text) = query.first(name) else { return Ok(None) };
     if text.chars().count() > FILTER_CHARACTERS_MAX {
         let values = [("field", name.to_owned()), ("max", FILTER_CHARACTERS_MAX.to_string())];
@@ -78,7 +113,7 @@ fn text(query: &Query, name: &'static str) -> Result<Option<String>, Refusal> {
     Ok(Some(text.to_owned()))
 }
 
-fn flag(text: &str) -> Option<bool> {
+fn parse_flag(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "true" | "True" | "TRUE" => Some(true),
         "0" | "f" | "F" | "false" | "False" | "FALSE" => Some(false),
@@ -87,7 +122,7 @@ fn flag(text: &str) -> Option<bool> {
 }
 
 /// RFC 3339. A `+` that was not percent-encoded arrives as a space.
-fn time(text: &str) -> Option<DateTime<Utc>> {
+fn parse_time(text: &str) -> Option<DateTime<Utc>> {
     let time = DateTime::parse_from_rfc3339(&text.replace(' ', "+")).ok()?;
     Some(time.to_utc())
 }
@@ -106,14 +141,18 @@ impl From<SearchError> for Refusal {
 }
 
 /// The original's members in their order, and ours.
-#[derive(Serialize)]
-struct Shown<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = LogEntry)]
+struct Entry<'a> {
     id: &'a str,
+    /// When it was over.
+    #[schema(format = DateTime)]
     timestamp: String,
     group_id: GroupId,
     group_name: &'a str,
     parent_group_id: GroupId,
     parent_group_name: &'a str,
+    /// In clear while the key is stored; empty if there was none.
     key_value: &'a str,
     key_hash: &'a str,
     model: &'a str,
@@ -124,19 +163,29 @@ struct Shown<'a> {
     duration_ms: i64,
     error_message: &'a str,
     user_agent: &'a str,
+    /// `final`, or `retry` for a try that was followed by another one.
     request_type: &'a str,
     upstream_addr: &'a str,
     is_stream: bool,
     request_body: &'a str,
+    #[schema(required)]
     request_id: Option<&'a str>,
+    /// From 1.
+    #[schema(required)]
     attempt: Option<i64>,
+    #[schema(required)]
     first_byte_ms: Option<i64>,
+    /// What the server itself took, in microseconds.
+    #[schema(required)]
     overhead_us: Option<i64>,
+    /// `success`, or whose fault it was.
+    #[schema(required)]
     verdict: Option<&'a str>,
+    #[schema(required)]
     client_key: Option<&'a str>,
 }
 
-impl<'a> Shown<'a> {
+impl<'a> Entry<'a> {
     fn of(entry: &'a LoggedEntry) -> Self {
         Self {
             id: &entry.id,

@@ -2,36 +2,46 @@
 
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::Api;
 use crate::{
-    api::{answer::Answer, language::Language, refusal::Refusal},
+    api::{answer::Answer, document, language::Language, refusal::Refusal},
     settings::{Setting, Settings, TABLE},
 };
 
-#[derive(Serialize)]
-struct Category {
+#[derive(Serialize, ToSchema)]
+#[schema(as = SettingsCategory)]
+pub(in crate::api) struct Category {
     category_name: String,
     settings: Vec<Shown>,
 }
 
-#[derive(Serialize)]
+impl document::Shown for Category {}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Setting)]
 struct Shown {
     key: &'static str,
     name: String,
+    /// A number, a text, or true or false.
     value: Value,
+    /// `int`, `string` or `bool`.
     r#type: &'static str,
+    /// As a text, whatever the type is.
     default_value: String,
     description: String,
     category: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     min_value: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     max_value: Option<u64>,
     required: bool,
 }
 
-pub(in crate::api) async fn list(api: Api, language: Language) -> Result<Answer, Refusal> {
+pub(in crate::api) async fn list(api: Api, language: Language) -> Result<Answer<Vec<Category>>, Refusal> {
     let snapshot = api.directory.current();
     // The table lists the settings of a category one after the other.
     let categories = TABLE.chunk_by(|one, next| one.category == next.category).map(|settings| Category {

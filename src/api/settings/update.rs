@@ -7,6 +7,7 @@ use crate::{
     api::{
         answer::{Answer, Message},
         body::{Body, Fields, FromFields, Misread},
+        document::{Shape, shape::kinds},
         refusal::Refusal,
     },
     settings,
@@ -22,6 +23,11 @@ impl FromFields for Wanted {
             Ok((key.to_owned(), value))
         };
         fields.members().map(read).collect::<Result<_, _>>().map(Self)
+    }
+
+    fn shape() -> Shape {
+        let shape = Shape::default().and_nothing_else();
+        kinds(settings::TABLE.iter()).fold(shape, |shape, (key, kind)| shape.maybe(key, kind))
     }
 }
 

@@ -7,8 +7,9 @@ mod status;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
-use super::Api;
+use super::{Api, document};
 use crate::{
     db::Timestamp,
     task::{State, Task},
@@ -17,27 +18,36 @@ use crate::{
 pub(super) use self::{cancel::cancel, list::list, read::read, status::status};
 
 /// A task: first the members that the original's console knows, then ours.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Task)]
 pub(super) struct Shown<'a> {
+    /// `KEY_IMPORT`, `KEY_DELETE` or `KEY_VALIDATION`.
     task_type: &'a str,
     is_running: bool,
     group_name: &'a str,
     processed: u64,
     total: u64,
+    /// What it did, in numbers, by its type.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>, nullable = false)]
     result: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     error: Option<&'a str>,
     started_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     finished_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<f64>, nullable = false)]
     duration_seconds: Option<Box<RawValue>>,
     id: i64,
     group_id: i64,
     state: &'static str,
     cancellable: bool,
 }
+
+impl document::Shown for Shown<'_> {}
 
 impl<'a> Shown<'a> {
     pub(super) fn of(task: &'a Task) -> Self {

@@ -77,6 +77,7 @@ async fn only_these_routes_are_open() {
         "/metrics",
         "/api/integration/info",
         "/proxy/{group}/api/integration/info",
+        "/api/docs",
     ];
     assert_eq!(open, expected);
     for route in routes::table() {

@@ -46,3 +46,15 @@ async fn nobody_else_reads_them_and_the_token_opens_nothing_else() {
     assert_eq!(house.ask(Method::POST, "/metrics", Body::empty()).await.status, 405);
     assert_eq!(house.ask(Method::HEAD, "/metrics", Body::empty()).await.status, 200);
 }
+
+/// Whoever guesses the management key here is locked out like elsewhere.
+#[tokio::test]
+async fn wrong_keys_are_counted_at_the_metrics_too() {
+    let house = House::open().await;
+    let scrape = |key: &str| house.send(Request::get(format!("/metrics?key={key}")).body(Body::empty()).unwrap());
+    for _ in 0..10 {
+        scrape("wrong").await.refuses(401, "UNAUTHORIZED", "Authentication failed");
+    }
+    let reply = scrape(MANAGEMENT_KEY).await;
+    assert_eq!((reply.status, reply.json()["code"].as_str()), (429, Some("TOO_MANY_FAILED_LOGINS")));
+}

@@ -1,7 +1,10 @@
 //! The management API from outside: requests go in, whole answers are compared.
 
 mod access;
+mod bad_input;
+mod conformance;
 mod dashboard;
+mod document;
 mod download_tickets;
 mod effective_config;
 mod frame;
@@ -21,7 +24,10 @@ use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use axum::{Router, body::Body};
 use chrono::Utc;
-use http::{HeaderMap, Method, Request, header::AUTHORIZATION};
+use http::{
+    HeaderMap, Method, Request,
+    header::{AUTHORIZATION, CONTENT_TYPE},
+};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -107,9 +113,12 @@ impl House {
     }
 
     pub(super) async fn send(&self, request: Request<Body>) -> Reply {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
+        let content_type = head.headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap());
+        conformance::check(&method, &path, head.status, content_type, &bytes);
         Reply { status: head.status.as_u16(), headers: head.headers, text: String::from_utf8(bytes.into()).unwrap() }
     }
 

@@ -170,3 +170,15 @@ async fn what_is_sent_back_as_it_was_shown_is_no_change() {
     all["app_url"] = json!("otherhost:3001");
     house.put("/api/settings", all).await.refuses_naming(400, "VALIDATION_FAILED", "app_url");
 }
+
+#[tokio::test]
+async fn texts_that_no_database_keeps_are_refused() {
+    let house = House::open().await;
+    for key in ["app_url", "proxy_keys", "proxy_url", "failover_status_codes"] {
+        let nul = house.put("/api/settings", json!({ key: "http://a\0b" })).await;
+        let message = format!("invalid value for {key}: it contains the character U+0000");
+        nul.refuses(400, "VALIDATION_FAILED", &message);
+        let long = house.put("/api/settings", json!({ key: format!("http://{}", "x".repeat(16_000)) })).await;
+        long.refuses(400, "VALIDATION_FAILED", &format!("value for {key} has more than 16000 characters"));
+    }
+}

@@ -5,6 +5,10 @@ use crate::{
     api::{
         answer::Answer,
         body::{Body, Fields, FromFields, Misread},
+        document::{
+            Shape,
+            shape::{id, integer, some_of},
+        },
         path::GroupInPath,
         refusal::Refusal,
     },
@@ -17,11 +21,23 @@ impl FromFields for Wanted {
     fn from_fields(fields: &Fields<'_>) -> Result<Self, Misread> {
         Ok(Self(fields.list("sub_groups")?.unwrap_or_default()))
     }
+
+    fn shape() -> Shape {
+        Shape::default().needed("sub_groups", some_of::<NewMember>(), "At least one member, each once")
+    }
 }
 
 impl FromFields for NewMember {
     fn from_fields(fields: &Fields<'_>) -> Result<Self, Misread> {
         Ok(Self { group_id: fields.id("group_id")?, weight: fields.integer("weight")?.unwrap_or_default() })
+    }
+
+    fn shape() -> Shape {
+        Shape::default().needed("group_id", id(), "A standard group of the same channel type").optional(
+            "weight",
+            integer(0, members::WEIGHT_MAX),
+            "Its share of requests; 0, which rests it, unless given",
+        )
     }
 }
 

@@ -1,23 +1,30 @@
 //! GET /api/groups/{id}/sub-groups: the members of an aggregate group, with their weights and keys.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{super::shown::Raw, Api};
 use crate::{
-    api::{answer::Answer, path::GroupInPath, refusal::Refusal},
+    api::{answer::Answer, document::Shown, path::GroupInPath, refusal::Refusal},
     group::members,
 };
 
-#[derive(Serialize)]
-struct Member<'a> {
+#[derive(Serialize, ToSchema)]
+pub(in crate::api) struct Member<'a> {
     group: Raw<'a>,
+    /// Its share of requests, 0 to 1000; 0 rests it.
     weight: i64,
     total_keys: u64,
     active_keys: u64,
     invalid_keys: u64,
 }
 
-pub(in crate::api) async fn list(api: Api, GroupInPath(id): GroupInPath) -> Result<Answer, Refusal> {
+impl Shown for Member<'_> {}
+
+pub(in crate::api) async fn list(
+    api: Api,
+    GroupInPath(id): GroupInPath,
+) -> Result<Answer<Vec<Member<'static>>>, Refusal> {
     let members = members::list(&api.database, id).await?;
     let mut shown = Vec::with_capacity(members.len());
     for member in &members {

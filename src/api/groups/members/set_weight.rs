@@ -5,6 +5,7 @@ use crate::{
     api::{
         answer::Answer,
         body::{Body, Fields, FromFields, Misread},
+        document::{Shape, shape::integer},
         path::{GroupInPath, SubGroupInPath},
         refusal::Refusal,
     },
@@ -17,6 +18,10 @@ impl FromFields for Weight {
     /// A forgotten weight must not silence a member.
     fn from_fields(fields: &Fields<'_>) -> Result<Self, Misread> {
         fields.integer("weight")?.map(Self).ok_or_else(|| Misread::of("weight", "is required"))
+    }
+
+    fn shape() -> Shape {
+        Shape::default().needed("weight", integer(0, members::WEIGHT_MAX), "Its share of requests; 0 rests it")
     }
 }
 
