@@ -3,8 +3,6 @@
 //!
 //! How it tries is in `tests/openapi`. It needs python3 with its `venv` module; schemathesis is installed once.
 
-#![expect(clippy::unwrap_used, reason = "what the test cannot prepare fails it")]
-
 use std::path::Path;
 use std::process::Command;
 
