@@ -229,7 +229,7 @@ async fn log_and_dashboard_after_some_requests() {
     for _ in 0..2 {
         conversation.server.proxied("POST", "/proxy/team/v1/chat/completions", Some(&question)).await;
     }
-    conversation.server.eventually("/api/logs", |data| data["pagination"]["total_items"] == 3).await;
+    conversation.server.eventually("/api/logs", |data| data["pagination"]["total_items"] == 4).await;
     conversation.server.eventually("/api/dashboard/stats", |data| data["request_count"]["value"] == 2).await;
     conversation.get("/api/logs?page_size=2").await;
     conversation.get("/api/logs?cursor=newest&page_size=1&is_success=false").await;
