@@ -2,8 +2,6 @@
 //!
 //! The tests themselves are in `tests/sdk`. They need python3 with its `venv` module; the SDKs are installed once.
 
-#![expect(clippy::unwrap_used, reason = "what the tests cannot prepare fails them")]
-
 use std::path::Path;
 use std::process::Command;
 

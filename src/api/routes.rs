@@ -56,7 +56,7 @@ impl Route {
 }
 
 #[rustfmt::skip]
-#[expect(clippy::too_many_lines, reason = "every endpoint on one page")]
+#[expect(clippy::too_many_lines, reason = "every endpoint is on one page")]
 pub(super) fn table() -> Vec<Route> {
     use Access::{Managed, Open};
     use Verb::{Any, Delete, Get, Post, Put};

@@ -115,6 +115,10 @@ pub(crate) fn text_up_to(characters_max: usize) -> Value {
     json!({"type": "string", "maxLength": characters_max})
 }
 
+pub(crate) fn some_text_up_to(characters_max: usize) -> Value {
+    json!({"type": "string", "minLength": 1, "maxLength": characters_max})
+}
+
 /// A text that is not empty.
 pub(crate) fn some_text() -> Value {
     json!({"type": "string", "minLength": 1})

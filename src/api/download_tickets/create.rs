@@ -9,7 +9,7 @@ use crate::api::{
     body::{Body, Fields, FromFields, Misread},
     document::{
         Shape, Shown,
-        shape::{like, text_up_to},
+        shape::{like, some_text_up_to},
     },
     refusal::Refusal,
 };
@@ -24,7 +24,7 @@ impl FromFields for Wanted {
     }
 
     fn shape() -> Shape {
-        let path = like(text_up_to(PATH_BYTES_MAX), "/api/keys/export?group_id=1");
+        let path = like(some_text_up_to(PATH_BYTES_MAX), "/api/keys/export?group_id=1");
         Shape::default().needed("path", path, "Path and query of the download, as a browser will send them")
     }
 }
