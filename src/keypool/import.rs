@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{KEYS_PER_LOT, KeyPools, KeyStatus, queries, unwatched};
+use super::{KeyPools, KeyStatus, queries, unwatched};
 use crate::{
     channel,
     crypto::Secret,
@@ -111,7 +111,7 @@ impl KeyPools {
     ) -> Result<ImportCounts, db::Error> {
         let mut seen = HashSet::with_capacity(texts.len());
         let mut outcome = ImportCounts::default();
-        for lot in texts.chunks(KEYS_PER_LOT) {
+        for lot in texts.chunks(self.shared.keys_per_bulk_lot) {
             let mut fresh = Vec::with_capacity(lot.len());
             for (index, secret) in lot.iter().enumerate() {
                 // Equal texts have equal hashes, so a repeated one need not be hashed.
@@ -149,7 +149,7 @@ impl KeyPools {
         let mut outcome = ImportCounts::default();
         let (mut unreadable, mut last_id) = (0, 0);
         loop {
-            let mut lot = self.lot(source, status, last_id, KEYS_PER_LOT).await?;
+            let mut lot = self.lot(source, status, last_id, self.shared.keys_per_bulk_lot).await?;
             lot.retain(|(id, _)| *id <= up_to_id);
             let Some((id, _)) = lot.last() else { return Ok((outcome, unreadable)) };
             last_id = *id;

@@ -41,6 +41,10 @@ use crate::{
 const STORE_INTERVAL: Duration = Duration::from_millis(300);
 /// Keys that one statement or one transaction deals with, so that none holds the database for long.
 const KEYS_PER_LOT: usize = 1_000;
+/// Keys that are added, deleted or restored in one transaction, about half a second's work. Each touches another place of
+/// the index of hashes, and a page that several of them touch is written once for all: lots of a thousand take three times
+/// as long. What others write waits for so long.
+const KEYS_PER_BULK_LOT: usize = 20_000;
 /// Tries to store what is left when the program stops.
 const LAST_STORE_TRIES: u32 = 3;
 
@@ -69,6 +73,7 @@ struct Shared {
     pools: ArcSwap<HashMap<GroupId, Arc<Pool>>>,
     /// Held while the stored state of keys and their pool change together, so that the two never cross.
     turn: Mutex<()>,
+    keys_per_bulk_lot: usize,
 }
 
 impl KeyPools {
@@ -77,8 +82,16 @@ impl KeyPools {
     /// # Errors
     /// Besides those of the database: when no stored key can be read with this `ENCRYPTION_KEY`.
     pub(crate) async fn open(database: Database, cipher: Cipher) -> Result<Self, OpenError> {
-        let pools = load::load(&database, &cipher).await?;
-        let shared = Shared { database, cipher, pools: ArcSwap::from_pointee(pools), turn: Mutex::new(()) };
+        Self::open_with_lots_of(KEYS_PER_BULK_LOT, database, cipher).await
+    }
+
+    async fn open_with_lots_of(
+        keys_per_bulk_lot: usize,
+        database: Database,
+        cipher: Cipher,
+    ) -> Result<Self, OpenError> {
+        let pools = ArcSwap::from_pointee(load::load(&database, &cipher).await?);
+        let shared = Shared { database, cipher, pools, turn: Mutex::new(()), keys_per_bulk_lot };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -127,7 +140,10 @@ impl KeyPools {
     /// # Errors
     /// [`db::Error::NotFound`] where there is no such group.
     pub(crate) async fn delete_group(&self, group_id: GroupId) -> Result<(), db::Error> {
-        // One turn for all of it: an import or a test that is under way finds the group, or nothing of it.
+        group::queries::find(self.shared.database.readers(), group_id).await?;
+        // Most of it in lots, since others would wait long for a million keys to go at once.
+        self.clear_all(group_id).await?;
+        // One turn for the rest: an import or a test that is under way finds the group, or nothing of it.
         let _turn = self.turn().await;
         let mut transaction = self.shared.database.begin().await?;
         // In this order no reference ever points to nothing.

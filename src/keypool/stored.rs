@@ -2,7 +2,7 @@
 
 use std::{ops::ControlFlow, sync::Arc};
 
-use super::{KEYS_PER_LOT, KeyPools, load::readable, queries};
+use super::{KeyPools, load::readable, queries};
 use crate::{
     channel,
     crypto::Secret,
@@ -211,14 +211,14 @@ impl KeyPools {
         mut progress: impl FnMut(usize) -> ControlFlow<()> + Send,
     ) -> Result<u64, db::Error> {
         let mut deleted = 0;
-        for (index, lot) in texts.chunks(KEYS_PER_LOT).enumerate() {
+        for (index, lot) in texts.chunks(self.shared.keys_per_bulk_lot).enumerate() {
             let _turn = self.turn().await;
             let mut transaction = self.shared.database.begin().await?;
             let ids = queries::delete_by_hash(&mut transaction, group_id, &self.hashes(lot)).await?;
             transaction.commit().await?;
             self.take_out(group_id, &ids);
             deleted += ids.len() as u64;
-            if progress(index * KEYS_PER_LOT + lot.len()).is_break() {
+            if progress(index * self.shared.keys_per_bulk_lot + lot.len()).is_break() {
                 break;
             }
         }
@@ -228,7 +228,7 @@ impl KeyPools {
     /// Puts invalid keys back into rotation by their texts. Returns how many were invalid.
     pub(crate) async fn restore(&self, group_id: GroupId, texts: &[Secret]) -> Result<u64, db::Error> {
         let mut restored = 0;
-        for lot in texts.chunks(KEYS_PER_LOT) {
+        for lot in texts.chunks(self.shared.keys_per_bulk_lot) {
             let turn = self.turn().await;
             self.store_changes_in(&turn).await?;
             let mut transaction = self.shared.database.begin().await?;
@@ -246,7 +246,8 @@ impl KeyPools {
             self.store_changes_in(&turn).await?;
             let mut transaction = self.shared.database.begin().await?;
             let invalid = Some(KeyStatus::Invalid);
-            let found = queries::lot(&mut transaction, group_id, invalid, last_id, KEYS_PER_LOT).await?;
+            let found =
+                queries::lot(&mut transaction, group_id, invalid, last_id, self.shared.keys_per_bulk_lot).await?;
             let Some((id, ..)) = found.last() else { return Ok(restored) };
             last_id = *id;
             restored += self.revive_found(transaction, group_id, found).await?;
@@ -292,7 +293,8 @@ impl KeyPools {
             let turn = self.turn().await;
             self.store_changes_in(&turn).await?;
             let mut transaction = self.shared.database.begin().await?;
-            let found = queries::lot(&mut transaction, group_id, status, last_id, KEYS_PER_LOT).await?;
+            let found =
+                queries::lot(&mut transaction, group_id, status, last_id, self.shared.keys_per_bulk_lot).await?;
             let Some((id, ..)) = found.last() else { return Ok(deleted) };
             last_id = *id;
             let ids: Vec<i64> = found.iter().map(|(id, ..)| *id).collect();

@@ -26,7 +26,7 @@ async fn house(cipher: Cipher) -> House {
     .await
     .unwrap();
     transaction.commit().await.unwrap();
-    let pools = KeyPools::open(database.clone(), cipher).await.unwrap();
+    let pools = KeyPools::open_with_lots_of(1_000, database.clone(), cipher).await.unwrap();
     House { _folder: folder, database, pools }
 }
 

@@ -2,29 +2,22 @@
 
 use std::fmt::Write as _;
 
-use axum::body::Body;
-use bytes::Bytes;
 use chrono::Local;
 use http::header::CONTENT_DISPOSITION;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 
 use super::{Api, Wanted, filter, key_text};
 use crate::{
     api::{
         answer::{Content, Sent},
+        download,
         query::Query,
         refusal::Refusal,
     },
-    request_log::{LoggedEntry, Search, SearchError},
+    request_log::LoggedEntry,
 };
 
 const ROWS_PER_LOT: usize = 1_000;
-/// Lots that may wait for a client that reads slowly.
-const LOTS_PENDING_MAX: usize = 2;
 const HEADING: &str = "key_value,group_name,status_code\n";
-
-type Lot = Result<Bytes, SearchError>;
 
 pub(in crate::api) struct KeysFile;
 
@@ -36,28 +29,16 @@ impl Content for KeysFile {
 pub(in crate::api) async fn export(api: Api, query: Query<Wanted>) -> Result<Sent<KeysFile>, Refusal> {
     // All that can go wrong with the search does so before the first byte.
     let row_ids = api.log_search.newest_of_each_key(&filter(&query)?).await?;
-    let (sender, lots) = mpsc::channel::<Lot>(LOTS_PENDING_MAX);
-    tokio::spawn(send(api.log_search.clone(), row_ids, sender));
+    let search = api.log_search.clone();
+    let body = download::body("export of the request log", |writer| async move {
+        writer.send(HEADING).await?;
+        for lot in row_ids.chunks(ROWS_PER_LOT) {
+            writer.send(lines(&search.entries(lot).await?)).await?;
+        }
+        Ok(())
+    });
     let name = format!("log_keys_export_{}.csv", Local::now().format("%Y%m%d%H%M%S"));
-    let headers = [(CONTENT_DISPOSITION, format!("attachment; filename={name}"))];
-    Ok(Sent::new((headers, Body::from_stream(ReceiverStream::new(lots)))))
-}
-
-/// Ends early when the client leaves. An error breaks the file off, which no client takes for its end.
-async fn send(search: Search, row_ids: Vec<i64>, to: mpsc::Sender<Lot>) {
-    if to.send(Ok(Bytes::from_static(HEADING.as_bytes()))).await.is_err() {
-        return;
-    }
-    for lot in row_ids.chunks(ROWS_PER_LOT) {
-        let lot = search.entries(lot).await.map(|entries| Bytes::from(lines(&entries)));
-        if let Err(error) = &lot {
-            tracing::error!(%error, "An export of the request log broke off");
-        }
-        let is_last = lot.is_err();
-        if to.send(lot).await.is_err() || is_last {
-            return;
-        }
-    }
+    Ok(Sent::new(([(CONTENT_DISPOSITION, format!("attachment; filename={name}"))], body)))
 }
 
 fn lines(entries: &[LoggedEntry]) -> String {
