@@ -287,14 +287,17 @@ impl KeyPools {
         Ok(lot.into_iter().map(readable).collect())
     }
 
+    /// Those that are there now: an import that is under way is not waited for.
     async fn clear(&self, group_id: GroupId, status: Option<KeyStatus>) -> Result<u64, db::Error> {
+        let (_, up_to_id) = self.extent(group_id, status).await?;
         let (mut deleted, mut last_id) = (0, 0);
         loop {
             let turn = self.turn().await;
             self.store_changes_in(&turn).await?;
             let mut transaction = self.shared.database.begin().await?;
-            let found =
-                queries::lot(&mut transaction, group_id, status, last_id, self.shared.keys_per_bulk_lot).await?;
+            let keys_max = self.shared.keys_per_bulk_lot;
+            let mut found = queries::lot(&mut transaction, group_id, status, last_id, keys_max).await?;
+            found.retain(|(id, ..)| *id <= up_to_id);
             let Some((id, ..)) = found.last() else { return Ok(deleted) };
             last_id = *id;
             let ids: Vec<i64> = found.iter().map(|(id, ..)| *id).collect();
