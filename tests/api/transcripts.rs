@@ -188,10 +188,8 @@ async fn tasks_of_keys() {
         ("validate-group", json!({"group_id": 1})),
         ("delete-async", json!({"group_id": 1, "keys_text": "sk-1 sk-9"})),
     ] {
-        // How far it is when it is asked is a matter of chance; that it is there is not.
-        let started = conversation.server.managed("POST", &format!("/api/keys/{route}"), Some(&body)).await;
-        conversation.remark(&format!("POST /api/keys/{route} {body}"));
-        ids.push(started["id"].as_i64().unwrap());
+        let started = conversation.post(&format!("/api/keys/{route}"), body).await;
+        ids.push(started["data"]["id"].as_i64().unwrap());
         done(&mut conversation).await;
     }
     conversation.get("/api/tasks?page_size=2").await;
