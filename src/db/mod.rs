@@ -39,6 +39,8 @@ const WRITER_CACHE_KIBIBYTES: i64 = 16 * 1024;
 const JOURNAL_PAGES_MAX: i64 = 8_192;
 /// Of a new file: twice SQLite's own, since rows of the request log are long and their indexes many.
 const PAGE_BYTES: u32 = 8 * 1024;
+/// How long a stop waits for those who only read.
+const READERS_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a connection waits for another program that holds the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -106,8 +108,11 @@ impl Database {
 
     /// Leaves one complete file behind, without a journal beside it.
     pub(crate) async fn close(self) {
-        self.readers.close().await;
-        self.probe.close().await;
+        // A search that nobody waits for any more must not hold up the stop.
+        let readers = async { tokio::join!(self.readers.close(), self.probe.close()) };
+        if tokio::time::timeout(READERS_CLOSE_TIMEOUT, readers).await.is_err() {
+            tracing::warn!("Something is still reading in the database; it is cut with the process");
+        }
         if let Err(error) = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.writer).await {
             tracing::warn!(%error, "Could not fold the journal into the database file: it is kept beside it");
         }

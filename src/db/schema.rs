@@ -150,7 +150,7 @@ const TABLES: &[Table] = &[
 /// Unique indexes of old versions that forbid what is allowed today.
 const DROPPED_INDEXES: &[&str] = &["idx_group_key", "idx_api_keys_group_id_key_value"];
 
-/// Either the whole schema is in place afterwards, or the file is as it was.
+/// Either all tables and columns are in place afterwards, or the file is as it was. Indexes follow one by one.
 pub(super) async fn prepare(database: &Database) -> Result<(), Error> {
     let mut transaction = database.begin().await?;
     for index in DROPPED_INDEXES {
@@ -162,6 +162,9 @@ pub(super) async fn prepare(database: &Database) -> Result<(), Error> {
     drop_retries(&mut transaction).await?;
     fill_hashes(&mut transaction).await?;
     transaction.commit().await?;
+    for table in TABLES {
+        complete_indexes(database, table).await?;
+    }
     Ok(())
 }
 
@@ -179,12 +182,25 @@ async fn extend(transaction: &mut Transaction<'static, Sqlite>, table: &Table) -
         }
         execute(transaction, format!("ALTER TABLE `{}` ADD {definition}", table.name)).await?;
     }
-    let indexes = index_names(transaction, table.name).await?;
-    for (name, create) in table.indexes.iter().filter(|(name, _)| !indexes.contains(*name)) {
-        if !is_new {
-            tracing::info!("Making the index {name}, once; with many rows this takes some seconds");
+    if is_new {
+        for (_, create) in table.indexes {
+            execute(transaction, *create).await?;
         }
-        execute(transaction, *create).await?;
+    }
+    Ok(())
+}
+
+/// Each index of a table that was there in a transaction of its own: with many rows it takes a while, and what was made
+/// need not be made again if the start is cut short.
+async fn complete_indexes(database: &Database, table: &Table) -> Result<(), Error> {
+    let mut transaction = database.begin().await?;
+    let present = index_names(&mut transaction, table.name).await?;
+    transaction.rollback().await?;
+    for (name, create) in table.indexes.iter().filter(|(name, _)| !present.contains(*name)) {
+        tracing::info!("Making the index {name}, once; with many rows this takes some seconds");
+        let mut transaction = database.begin().await?;
+        execute(&mut transaction, *create).await?;
+        transaction.commit().await?;
     }
     Ok(())
 }

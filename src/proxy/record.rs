@@ -198,7 +198,11 @@ impl Record {
             let error_message = shortened(error_message, ERROR_MESSAGE_BYTES_MAX);
             let entry = open.entry(Kind::Retry, status, verdict, error_message.into());
             open.recorder.log.submit(open.worker, entry);
+            // Should the request end before the next attempt begins, its last entry is none of this one's.
             open.answer = None;
+            open.attempt = 0;
+            open.key = None;
+            open.upstream_addr.clear();
         });
     }
 
@@ -353,6 +357,24 @@ mod tests {
             assert!((500..=2_048).contains(&text.len()), "{}", text.len());
         }
         record.close(500, Verdict::Upstream, long);
+    }
+
+    #[test]
+    fn what_ends_before_the_next_attempt_began_is_no_attempt() {
+        let recorder = Arc::new(Recorder::new(RequestLog::new(1)));
+        let (parts, ()) = http::Request::get("/proxy/g/x").body(()).unwrap().into_parts();
+        let mut record = Record::open(&recorder, 0, &parts, IpAddr::from([127, 0, 0, 1]));
+        let key = Arc::new(Key { id: 1, group_id: 1, secret: crate::crypto::Secret::new("sk-1") });
+        let address = Address::parse("http://upstream").unwrap();
+        record.attempting(1, &key, &address, &Prepared::default());
+        record.retry(502, Verdict::Upstream, "Bad gateway".to_owned());
+        let open = record.0.as_mut().unwrap();
+        let last = open.entry(Kind::Final, 499, Verdict::ClientGone, Cow::Borrowed("It left"));
+        assert_eq!((last.attempt, last.key.is_none(), &*last.upstream_addr), (0, true, ""));
+        record.attempting(2, &key, &address, &Prepared::default());
+        let open = record.0.as_mut().unwrap();
+        let last = open.entry(Kind::Final, 200, Verdict::Success, Cow::Borrowed(""));
+        assert_eq!((last.attempt, last.key.is_some()), (2, true));
     }
 
     #[test]

@@ -89,18 +89,19 @@ async fn carry(
     let up = one_way((from_client, Broken::Client), (to_upstream, Broken::Upstream));
     let down = one_way((from_upstream, Broken::Upstream), (to_client, Broken::Client));
     tokio::pin!(up, down);
-    let farewell = tokio::select! {
+    // What breaks once a side has said its last word breaks nothing. Half a tunnel is of no use to either side, and would
+    // hold its place for ever.
+    tokio::select! {
         ended = &mut up => {
             ended?;
-            tokio::time::timeout(FAREWELL_TIMEOUT, down).await
+            drop(tokio::time::timeout(FAREWELL_TIMEOUT, down).await);
         }
         ended = &mut down => {
             ended?;
-            tokio::time::timeout(FAREWELL_TIMEOUT, up).await
+            drop(tokio::time::timeout(FAREWELL_TIMEOUT, up).await);
         }
-    };
-    // Half a tunnel is of no use to either side, and would hold its place for ever.
-    farewell.unwrap_or(Ok(()))
+    }
+    Ok(())
 }
 
 /// Each side comes with the name of what breaks there: `tokio::io::copy` does not say which one did.

@@ -23,7 +23,7 @@ pub(super) const ERROR_MESSAGE_BYTES_MAX: usize = 60_000;
 pub(crate) struct Entry {
     /// The same for all attempts of one request, and told to the client.
     pub(crate) request_id: Uuid,
-    /// Counted from 1; 0: the request was refused before the first.
+    /// Counted from 1; 0: none began, or none after the last one that was tried again.
     pub(crate) attempt: u32,
     pub(crate) kind: Kind,
     pub(crate) ended_at: DateTime<Utc>,
@@ -116,9 +116,6 @@ pub(crate) struct GroupName {
     pub(crate) channel: Channel,
 }
 
-/// Nobody is to blame for a client that leaves, so such a request is neither a success nor a failure in the figures.
-const STATUS_CLIENT_GONE: u16 = 499;
-
 impl Entry {
     pub(crate) fn is_success(&self) -> bool {
         self.error_message.is_empty() && self.status < 400
@@ -132,8 +129,9 @@ impl Entry {
         Uuid::from_u128(self.request_id.as_u128() & !0xffff | attempt << 1 | is_final)
     }
 
+    /// Nobody is to blame for a client that leaves, so its request is neither a success nor a failure in the figures.
     pub(super) fn is_aborted(&self) -> bool {
-        self.status == STATUS_CLIENT_GONE
+        self.verdict == Verdict::ClientGone
     }
 }
 

@@ -31,7 +31,11 @@ pub(crate) fn entry(status: u16) -> Entry {
         key: None,
         model: "gpt-4o".to_owned(),
         status,
-        verdict: Verdict::Success,
+        verdict: match status {
+            499 => Verdict::ClientGone,
+            400.. => Verdict::Client,
+            _ => Verdict::Success,
+        },
         error_message: "".into(),
         source_ip: Some(Ipv4Addr::new(203, 0, 113, 9).into()),
         request_path: "/proxy/team/v1/chat/completions".to_owned(),

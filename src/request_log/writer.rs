@@ -117,21 +117,29 @@ impl Writer {
     }
 
     fn collect(&mut self) {
+        let mut fresh: Vec<Entry> = Vec::new();
         for entries in self.log.buffer.take() {
-            for observer in &mut self.observers {
-                observer.see(&entries);
-            }
-            if self.backlog.is_empty() {
-                self.backlog = entries;
+            if fresh.is_empty() {
+                fresh = entries;
             } else {
-                self.backlog.extend(entries);
+                fresh.extend(entries);
             }
         }
-        // Each worker's are in order already, and so is what waited. Rows are searched in the order of their ids.
-        self.backlog.sort_by_key(|entry| entry.ended_at);
-        if self.backlog.len() > BACKLOG_MAX {
-            self.log.buffer.count_dropped(self.backlog.len() - BACKLOG_MAX);
-            self.backlog.truncate(BACKLOG_MAX);
+        // Each worker's are in order already. Rows are searched in the order of their ids.
+        fresh.sort_by_key(|entry| entry.ended_at);
+        let room = BACKLOG_MAX - self.backlog.len().min(BACKLOG_MAX);
+        if fresh.len() > room {
+            self.log.buffer.count_dropped(fresh.len() - room);
+            fresh.truncate(room);
+        }
+        // What is dropped is in no figure but that of what is dropped.
+        for observer in &mut self.observers {
+            observer.see(&fresh);
+        }
+        if self.backlog.is_empty() {
+            self.backlog = fresh;
+        } else {
+            self.backlog.append(&mut fresh);
         }
         self.log.buffer.note_backlog(self.backlog.len());
     }

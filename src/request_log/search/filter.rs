@@ -1,6 +1,7 @@
 //! Which entries are wanted: the same conditions for rows in the database and for entries as they come.
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use super::LoggedEntry;
 use crate::{crypto::Secret, db::Timestamp, group::GroupId, request_log::Verdict};
@@ -54,9 +55,9 @@ impl Filter {
             && self.source_ip.as_deref().is_none_or(|wanted| entry.source_ip == wanted)
             && contains(self.error_contains.as_deref(), &entry.error_message)
             && entry.timestamp.is_some_and(is_timely)
-            && is_or_any(self.request_id.as_deref(), entry.request_id.as_deref())
-            && is_or_any(self.client_key.as_deref(), entry.client_key.as_deref())
-            && is_or_any(self.verdict.map(Verdict::name), entry.verdict.as_deref())
+            && self.request_id.as_deref().is_none_or(|wanted| is_id(entry.request_id.as_deref(), wanted))
+            && self.client_key.as_deref().is_none_or(|wanted| entry.client_key.as_deref() == Some(wanted))
+            && self.verdict.is_none_or(|wanted| entry.verdict.as_deref() == Some(wanted.name()))
     }
 }
 
@@ -64,6 +65,8 @@ fn contains(wanted: Option<&str>, text: &str) -> bool {
     wanted.is_none_or(|wanted| text.to_ascii_lowercase().contains(&wanted.to_ascii_lowercase()))
 }
 
-fn is_or_any(wanted: Option<&str>, text: Option<&str>) -> bool {
-    wanted.is_none_or(|wanted| text.is_some_and(|text| text.eq_ignore_ascii_case(wanted)))
+/// However the wanted one is spelled.
+fn is_id(id: Option<&str>, wanted: &str) -> bool {
+    let wanted = Uuid::try_parse(wanted).ok();
+    wanted.is_some() && id.and_then(|id| Uuid::try_parse(id).ok()) == wanted
 }

@@ -17,6 +17,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::sync::Semaphore;
+
 pub(crate) use self::{
     filter::Filter,
     rows::{LoggedEntry, LoggedKey},
@@ -76,7 +78,7 @@ const PROBED_MAX: i64 = 20_000;
 /// So many rows are counted anew for each page.
 const ROWS_COUNTED_AT_ONCE_MAX: i64 = 50_000;
 /// How long the number of gaps among row ids is believed.
-const GAPS_TIME: Duration = Duration::from_secs(600);
+const GAPS_TIME: Duration = Duration::from_secs(60);
 
 /// Where a page of entries begins.
 #[derive(Debug, Clone, Copy)]
@@ -119,6 +121,9 @@ impl From<sqlx::Error> for SearchError {
     }
 }
 
+/// Searches at once: others who read need a connection, too.
+const SEARCHES_MAX: usize = 2;
+
 /// Reads the log. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Search {
@@ -129,6 +134,7 @@ struct Shared {
     database: Database,
     cipher: Cipher,
     limits: Limits,
+    places: Semaphore,
     gaps: Gaps,
 }
 
@@ -163,7 +169,7 @@ impl Search {
             counted_at: AtomicI64::new(-1),
             is_counting: AtomicBool::new(false),
         };
-        Self { shared: Arc::new(Shared { database, cipher, limits, gaps }) }
+        Self { shared: Arc::new(Shared { database, cipher, limits, places: Semaphore::new(SEARCHES_MAX), gaps }) }
     }
 
     /// Up to `size` entries that match, newest first.
@@ -172,6 +178,7 @@ impl Search {
     /// Besides those of the database: [`SearchError::TooLong`] where a page by offset cannot be found in time; by cursor a
     /// search gives what it found so far instead.
     pub(crate) async fn page(&self, filter: &Filter, start: Start, size: usize) -> Result<Found, SearchError> {
+        let _place = self.shared.places.acquire().await;
         let Some(mut plan) = self.plan(filter).await? else { return Ok(Found::nothing(start)) };
         match start {
             Start::Below(row_id) => {
@@ -188,6 +195,7 @@ impl Search {
 
     /// Of each key among the matching entries, the newest of them; ordered by the hash of the key.
     pub(crate) async fn newest_of_each_key(&self, filter: &Filter) -> Result<Vec<i64>, SearchError> {
+        let _place = self.shared.places.acquire().await;
         let Some(plan) = self.plan(filter).await? else { return Ok(Vec::new()) };
         Ok(queries::newest_of_each_key(self.shared.database.readers(), &plan.scan, plan.range).await?)
     }
@@ -234,7 +242,13 @@ impl Search {
         let mut rarest = indexed.first().map(|at| (PROBED_MAX + 1, *at));
         if indexed.len() > 1 {
             for at in indexed {
-                let count = queries::probe(readers, &terms[at], range, PROBED_MAX).await?;
+                // To find out how rare a text in an error is, all errors would have to be read.
+                let is_read_whole = terms[at].index.is_some_and(|index| index.is_read_whole);
+                let count = if is_read_whole {
+                    PROBED_MAX
+                } else {
+                    queries::probe(readers, &terms[at], range, PROBED_MAX).await?
+                };
                 rarest = rarest.filter(|(fewest, _)| *fewest <= count).or(Some((count, at)));
             }
         }
@@ -264,7 +278,8 @@ impl Search {
         }
         let all = &looked.row_ids;
         let shown = &all[all.len().min(offset)..all.len().min(offset + size)];
-        let count = if is_complete { all.len() } else { all.len().min(counted_max.max(offset + size)) };
+        // Where there is more, the number says so, since a console offers as many pages as it tells.
+        let count = if is_complete { all.len() } else { all.len().min(counted_max.max(enough)) };
         Ok(Found {
             entries: self.newest_first(shown).await?,
             total: Some(Total { count: count as u64, is_exact: is_complete }),
@@ -272,18 +287,54 @@ impl Search {
         })
     }
 
-    /// A page far down: the database skips what is before it.
+    /// A page far down: what is before it is only counted, window by window.
     async fn deep(&self, plan: &Plan, offset: u64, size: usize) -> Result<Found, SearchError> {
-        let readers = self.shared.database.readers();
-        let row_ids = queries::window(readers, &plan.scan, plan.range, offset, size + 1).await?;
-        let shown = &row_ids[..row_ids.len().min(size)];
-        let total = if row_ids.is_empty() {
-            Total { count: queries::count(readers, &plan.scan, plan.range).await?, is_exact: true }
-        } else {
-            Total { count: offset + row_ids.len() as u64, is_exact: row_ids.len() <= size }
-        };
-        let next = shown.last().filter(|_| row_ids.len() > size).copied();
-        Ok(Found { entries: self.newest_first(shown).await?, total: Some(total), next })
+        let Shared { database, limits, .. } = &*self.shared;
+        let begin = Instant::now();
+        let mut before = 0;
+        let mut last = plan.range.last;
+        let mut window = if plan.scan.reads_whole_index() { i64::MAX } else { limits.first_window_rows };
+        while last >= plan.range.first {
+            let first = plan.range.first.max(last.saturating_sub(window).saturating_add(1));
+            let looked_since = Instant::now();
+            let count = queries::count(database.readers(), &plan.scan, Range { first, last }).await?;
+            if before + count > offset {
+                return self.page_below(plan, last, offset - before, (before, size)).await;
+            }
+            before += count;
+            last = first - 1;
+            window = limits.next_window(window, looked_since.elapsed());
+            if begin.elapsed() > PAGE_TIME {
+                return Err(SearchError::TooLong);
+            }
+        }
+        let total = Some(Total { count: before, is_exact: true });
+        Ok(Found { entries: Vec::new(), total, next: None })
+    }
+
+    /// The page behind so many matches from a row on down; so many are above that row.
+    async fn page_below(
+        &self,
+        plan: &Plan,
+        last: i64,
+        offset: u64,
+        (before, size): (u64, usize),
+    ) -> Result<Found, SearchError> {
+        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+        let enough = offset.saturating_add(size + 1);
+        let range = Range { last, ..plan.range };
+        let looked = self.look_along(&plan.scan, range, enough, enough, PAGE_TIME).await?;
+        let is_complete = looked.down_to <= plan.range.first;
+        if !is_complete && looked.row_ids.len() < enough {
+            return Err(SearchError::TooLong);
+        }
+        let all = &looked.row_ids;
+        let shown = &all[all.len().min(offset)..all.len().min(offset + size)];
+        Ok(Found {
+            entries: self.newest_first(shown).await?,
+            total: Some(Total { count: before + all.len() as u64, is_exact: is_complete }),
+            next: shown.last().filter(|_| all.len() > offset + size).copied(),
+        })
     }
 
     async fn unfiltered(&self, plan: &Plan, offset: u64, size: usize) -> Result<Found, SearchError> {
@@ -308,7 +359,7 @@ impl Search {
     /// Goes down from the newest row until it has `enough` and, while little time has passed, `most` matches.
     async fn look(&self, plan: &Plan, enough: usize, most: usize, time: Duration) -> Result<Looked, SearchError> {
         if let Some(glance) = &plan.glance {
-            let looked = self.look_along(glance, plan.range, enough, enough, self.shared.limits.glance_time).await?;
+            let looked = self.look_along(glance, plan.range, enough, most, self.shared.limits.glance_time).await?;
             if looked.row_ids.len() >= enough {
                 return Ok(looked);
             }
@@ -341,7 +392,7 @@ impl Search {
             row_ids.extend(lot);
             window = limits.next_window(window, looked_since.elapsed());
             // Once at least, so that each step is one.
-            let limit = if row_ids.len() >= enough { COUNT_TIME.min(time) } else { time };
+            let limit = if row_ids.len() >= enough { COUNT_TIME } else { time };
             if begin.elapsed() > limit {
                 break;
             }

@@ -42,7 +42,7 @@ impl Scan {
         push_range(statement, range);
         for (at, term) in self.terms.iter().enumerate() {
             statement.push(" AND ");
-            term.push(statement, self.along == Some(at));
+            term.push(statement, range, self.along == Some(at));
         }
     }
 }
@@ -94,7 +94,7 @@ pub(super) async fn probe(readers: &SqlitePool, term: &Term, range: Range, most:
     statement.push(index.name);
     push_range(&mut statement, range);
     statement.push(" AND ");
-    term.push(&mut statement, true);
+    term.push(&mut statement, range, true);
     statement.push(" LIMIT ").push_bind(most + 1).push(")");
     statement.build_query_scalar().persistent(false).fetch_one(readers).await
 }

@@ -8,6 +8,7 @@ use super::{Filter, queries};
 use crate::{
     crypto::Cipher,
     db::{self, Timestamp},
+    group::GroupId,
     request_log::{Kind, Verdict},
 };
 
@@ -56,8 +57,8 @@ enum Test {
     Between(String, String),
     From(String, TimesAre),
     To(String, TimesAre),
-    /// Of either column, whichever is given first being the term's own.
-    OfEither(&'static str, i64),
+    /// What an aggregate was asked for.
+    OfAggregate(GroupId),
 }
 
 /// How stored times are to be compared.
@@ -81,6 +82,7 @@ const fn partial(name: &'static str, only: &'static str) -> Index {
 const IDS: Index = whole("sqlite_autoindex_request_logs_1");
 const KEYS: Index = whole("idx_request_logs_key_hash");
 const GROUPS: Index = whole("idx_request_logs_group_id");
+const PARENTS: Index = partial("idx_request_logs_parent_group_id", "parent_group_id <> 0");
 const GROUP_NAMES: Index = whole("idx_request_logs_group_name");
 const PARENT_NAMES: Index = partial("idx_request_logs_parent_group_name", "parent_group_name <> ''");
 const MODELS: Index = whole("idx_request_logs_model");
@@ -102,9 +104,9 @@ pub(super) async fn of(
     let mut terms = Vec::new();
     let text = |column, text: &str, index| Term { column, test: Test::Text(text.to_owned()), index };
     if let Some(id) = &filter.request_id {
-        let Some(term) = request_id(id) else { return Ok(None) };
-        terms.push(term);
-        terms.push(text("request_id", &id.to_ascii_lowercase(), None));
+        let Ok(id) = Uuid::try_parse(id) else { return Ok(None) };
+        terms.push(rows_of_request(id));
+        terms.push(text("request_id", &id.hyphenated().to_string(), None));
     }
     if let Some(key) = &filter.key {
         terms.push(text("key_hash", &cipher.hash(key.expose()), Some(KEYS)));
@@ -123,7 +125,7 @@ pub(super) async fn of(
     }
     if let Some(id) = filter.group_id {
         terms.push(if queries::is_parent(readers, id).await? {
-            Term { column: "group_id", test: Test::OfEither("parent_group_id", id), index: None }
+            Term { column: "group_id", test: Test::OfAggregate(id), index: None }
         } else {
             Term { column: "group_id", test: Test::Integer(id), index: Some(GROUPS) }
         });
@@ -165,10 +167,9 @@ pub(super) async fn of(
 }
 
 /// The ids of a request's rows begin like the request's own id ([`crate::request_log::Entry::row_uuid`]).
-fn request_id(text: &str) -> Option<Term> {
-    let id = Uuid::try_parse(text).ok()?.as_u128() & !0xffff;
-    let row_id = |low: u128| Uuid::from_u128(id | low).hyphenated().to_string();
-    Some(Term { column: "id", test: Test::Between(row_id(0), row_id(0xffff)), index: Some(IDS) })
+fn rows_of_request(id: Uuid) -> Term {
+    let row_id = |low: u128| Uuid::from_u128(id.as_u128() & !0xffff | low).hyphenated().to_string();
+    Term { column: "id", test: Test::Between(row_id(0), row_id(0xffff)), index: Some(IDS) }
 }
 
 /// The text below which no row's time is `from` or later.
@@ -189,7 +190,7 @@ impl Term {
     }
 
     /// Writes the condition. `is_along`: the statement goes along this term's index, and along no other.
-    pub(super) fn push(&self, statement: &mut QueryBuilder<Sqlite>, is_along: bool) {
+    pub(super) fn push(&self, statement: &mut QueryBuilder<Sqlite>, range: Range, is_along: bool) {
         // With the plus SQLite looks for no index.
         let column = if is_along { self.column.to_owned() } else { format!("+{}", self.column) };
         match &self.test {
@@ -215,12 +216,21 @@ impl Term {
             }
             Test::From(time, times) => push_time(statement, ">=", time, *times),
             Test::To(time, times) => push_time(statement, "<=", time, *times),
-            Test::OfEither(other, number) => statement
-                .push(format!("(+{} = ", self.column))
-                .push_bind(*number)
-                .push(format!(" OR +{other} = "))
-                .push_bind(*number)
-                .push(")"),
+            Test::OfAggregate(id) => {
+                // By two indexes at once: requests that came in through it, and those that it refused itself.
+                for (part, index, only) in [
+                    ("rowid IN (SELECT rowid", PARENTS, "parent_group_id"),
+                    (" UNION ALL SELECT rowid", GROUPS, "group_id"),
+                ] {
+                    statement.push(format!("{part} FROM request_logs INDEXED BY {} WHERE {only} = ", index.name));
+                    statement.push_bind(*id).push(" AND rowid >= ").push_bind(range.first);
+                    statement.push(" AND rowid <= ").push_bind(range.last);
+                    if !index.only.is_empty() {
+                        statement.push(format!(" AND {}", index.only));
+                    }
+                }
+                statement.push(")")
+            }
         };
         if let Some(index) = self.index.filter(|index| is_along && !index.only.is_empty()) {
             statement.push(format!(" AND {}", index.only));

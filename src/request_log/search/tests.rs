@@ -79,6 +79,8 @@ impl House {
                 return ids;
             }
             assert!(total.count >= ids.len() as u64, "{total:?} with {} shown", ids.len());
+            // As many pages are offered as there are entries, or as are known to be there.
+            assert_eq!(found.next.is_some(), total.count > ids.len() as u64, "{total:?} with {} shown", ids.len());
         }
     }
 }
@@ -190,7 +192,7 @@ async fn all_attempts_of_a_request_are_found_by_its_id_alone() {
     let gone = Entry { request_id: one.request_id, attempt: 1, ..entry(503) };
     let id = one.request_id.to_string();
     let house = house(vec![entry(200), one, gone, entry(200), last, entry(200)]).await;
-    for text in [id.clone(), id.to_uppercase()] {
+    for text in [id.clone(), id.to_uppercase(), id.replace('-', "")] {
         let filter = Filter { request_id: Some(text), ..Filter::default() };
         let found = house.search.page(&filter, Start::Offset(0), 10).await.unwrap();
         assert_eq!(found.entries.iter().map(|entry| entry.status_code).collect::<Vec<_>>(), [200, 503, 429]);
