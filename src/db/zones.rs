@@ -43,15 +43,17 @@ impl Database {
         Ok(rewritten)
     }
 
+    /// From the newest on, since those are asked for soonest: how many requests there were in the last minutes.
     async fn rewrite_column(&self, table: &str, column: &str, order: &str) -> Result<u64, Error> {
         let select = format!(
-            "SELECT rowid, {column} FROM {table} WHERE ({order}, rowid) > (?, ?) \
-             AND {column} NOT LIKE '%+00:00' ORDER BY {order}, rowid LIMIT ?"
+            "SELECT rowid, {column} FROM {table} WHERE ({order}, rowid) < (?, ?) \
+             AND {column} NOT LIKE '%+00:00' ORDER BY {order} DESC, rowid DESC LIMIT ?"
         );
         // The row may have changed since it was looked at: then it has been written by us.
         let update = format!("UPDATE {table} SET {column} = ? WHERE rowid = ? AND {column} = ?");
         let mut rewritten = 0;
-        let mut last = (i64::MIN, String::new());
+        // Above every time, which begins with a digit.
+        let mut last = (i64::MAX, "~".to_owned());
         loop {
             let select = sqlx::query_as::<_, (i64, String)>(AssertSqlSafe(select.clone()));
             let select = if order == "rowid" { select.bind(last.0) } else { select.bind(last.1) };
