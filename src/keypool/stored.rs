@@ -47,7 +47,7 @@ pub(crate) struct StoredKey {
     pub(crate) updated_at: Option<Timestamp>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct KeyCounts {
     pub(crate) total: u64,
     pub(crate) active: u64,
