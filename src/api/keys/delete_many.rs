@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::{Api, ManyKeyTexts, parse_many};
+use super::{Api, parse_many, upload::KeysToDelete};
 use crate::{
-    api::{answer::Answer, body::Body, refusal::Refusal, tasks::Shown},
+    api::{answer::Answer, refusal::Refusal, tasks::Shown},
     task::{Kind, NewTask, Outcome, Progress},
 };
 
@@ -16,13 +16,14 @@ struct Deleted {
 
 pub(in crate::api) async fn delete_many(
     api: Api,
-    Body(ManyKeyTexts(wanted)): Body<ManyKeyTexts>,
+    KeysToDelete(wanted, place): KeysToDelete,
 ) -> Result<Answer<Shown<'static>>, Refusal> {
     let group = wanted.group(&api).await?;
     let keys = match wanted.as_one_key(&api).await? {
         Some(whole) => vec![whole],
         None => parse_many(wanted.keys_text).await?,
     };
+    drop(place);
     let new = NewTask { kind: Kind::Deletion, group_id: group.id, group_name: group.name, total: keys.len() as u64 };
     let pools = api.key_pools.clone();
     let job = |progress: Progress| async move {

@@ -240,6 +240,11 @@ async fn calls_with_key_texts_are_checked_alike() {
         given(",;").await.refuses(400, "VALIDATION_FAILED", "No key was found in the text");
         let message = "At most 5000 keys can be handled at once, 5001 were given";
         given(&"k ".repeat(5_001)).await.refuses(400, "VALIDATION_FAILED", message);
+        // Of this length it is read on another thread.
+        let message = "At most 5000 keys can be handled at once, 600000 were given";
+        given(&"k ".repeat(600_000)).await.refuses(400, "VALIDATION_FAILED", message);
+        let message = "The text begins like a JSON list, but the list breaks at line 1, column 17";
+        given(r#"["sk-1", "sk-2",]"#).await.refuses(400, "VALIDATION_FAILED", message);
     }
     for verb in ["restore-all-invalid", "clear-all-invalid", "clear-all"] {
         let path = format!("/api/keys/{verb}");
