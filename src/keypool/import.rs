@@ -271,7 +271,11 @@ impl KeyPools {
         loop {
             let mut lot = self.lot(source, status, last_id, self.shared.keys_per_bulk_lot).await?;
             lot.retain(|(id, _)| *id <= up_to_id);
-            let Some((id, _)) = lot.last() else { return Ok((outcome, unreadable)) };
+            let Some((id, _)) = lot.last() else {
+                // Nothing is left either where the group was deleted meanwhile, and then not all of it was copied.
+                group::queries::find(self.shared.database.readers(), source).await?;
+                return Ok((outcome, unreadable));
+            };
             last_id = *id;
             let count = lot.len();
             let texts: Vec<Secret> = lot.into_iter().filter_map(|(_, secret)| secret).collect();
