@@ -429,13 +429,22 @@ async fn a_failed_task_shows_its_error_and_no_result() {
 }
 
 #[tokio::test]
-async fn a_deleted_group_ends_its_task() {
+async fn a_group_that_is_deleted_ends_its_task_first() {
     let house = House::open().await;
     let upstream = MockUpstream::start().await;
     let group = house.hanging_group("held", &upstream, "sk-1").await;
     let started = house.post("/api/keys/validate-group", json!({"group_id": group})).await;
     upstream.arrived(1).await;
+    house
+        .execute(
+            "CREATE TABLE seen (state TEXT);
+             CREATE TRIGGER look BEFORE DELETE ON api_keys
+             BEGIN INSERT INTO seen SELECT state FROM gpt_load_tasks; END",
+        )
+        .await;
     house.delete(&format!("/api/groups/{group}")).await.says("The group and all of its keys have been deleted");
+    let seen: String = sqlx::query_scalar("SELECT state FROM seen").fetch_one(house.database.readers()).await.unwrap();
+    assert_eq!(seen, "cancelled", "before anything of the group was deleted");
     assert_eq!(house.over(&started).await["state"], "cancelled");
 }
 
