@@ -18,7 +18,9 @@ const ID_BYTES_MAX: usize = 32;
 const FILE_ENDING: &str = ".txt";
 
 /// A place among the long uploads, held until the keys are read out of the text. `None`: a short text needs none.
-pub(super) struct Place(#[expect(dead_code, reason = "held, and given back when it is dropped")] Option<OwnedSemaphorePermit>);
+pub(super) struct Place(
+    #[expect(dead_code, reason = "held, and given back when it is dropped")] Option<OwnedSemaphorePermit>,
+);
 
 pub(in crate::api) struct KeysToImport(pub(super) KeyTexts, pub(super) Place);
 

@@ -194,7 +194,9 @@ async fn a_key_that_the_original_stored_twice_is_deleted_and_restored_by_one_tex
     let reply = house.post("/api/keys/delete-multiple", body.clone()).await;
     assert_eq!(reply.data(), json!({"deleted_count": 3, "ignored_count": 0, "total_in_group": 0}));
     add(&house, group, "sk-1").await;
-    house.execute("INSERT INTO api_keys (key_value, key_hash, group_id) SELECT key_value, key_hash, 1 FROM api_keys").await;
+    house
+        .execute("INSERT INTO api_keys (key_value, key_hash, group_id) SELECT key_value, key_hash, 1 FROM api_keys")
+        .await;
     let started = house.post("/api/keys/delete-async", body).await.data();
     let over = loop {
         let task = house.get(&format!("/api/tasks/{}", started["id"])).await.data();
