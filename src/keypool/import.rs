@@ -406,7 +406,9 @@ mod tests {
     #[test]
     fn keys_beyond_the_limit_are_counted_and_not_kept() {
         let mut read = Read::upto(2);
-        ["a", " ", "b", "c", "d"].into_iter().for_each(|item| read.take(item));
+        for item in ["a", " ", "b", "c", "d"] {
+            read.take(item);
+        }
         assert_eq!((read.keys.len(), read.count), (2, 4));
     }
 
