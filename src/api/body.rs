@@ -20,7 +20,7 @@ pub(super) const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Of a list of keys that a task deals with: a million long keys fit.
 pub(super) const IMPORT_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// From this size on a body is interpreted on a thread where it may take its time.
-const LONG_BODY_BYTES: usize = 1024 * 1024;
+pub(super) const LONG_BODY_BYTES: usize = 1024 * 1024;
 /// A caller that sends nothing for this long has lost its place: places are few.
 pub(super) const SILENCE_MAX: Duration = Duration::from_secs(60);
 

@@ -64,6 +64,8 @@ const OPEN_REQUESTS_MAX: usize = 64;
 const REQUESTS_MAX: usize = 256;
 /// Callers that watch the log at once.
 const LIVE_STREAMS_MAX: usize = 32;
+/// Long lists of keys for tasks that are received and read at once: each may take several times its size in memory.
+const LONG_UPLOADS_MAX: usize = 2;
 
 /// What the control plane works with.
 pub(crate) struct State {
@@ -104,6 +106,7 @@ struct Inner {
     budget: Semaphore,
     open_budget: Semaphore,
     live_places: Arc<Semaphore>,
+    upload_places: Arc<Semaphore>,
 }
 
 impl Api {
@@ -159,6 +162,7 @@ pub(crate) fn router(state: State) -> Router {
         budget: Semaphore::new(REQUESTS_MAX),
         open_budget: Semaphore::new(OPEN_REQUESTS_MAX),
         live_places: Arc::new(Semaphore::new(LIVE_STREAMS_MAX)),
+        upload_places: Arc::new(Semaphore::new(LONG_UPLOADS_MAX)),
     }));
     routes::router(&api)
         // From the inside out.

@@ -2,13 +2,14 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    fmt,
     ops::ControlFlow,
     sync::Arc,
 };
 
-use serde_json::Value;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::{KeyPools, KeyStatus, queries, unwatched};
+use super::{KeyPools, KeyStatus, aside, queries, unwatched};
 use crate::{
     channel,
     crypto::Secret,
@@ -20,6 +21,8 @@ use crate::{
 const POSITIONS_NAMED_MAX: usize = 20;
 /// Keys in one call that is answered when all is done.
 pub(crate) const KEYS_PER_CALL_MAX: usize = 5_000;
+/// Keys that one task deals with: they are in memory until it ends.
+pub(crate) const KEYS_PER_TASK_MAX: usize = 2_000_000;
 
 /// Why a text gives no list of keys.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,8 +33,11 @@ pub(crate) enum KeysTextError {
     NotOnlyTexts { position: usize },
     #[error("the key at position {position} holds a control character, which no request can carry")]
     Unsendable { position: usize },
-    #[error("batch size exceeds the limit of {KEYS_PER_CALL_MAX} keys, got {count}")]
-    TooMany { count: usize },
+    #[error("batch size exceeds the limit of {limit} keys, got {count}")]
+    TooMany { limit: usize, count: usize },
+    /// Counted from 1, and from where the list begins.
+    #[error("the JSON list breaks at line {line}, column {column}")]
+    BrokenList { line: usize, column: usize },
 }
 
 /// What became of the texts of an import.
@@ -55,24 +61,38 @@ impl ImportCounts {
 }
 
 /// The keys in a text, repeated ones included: either a JSON list of texts, or anything with white space, commas or
-/// semicolons in between. `keys_max` is [`KEYS_PER_CALL_MAX`] where the caller waits for the end.
-pub(crate) fn parse_keys(text: &str, keys_max: Option<usize>) -> Result<Vec<Secret>, KeysTextError> {
+/// semicolons in between. `keys_max` is [`KEYS_PER_CALL_MAX`] where the caller waits for the end, or else
+/// [`KEYS_PER_TASK_MAX`].
+pub(crate) fn parse_keys(text: &str, keys_max: usize) -> Result<Vec<Secret>, KeysTextError> {
     // A file saved by an editor may begin with a byte-order mark, which belongs to no key.
     let text = text.trim_start_matches('\u{feff}').trim();
-    let keys = match serde_json::from_str::<Vec<Value>>(text) {
-        Ok(elements) => keys_of_list(&elements)?,
-        Err(_) => text.split([' ', '\t', '\n', '\u{c}', '\r', ',', ';']).filter_map(key_of).collect(),
+    let mut list = List { read: Read::upto(keys_max), elements: 0, other_position: None };
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let read = match reader.deserialize_seq(&mut list).and_then(|()| reader.end()) {
+        Ok(()) => match list.other_position {
+            Some(position) => return Err(KeysTextError::NotOnlyTexts { position }),
+            None => list.read,
+        },
+        // Split, it would give keys that begin with a quote and that nobody meant.
+        Err(error) if is_meant_as_a_list(text) => {
+            return Err(KeysTextError::BrokenList { line: error.line(), column: error.column() });
+        }
+        Err(_) => {
+            let mut read = Read::upto(keys_max);
+            text.split([' ', '\t', '\n', '\u{c}', '\r', ',', ';']).for_each(|item| read.take(item));
+            read
+        }
     };
-    match keys.len() {
+    match read.count {
         0 => Err(KeysTextError::Empty),
-        count if keys_max.is_some_and(|keys_max| count > keys_max) => Err(KeysTextError::TooMany { count }),
-        _ => Ok(keys),
+        count if count > keys_max => Err(KeysTextError::TooMany { limit: keys_max, count }),
+        _ => Ok(read.keys),
     }
 }
 
 /// The same for keys that are to be added: each must be one that a request can carry. A stored one that is not may still
 /// be named, to be deleted.
-pub(crate) fn parse_new_keys(text: &str, keys_max: Option<usize>) -> Result<Vec<Secret>, KeysTextError> {
+pub(crate) fn parse_new_keys(text: &str, keys_max: usize) -> Result<Vec<Secret>, KeysTextError> {
     let keys = parse_keys(text, keys_max)?;
     match keys.iter().position(|key| !channel::is_sendable(key.expose())) {
         Some(index) => Err(KeysTextError::Unsendable { position: index + 1 }),
@@ -80,21 +100,121 @@ pub(crate) fn parse_new_keys(text: &str, keys_max: Option<usize>) -> Result<Vec<
     }
 }
 
-fn keys_of_list(elements: &[Value]) -> Result<Vec<Secret>, KeysTextError> {
-    let mut keys = Vec::new();
-    for (index, element) in elements.iter().enumerate() {
-        match element {
-            Value::String(text) => keys.extend(key_of(text)),
-            Value::Null => {}
-            _ => return Err(KeysTextError::NotOnlyTexts { position: index + 1 }),
-        }
-    }
-    Ok(keys)
+fn is_meant_as_a_list(text: &str) -> bool {
+    text.strip_prefix('[').is_some_and(|rest| rest.trim_start().starts_with('"'))
 }
 
-fn key_of(item: &str) -> Option<Secret> {
-    let item = item.trim();
-    (!item.is_empty()).then(|| Secret::new(item))
+/// Keys as they are read. Those beyond the limit are only counted, so that a text of nothing but short ones does not take
+/// many times its own room.
+struct Read {
+    keys: Vec<Secret>,
+    count: usize,
+    keys_max: usize,
+}
+
+impl Read {
+    fn upto(keys_max: usize) -> Self {
+        Self { keys: Vec::new(), count: 0, keys_max }
+    }
+
+    fn take(&mut self, item: &str) {
+        let item = item.trim();
+        if item.is_empty() {
+            return;
+        }
+        self.count += 1;
+        if self.count <= self.keys_max {
+            self.keys.push(Secret::new(item));
+        }
+    }
+}
+
+/// A JSON list, of whose elements nothing is kept but the texts.
+struct List {
+    read: Read,
+    elements: usize,
+    /// Of the first element that is neither a text nor `null`, counted from 1.
+    other_position: Option<usize>,
+}
+
+impl List {
+    fn refuse(&mut self) {
+        self.other_position.get_or_insert(self.elements);
+    }
+}
+
+impl<'de> Visitor<'de> for &mut List {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of texts")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+        while elements.next_element_seed(Element(&mut *self))?.is_some() {}
+        Ok(())
+    }
+}
+
+struct Element<'a>(&'a mut List);
+
+impl<'de> DeserializeSeed<'de> for Element<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        self.0.elements += 1;
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Element<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        self.0.read.take(text);
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        self.0.refuse();
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        self.0.refuse();
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        self.0.refuse();
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        self.0.refuse();
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+        self.0.refuse();
+        while elements.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+
+    /// A number, too, comes as one.
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        self.0.refuse();
+        while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
 }
 
 impl KeyPools {
@@ -118,7 +238,7 @@ impl KeyPools {
                 if !seen.insert(secret.expose()) {
                     outcome.duplicate_in_input += 1;
                 } else if channel::is_sendable(secret.expose()) {
-                    fresh.push((self.shared.cipher.hash(secret.expose()), secret));
+                    fresh.push(secret.clone());
                 } else {
                     outcome.unsendable += 1;
                     if outcome.unsendable_positions.len() < POSITIONS_NAMED_MAX {
@@ -151,7 +271,11 @@ impl KeyPools {
         loop {
             let mut lot = self.lot(source, status, last_id, self.shared.keys_per_bulk_lot).await?;
             lot.retain(|(id, _)| *id <= up_to_id);
-            let Some((id, _)) = lot.last() else { return Ok((outcome, unreadable)) };
+            let Some((id, _)) = lot.last() else {
+                // Nothing is left either where the group was deleted meanwhile, and then not all of it was copied.
+                group::queries::find(self.shared.database.readers(), source).await?;
+                return Ok((outcome, unreadable));
+            };
             last_id = *id;
             let count = lot.len();
             let texts: Vec<Secret> = lot.into_iter().filter_map(|(_, secret)| secret).collect();
@@ -169,20 +293,27 @@ impl KeyPools {
     }
 
     /// Looks and inserts within one turn, so that two imports at once do not store the same key twice.
-    async fn add_lot(&self, group_id: GroupId, mut lot: Vec<(String, &Secret)>) -> Result<usize, db::Error> {
+    async fn add_lot(&self, group_id: GroupId, lot: Vec<Secret>) -> Result<usize, db::Error> {
+        // Before the others have to wait, for those as well that are there already.
+        let cipher = self.shared.cipher.clone();
+        let prepare = move |secret: Secret| NewKey {
+            hash: cipher.hash(secret.expose()),
+            stored_text: cipher.encrypt(secret.expose()),
+            secret,
+        };
+        let mut lot: Vec<NewKey> = aside(move || lot.into_iter().map(prepare).collect()).await?;
         let _turn = self.turn().await;
         let mut transaction = self.shared.database.begin().await?;
         // Whoever deletes the group takes the same turn, so no key comes in behind it.
         group::queries::find(&mut *transaction, group_id).await?;
-        let hashes: Vec<String> = lot.iter().map(|(hash, _)| hash.clone()).collect();
+        let hashes: Vec<String> = lot.iter().map(|key| key.hash.clone()).collect();
         let known: HashSet<String> =
             queries::known_hashes(&mut transaction, group_id, &hashes).await?.into_iter().collect();
-        lot.retain(|(hash, _)| !known.contains(hash));
+        lot.retain(|key| !known.contains(&key.hash));
         if lot.is_empty() {
             return Ok(0);
         }
-        let rows: Vec<(String, &str)> =
-            lot.iter().map(|(hash, secret)| (self.shared.cipher.encrypt(secret.expose()), hash.as_str())).collect();
+        let rows: Vec<(&str, &str)> = lot.iter().map(|key| (&*key.stored_text, &*key.hash)).collect();
         let ids: HashMap<String, i64> = queries::insert(&mut transaction, group_id, &rows)
             .await?
             .into_iter()
@@ -191,9 +322,9 @@ impl KeyPools {
         transaction.commit().await?;
         // Only now, so that no key serves that is not stored.
         let mut keys: Vec<_> = lot
-            .iter()
-            .filter_map(|(hash, secret)| Some((*ids.get(hash)?, *secret)))
-            .map(|(id, secret)| (Arc::new(Key { id, group_id, secret: secret.clone() }), 0))
+            .into_iter()
+            .filter_map(|key| Some((*ids.get(&key.hash)?, key.secret)))
+            .map(|(id, secret)| (Arc::new(Key { id, group_id, secret }), 0))
             .collect();
         keys.sort_unstable_by_key(|(key, _)| key.id);
         let count = keys.len();
@@ -202,13 +333,20 @@ impl KeyPools {
     }
 }
 
+/// A key that is about to be stored.
+struct NewKey {
+    hash: String,
+    stored_text: String,
+    secret: Secret,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[track_caller]
     fn check(text: &str, expected: Result<&[&str], KeysTextError>) {
-        let keys = parse_keys(text, None);
+        let keys = parse_keys(text, KEYS_PER_TASK_MAX);
         let keys = keys.as_ref().map(|keys| keys.iter().map(Secret::expose).collect::<Vec<_>>());
         assert_eq!(keys, expected.as_ref().map(|keys| keys.to_vec()), "{text}");
     }
@@ -228,7 +366,7 @@ mod tests {
 
     #[test]
     fn a_key_that_no_header_can_carry_is_refused_with_its_place() {
-        let refusal = |text: &str| parse_new_keys(text, None).map(|keys| keys.len());
+        let refusal = |text: &str| parse_new_keys(text, KEYS_PER_TASK_MAX).map(|keys| keys.len());
         assert_eq!(refusal(r#"["sk-a", "sk-b\nsk-c"]"#), Err(KeysTextError::Unsendable { position: 2 }));
         assert_eq!(refusal("sk-a\u{7f}"), Err(KeysTextError::Unsendable { position: 1 }));
         assert_eq!(refusal(r#"["sk a", "sk-b"]"#), Ok(2));
@@ -240,6 +378,10 @@ mod tests {
         check("[]", Err(KeysTextError::Empty));
         check("[null]", Err(KeysTextError::Empty));
         check(r#"["sk-1", 5, "sk-2"]"#, Err(KeysTextError::NotOnlyTexts { position: 2 }));
+        for other in ["true", "-1", "1.5e3", "[[]]", "{}"] {
+            check(&format!(r#"["sk-1", {other}, "sk-2"]"#), Err(KeysTextError::NotOnlyTexts { position: 2 }));
+        }
+        check(r#"["sk-\u0031"]"#, Ok(&["sk-1"]));
         check(r#"[{"key": "sk-1"}]"#, Err(KeysTextError::NotOnlyTexts { position: 1 }));
     }
 
@@ -253,9 +395,29 @@ mod tests {
     fn more_keys_than_allowed_are_refused_with_their_number() {
         let text = "k ".repeat(KEYS_PER_CALL_MAX + 1);
         assert_eq!(
-            parse_keys(&text, Some(KEYS_PER_CALL_MAX)).unwrap_err().to_string(),
+            parse_keys(&text, KEYS_PER_CALL_MAX).unwrap_err().to_string(),
             "batch size exceeds the limit of 5000 keys, got 5001"
         );
-        assert_eq!(parse_keys(&text, None).unwrap().len(), KEYS_PER_CALL_MAX + 1);
+        assert_eq!(parse_keys(&text, KEYS_PER_TASK_MAX).unwrap().len(), KEYS_PER_CALL_MAX + 1);
+        let too_many = Err(KeysTextError::TooMany { limit: 2, count: 3 });
+        assert_eq!(parse_keys(r#"["a", "b", null, "c"]"#, 2).map(|keys| keys.len()), too_many);
+    }
+
+    #[test]
+    fn keys_beyond_the_limit_are_counted_and_not_kept() {
+        let mut read = Read::upto(2);
+        for item in ["a", " ", "b", "c", "d"] {
+            read.take(item);
+        }
+        assert_eq!((read.keys.len(), read.count), (2, 4));
+    }
+
+    #[test]
+    fn a_list_that_breaks_is_refused_with_its_place() {
+        check(r#"["sk-1", "sk-2",]"#, Err(KeysTextError::BrokenList { line: 1, column: 17 }));
+        check(" [\n\"sk-1\"\n\"sk-2\"]", Err(KeysTextError::BrokenList { line: 3, column: 1 }));
+        check(r#"["sk-1"] sk-2"#, Err(KeysTextError::BrokenList { line: 1, column: 10 }));
+        check("[sk-1, \"sk-2\"]", Ok(&["[sk-1", "\"sk-2\"]"]));
+        check("[", Ok(&["["]));
     }
 }

@@ -21,7 +21,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::{
-    import::{ImportCounts, KEYS_PER_CALL_MAX, KeysTextError, parse_keys, parse_new_keys},
+    import::{ImportCounts, KEYS_PER_CALL_MAX, KEYS_PER_TASK_MAX, KeysTextError, parse_keys, parse_new_keys},
     load::OpenError,
     mismatch::Mismatch,
     pool::Pool,
@@ -51,6 +51,11 @@ const LAST_STORE_TRIES: u32 = 3;
 /// What bulk work reports to where nobody watches it.
 pub(crate) fn unwatched(_processed: usize) -> ControlFlow<()> {
     ControlFlow::Continue(())
+}
+
+/// Work for the processor that would hold up everything else on a thread of requests.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, db::Error> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| db::Error::Other(Box::new(error)))
 }
 
 /// The pools of all groups. Cheap to clone.

@@ -276,7 +276,7 @@ pub(super) async fn ids_by_hash(
 pub(super) async fn insert(
     transaction: &mut Transaction<'static, Sqlite>,
     group_id: GroupId,
-    keys: &[(String, &str)],
+    keys: &[(&str, &str)],
 ) -> Result<Vec<(i64, String)>, db::Error> {
     let now = Timestamp::now();
     let query = sqlx::query_as(

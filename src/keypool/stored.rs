@@ -2,7 +2,7 @@
 
 use std::{ops::ControlFlow, sync::Arc};
 
-use super::{KeyPools, load::readable, queries};
+use super::{KeyPools, aside, load::readable, queries};
 use crate::{
     channel,
     crypto::Secret,
@@ -47,7 +47,7 @@ pub(crate) struct StoredKey {
     pub(crate) updated_at: Option<Timestamp>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct KeyCounts {
     pub(crate) total: u64,
     pub(crate) active: u64,
@@ -212,9 +212,11 @@ impl KeyPools {
     ) -> Result<u64, db::Error> {
         let mut deleted = 0;
         for (index, lot) in texts.chunks(self.shared.keys_per_bulk_lot).enumerate() {
+            // Before the others have to wait.
+            let hashes = self.hashes(lot).await?;
             let _turn = self.turn().await;
             let mut transaction = self.shared.database.begin().await?;
-            let ids = queries::delete_by_hash(&mut transaction, group_id, &self.hashes(lot)).await?;
+            let ids = queries::delete_by_hash(&mut transaction, group_id, &hashes).await?;
             transaction.commit().await?;
             self.take_out(group_id, &ids);
             deleted += ids.len() as u64;
@@ -229,10 +231,11 @@ impl KeyPools {
     pub(crate) async fn restore(&self, group_id: GroupId, texts: &[Secret]) -> Result<u64, db::Error> {
         let mut restored = 0;
         for lot in texts.chunks(self.shared.keys_per_bulk_lot) {
+            let hashes = self.hashes(lot).await?;
             let turn = self.turn().await;
             self.store_changes_in(&turn).await?;
             let mut transaction = self.shared.database.begin().await?;
-            let found = queries::find_invalid(&mut transaction, group_id, &self.hashes(lot)).await?;
+            let found = queries::find_invalid(&mut transaction, group_id, &hashes).await?;
             restored += self.revive_found(transaction, group_id, found).await?;
         }
         Ok(restored)
@@ -283,8 +286,8 @@ impl KeyPools {
         self.store_changes().await?;
         let mut reader = self.shared.database.readers().acquire().await?;
         let lot = queries::lot(&mut reader, group_id, status, above_id, limit).await?;
-        let readable = |(id, text, hash): queries::Stored| (id, readable(&text, hash.as_deref(), &self.shared.cipher));
-        Ok(lot.into_iter().map(readable).collect())
+        drop(reader);
+        self.in_clear(lot).await
     }
 
     /// Those that are there now: an import that is under way is not waited for.
@@ -328,8 +331,8 @@ impl KeyPools {
             return Ok(0);
         }
         let pool = self.ensure(group_id);
-        for (id, text, hash) in found {
-            match readable(&text, hash.as_deref(), &self.shared.cipher) {
+        for (id, secret) in self.in_clear(found).await? {
+            match secret {
                 Some(secret) if !channel::is_sendable(secret.expose()) => {
                     tracing::warn!(key.id = id, "Key {id} cannot be used: it holds a character that no header may");
                 }
@@ -340,7 +343,14 @@ impl KeyPools {
         Ok(count)
     }
 
-    pub(super) fn hashes(&self, texts: &[Secret]) -> Vec<String> {
-        texts.iter().map(|text| self.shared.cipher.hash(text.expose())).collect()
+    async fn in_clear(&self, stored: Vec<queries::Stored>) -> Result<Vec<(i64, Option<Secret>)>, db::Error> {
+        let cipher = self.shared.cipher.clone();
+        let one = move |(id, text, hash): queries::Stored| (id, readable(&text, hash.as_deref(), &cipher));
+        aside(move || stored.into_iter().map(one).collect()).await
+    }
+
+    pub(super) async fn hashes(&self, texts: &[Secret]) -> Result<Vec<String>, db::Error> {
+        let (texts, cipher) = (texts.to_vec(), self.shared.cipher.clone());
+        aside(move || texts.iter().map(|text| cipher.hash(text.expose())).collect()).await
     }
 }

@@ -415,6 +415,16 @@ async fn a_deleted_group_takes_its_keys_its_memberships_and_its_pool_along() {
 }
 
 #[tokio::test]
+async fn a_copy_of_a_group_that_was_deleted_meanwhile_fails() {
+    let house = house_with(3).await;
+    let (_, last_id) = house.pools.extent(GROUP, None).await.unwrap();
+    let copy = async || house.pools.copy((GROUP, None, last_id), 2, unwatched).await;
+    assert_eq!(copy().await.unwrap().0.added, 3);
+    house.pools.delete_group(GROUP).await.unwrap();
+    assert!(matches!(copy().await, Err(db::Error::NotFound)));
+}
+
+#[tokio::test]
 async fn nothing_brings_a_deleted_group_back() {
     let house = house_with(2).await;
     let key = house.pools.ensure(GROUP).pick(&[], Instant::now()).unwrap();

@@ -75,7 +75,7 @@ impl Validator {
     /// that is refused is not. The answers are in the order of the texts, with repeated ones tested once.
     pub(crate) async fn test(&self, group: &Arc<Group>, texts: &[Secret]) -> Result<Vec<Tested>, db::Error> {
         let pools = &self.shared.pools;
-        let hashes = pools.hashes(texts);
+        let hashes = pools.hashes(texts).await?;
         let stored = queries::ids_by_hash(pools.shared.database.readers(), group.id, &hashes).await?;
         let mut outcomes: std::collections::HashMap<String, Tested> = std::collections::HashMap::new();
         let mut tests = JoinSet::new();

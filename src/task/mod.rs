@@ -13,11 +13,13 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(crate) use self::record::{Kind, State, Task};
@@ -27,6 +29,13 @@ use crate::db::{self, Database, Timestamp};
 pub(crate) const HISTORY_TASKS_MAX: u32 = 1_000;
 /// How long the status shows the task that ended last.
 const SHOWN_AFTER_THE_END: TimeDelta = TimeDelta::minutes(60);
+/// How long whoever waits for the end of a cancelled task does so.
+const END_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Between two tries to store an end that could not be stored.
+const STORE_RETRY_INTERVAL: Duration = Duration::from_secs(5);
+/// Tries to store what is left when the program stops, and the pause between them.
+const LAST_STORE_TRIES: u32 = 3;
+const LAST_STORE_PAUSE: Duration = Duration::from_millis(300);
 /// Of a task that was running when the process died.
 const INTERRUPTED: &str = "The server stopped while this task was running; what it had done until then is kept";
 /// Of a task whose job panicked; the log has the rest.
@@ -47,6 +56,8 @@ struct Shared {
     stop: CancellationToken,
     tracker: TaskTracker,
     board: Mutex<Board>,
+    /// A place was given back, or its task has begun.
+    places_changed: Notify,
 }
 
 #[derive(Default)]
@@ -127,7 +138,8 @@ impl From<db::Error> for Failure {
 impl Progress {
     /// `processed` of all things are dealt with. The answer says whether to go on.
     pub(crate) fn report(&self, processed: usize) -> ControlFlow<()> {
-        self.0.processed.store(processed as u64, Ordering::Relaxed);
+        // What came up since the beginning, as a key that was restored meanwhile, was not counted then.
+        self.0.processed.store(self.0.task.total.min(processed as u64), Ordering::Relaxed);
         if self.0.cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
@@ -151,15 +163,30 @@ impl Tasks {
         let ended_last = queries::ended_last(database.readers()).await?;
         let board = Mutex::new(Board { ended_last, ..Board::default() });
         let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
-        Ok(Self { shared: Arc::new(Shared { database, now, stop, tracker, board }) })
+        Ok(Self { shared: Arc::new(Shared { database, now, stop, tracker, board, places_changed: Notify::new() }) })
     }
 
-    /// When told to stop, cancels what is running and waits until it has ended.
+    /// Stores ends that could not be stored at once. When told to stop, cancels what is running, waits until it has
+    /// ended, and stores what is left.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        stop.cancelled().await;
+        self.run_trying_every(STORE_RETRY_INTERVAL, stop).await;
+    }
+
+    async fn run_trying_every(self, interval: Duration, stop: CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(interval)).await.is_some() {
+            // That it failed was said when the task ended.
+            let _ = self.store_ends().await;
+        }
         self.shared.stop.cancel();
         self.shared.tracker.close();
         self.shared.tracker.wait().await;
+        for tries_left in (0..LAST_STORE_TRIES).rev() {
+            match self.store_ends().await {
+                Ok(()) => return,
+                Err(error) if tries_left == 0 => tracing::error!(%error, "How the last tasks ended is lost: {error}"),
+                Err(_) => tokio::time::sleep(LAST_STORE_PAUSE).await,
+            }
+        }
     }
 
     /// Begins a job, unless one of this group is running: of two at once, one begins. It goes on when its caller leaves.
@@ -186,6 +213,7 @@ impl Tasks {
         let cancel = self.shared.stop.child_token();
         let running = Arc::new(Running { task, processed: AtomicU64::new(0), cancel });
         self.board().places.insert(wanted.group_id, Some(running.clone()));
+        self.shared.places_changed.notify_waiters();
         let shown = running.shown();
         let job = job(Progress(running.clone()));
         let this = self.clone();
@@ -207,11 +235,29 @@ impl Tasks {
         Err(CancelError::Over)
     }
 
-    /// The same for the task of a group, if one is running.
-    pub(crate) fn cancel_of(&self, group_id: i64) {
-        if let Some(Some(running)) = self.board().places.get(&group_id) {
-            running.cancel.cancel();
-        }
+    /// Tells the task of a group to stop, if one is running, and waits until it has ended. It is not waited for longer
+    /// than some seconds; then this says false.
+    pub(crate) async fn end_of(&self, group_id: i64) -> bool {
+        self.end_of_within(END_WAIT_MAX, group_id).await
+    }
+
+    async fn end_of_within(&self, limit: Duration, group_id: i64) -> bool {
+        let ended = async {
+            loop {
+                let changed = self.shared.places_changed.notified();
+                tokio::pin!(changed);
+                // Before the look, so that no change after it is missed.
+                changed.as_mut().enable();
+                match self.board().places.get(&group_id) {
+                    None => return,
+                    Some(Some(running)) => running.cancel.cancel(),
+                    // It can be told as soon as its beginning is stored.
+                    Some(None) => {}
+                }
+                changed.await;
+            }
+        };
+        tokio::time::timeout(limit, ended).await.is_ok()
     }
 
     /// The one that began last among those that run, or else the one that ended last, for an hour.
@@ -287,21 +333,23 @@ impl Tasks {
                 "Task {id} ({kind} of group {group_name}) failed: {error}"
             ),
         }
-        let mut unstored = std::mem::take(&mut self.board().unstored);
-        unstored.push(task.clone());
-        let mut left = Vec::new();
-        for task in unstored {
-            if let Err(error) = queries::end(&self.shared.database, &task).await {
-                tracing::error!(task.id = task.id, %error, "Cannot store how task {} ended", task.id);
-                left.push(task);
-            }
+        if let Err(error) = queries::end(&self.shared.database, &task).await {
+            tracing::error!(task.id = task.id, %error, "Cannot store how task {} ended; it is tried again", task.id);
+            self.board().unstored.push(task.clone());
         }
-        let mut board = self.board();
-        board.unstored.append(&mut left);
-        board.ended_last = Some(task);
-        drop(board);
+        self.board().ended_last = Some(task);
         // Last: as long as it is held, the task counts as running.
         drop(place);
+    }
+
+    /// Tries again what could not be stored; what still cannot is kept.
+    async fn store_ends(&self) -> Result<(), db::Error> {
+        let unstored = self.board().unstored.clone();
+        for task in unstored {
+            queries::end(&self.shared.database, &task).await?;
+            self.board().unstored.retain(|kept| kept.id != task.id);
+        }
+        Ok(())
     }
 
     fn running(&self) -> Vec<Arc<Running>> {
@@ -342,6 +390,7 @@ struct Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.tasks.board().places.remove(&self.group_id);
+        self.tasks.shared.places_changed.notify_waiters();
     }
 }
 

@@ -233,18 +233,69 @@ async fn a_task_that_cannot_be_stored_does_not_begin() {
     assert!(house.held(1).await.is_ok(), "the place is free again");
 }
 
-#[tokio::test]
-async fn an_end_that_cannot_be_stored_is_shown_and_stored_later() {
-    let house = House::new().await;
+/// A task whose end is not stored as long as the trigger `refuse` is there.
+async fn ended_unstored(house: &House) -> Task {
     house.execute("CREATE TRIGGER refuse BEFORE UPDATE ON gpt_load_tasks BEGIN SELECT RAISE(ABORT, 'no'); END").await;
     let (task, end) = house.held(1).await.unwrap();
     end.send(outcome(5)).unwrap();
     assert_eq!(house.over(task.id).await.state, State::Finished);
+    task
+}
+
+#[tokio::test]
+async fn an_end_that_cannot_be_stored_is_shown_and_stored_as_soon_as_it_can_be() {
+    let house = House::new().await;
+    let task = ended_unstored(&house).await;
+    assert!(house.tasks.store_ends().await.is_err());
+    assert_eq!(house.tasks.find(task.id).await.unwrap().state, State::Finished, "still shown");
+    let stop = CancellationToken::new();
+    let run = tokio::spawn(house.tasks.clone().run_trying_every(Duration::from_millis(1), stop.clone()));
     house.execute("DROP TRIGGER refuse").await;
-    let (next, end) = house.held(1).await.unwrap();
-    end.send(outcome(6)).unwrap();
-    house.over(next.id).await;
+    let stored = async || queries::find(house.database.readers(), task.id).await.unwrap().state;
+    while stored().await != State::Finished {
+        tokio::task::yield_now().await;
+    }
+    stop.cancel();
+    run.await.unwrap();
+    assert!(house.tasks.board().unstored.is_empty());
+}
+
+#[tokio::test]
+async fn an_end_that_cannot_be_stored_is_stored_at_the_stop() {
+    let house = House::new().await;
+    let task = ended_unstored(&house).await;
+    house.execute("DROP TRIGGER refuse").await;
+    let stop = CancellationToken::new();
+    stop.cancel();
+    house.tasks.clone().run(stop).await;
     assert_eq!(house.reopened().await.find(task.id).await.unwrap().state, State::Finished);
+}
+
+#[tokio::test]
+async fn whoever_waits_for_the_end_of_a_groups_task_has_it_cancelled() {
+    let house = House::new().await;
+    assert!(house.tasks.end_of(1).await, "there is none");
+    let job = |progress: Progress| async move {
+        progress.cancellation().cancelled().await;
+        Outcome::new(&json!({"added_count": 1}), true)
+    };
+    let task = house.tasks.start(wanted(1), job).await.unwrap();
+    assert!(house.tasks.end_of(1).await);
+    assert!(house.tasks.running().is_empty());
+    assert_eq!(house.tasks.find(task.id).await.unwrap().state, State::Cancelled);
+    let (_, _end) = house.held(1).await.unwrap();
+    assert!(!house.tasks.end_of_within(Duration::from_millis(1), 1).await, "nobody waits for ever");
+}
+
+#[tokio::test]
+async fn a_task_never_says_more_than_its_total() {
+    let house = House::new().await;
+    let job = |progress: Progress| async move {
+        assert_eq!(progress.report(12), ControlFlow::Continue(()));
+        outcome(12)
+    };
+    let task = house.tasks.start(wanted(1), job).await.unwrap();
+    assert_eq!(house.over(task.id).await.processed, 10);
 }
 
 #[tokio::test]

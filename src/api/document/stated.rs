@@ -15,7 +15,7 @@ use crate::api::{
     answer::{Answer, Bare, Content, Sent},
     authentication::MayScrape,
     body::{Body, FromFields},
-    keys::{KeysToImport, ManyKeyTexts},
+    keys::{KeysToDelete, KeysToImport, ManyKeyTexts},
     language::Language,
     page::{Page, Paged},
     path::{GroupInPath, GroupNameInPath, KeyInPath, SubGroupInPath, TaskInPath},
@@ -200,6 +200,12 @@ impl Asks for KeysToImport {
             body["content"]["multipart/form-data"] = json!({"schema": form.into_schema()});
         }
         stated.may_refuse(&[Reason::INVALID]);
+    }
+}
+
+impl Asks for KeysToDelete {
+    fn state(stated: &mut Stated) {
+        Body::<ManyKeyTexts>::state(stated);
     }
 }
 

@@ -25,7 +25,7 @@ pub(in crate::api) async fn add(api: Api, Body(wanted): Body<KeyTexts>) -> Resul
     if group.is_aggregate() {
         return Err(Refusal::invalid("validation.keys_of_aggregate"));
     }
-    let outcome = api.key_pools.add(group.id, &wanted.parse_new()?, unwatched).await?;
+    let outcome = api.key_pools.add(group.id, &wanted.parse_new().await?, unwatched).await?;
     Answer::with(&Outcome {
         added_count: outcome.added,
         ignored_count: outcome.ignored(),

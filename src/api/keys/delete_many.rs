@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::{Api, ManyKeyTexts, parse_many};
+use super::{Api, parse_many, upload::KeysToDelete};
 use crate::{
-    api::{answer::Answer, body::Body, refusal::Refusal, tasks::Shown},
+    api::{answer::Answer, refusal::Refusal, tasks::Shown},
     task::{Kind, NewTask, Outcome, Progress},
 };
 
@@ -16,13 +16,14 @@ struct Deleted {
 
 pub(in crate::api) async fn delete_many(
     api: Api,
-    Body(ManyKeyTexts(wanted)): Body<ManyKeyTexts>,
+    KeysToDelete(wanted, place): KeysToDelete,
 ) -> Result<Answer<Shown<'static>>, Refusal> {
     let group = wanted.group(&api).await?;
     let keys = match wanted.as_one_key(&api).await? {
         Some(whole) => vec![whole],
         None => parse_many(wanted.keys_text).await?,
     };
+    drop(place);
     let new = NewTask { kind: Kind::Deletion, group_id: group.id, group_name: group.name, total: keys.len() as u64 };
     let pools = api.key_pools.clone();
     let job = |progress: Progress| async move {
@@ -32,7 +33,8 @@ pub(in crate::api) async fn delete_many(
             progress.report(now)
         };
         let deleted_count = pools.delete(group.id, &keys, heard).await?;
-        let deleted = Deleted { deleted_count, ignored_count: processed as u64 - deleted_count };
+        // A database of the original may hold a key twice, and then one text meets two rows.
+        let deleted = Deleted { deleted_count, ignored_count: (processed as u64).saturating_sub(deleted_count) };
         Outcome::new(&deleted, processed < keys.len())
     };
     Answer::with(&Shown::of(&api.tasks.start(new, job).await?))

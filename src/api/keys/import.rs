@@ -40,13 +40,14 @@ impl<'a> Imported<'a> {
 
 pub(in crate::api) async fn import(
     api: Api,
-    KeysToImport(wanted): KeysToImport,
+    KeysToImport(wanted, place): KeysToImport,
 ) -> Result<Answer<tasks::Shown<'static>>, Refusal> {
     let group = wanted.group(&api).await?;
     if group.is_aggregate() {
         return Err(Refusal::invalid("validation.keys_of_aggregate"));
     }
     let keys = parse_many(wanted.keys_text).await?;
+    drop(place);
     let new = NewTask { kind: Kind::Import, group_id: group.id, group_name: group.name, total: keys.len() as u64 };
     let pools = api.key_pools.clone();
     let job = |progress: Progress| async move {

@@ -15,7 +15,7 @@ mod validate;
 
 use super::{
     Api,
-    body::{Fields, FromFields, Limits, Misread},
+    body::{Fields, FromFields, LONG_BODY_BYTES, Limits, Misread},
     document::{
         Shape,
         shape::{id, like, some_text},
@@ -25,7 +25,7 @@ use super::{
 use crate::{
     crypto::Secret,
     group::{self, GroupId},
-    keypool::{KEYS_PER_CALL_MAX, KeysTextError, parse_keys, parse_new_keys},
+    keypool::{KEYS_PER_CALL_MAX, KEYS_PER_TASK_MAX, KeysTextError, parse_keys, parse_new_keys},
 };
 
 pub(super) use self::{
@@ -39,7 +39,7 @@ pub(super) use self::{
     notes::set_notes,
     restore::{restore, restore_all_invalid},
     test::test,
-    upload::KeysToImport,
+    upload::{KeysToDelete, KeysToImport},
     validate::validate,
 };
 
@@ -76,20 +76,16 @@ impl KeyTexts {
         Ok(group)
     }
 
-    fn parse(&self) -> Result<Vec<Secret>, Refusal> {
-        Ok(parse_keys(&self.keys_text, Some(KEYS_PER_CALL_MAX))?)
-    }
-
-    fn parse_new(&self) -> Result<Vec<Secret>, Refusal> {
-        Ok(parse_new_keys(&self.keys_text, Some(KEYS_PER_CALL_MAX))?)
+    async fn parse_new(self) -> Result<Vec<Secret>, Refusal> {
+        parse(self.keys_text, |text| parse_new_keys(text, KEYS_PER_CALL_MAX)).await
     }
 
     /// The keys that are meant among those of the group. A stored key may contain a separator; shown as it is and sent
     /// back, it is one key and not several.
-    async fn parse_stored(&self, api: &Api) -> Result<Vec<Secret>, Refusal> {
+    async fn parse_stored(self, api: &Api) -> Result<Vec<Secret>, Refusal> {
         match self.as_one_key(api).await? {
             Some(whole) => Ok(vec![whole]),
-            None => self.parse(),
+            None => parse(self.keys_text, |text| parse_keys(text, KEYS_PER_CALL_MAX)).await,
         }
     }
 
@@ -104,7 +100,7 @@ impl KeyTexts {
     }
 }
 
-/// The same for a task, with room for a million keys.
+/// The same for a task, with room for two million keys.
 pub(super) struct ManyKeyTexts(KeyTexts);
 
 impl FromFields for ManyKeyTexts {
@@ -124,9 +120,20 @@ impl FromFields for ManyKeyTexts {
     }
 }
 
-/// The keys in a text of any length, repeated ones included, read on a thread where it may take its time.
+/// The keys in a text that a task deals with, repeated ones included.
 async fn parse_many(text: String) -> Result<Vec<Secret>, Refusal> {
-    let parsed = tokio::task::spawn_blocking(move || parse_keys(&text, None)).await;
+    parse(text, |text| parse_keys(text, KEYS_PER_TASK_MAX)).await
+}
+
+/// A long text is read on a thread where it may take its time.
+async fn parse(
+    text: String,
+    read: impl FnOnce(&str) -> Result<Vec<Secret>, KeysTextError> + Send + 'static,
+) -> Result<Vec<Secret>, Refusal> {
+    if text.len() < LONG_BODY_BYTES {
+        return Ok(read(&text)?);
+    }
+    let parsed = tokio::task::spawn_blocking(move || read(&text)).await;
     Ok(parsed.map_err(Refusal::internal)??)
 }
 
@@ -161,9 +168,13 @@ impl From<KeysTextError> for Refusal {
             KeysTextError::Unsendable { position } => {
                 Self::invalid(("validation.key_not_sendable", [("position", position.to_string())]))
             }
-            KeysTextError::TooMany { count } => Self::invalid((
+            KeysTextError::TooMany { limit, count } => Self::invalid((
                 "validation.too_many_keys",
-                [("limit", KEYS_PER_CALL_MAX.to_string()), ("count", count.to_string())],
+                [("limit", limit.to_string()), ("count", count.to_string())],
+            )),
+            KeysTextError::BrokenList { line, column } => Self::invalid((
+                "validation.key_list_broken",
+                [("line", line.to_string()), ("column", column.to_string())],
             )),
         }
     }

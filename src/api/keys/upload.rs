@@ -1,12 +1,15 @@
 //! Keys to import, as JSON or as a text file in a form.
 
+use std::sync::Arc;
+
 use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request, multipart::MultipartError};
 use http::{StatusCode, header::CONTENT_TYPE};
-use http_body::Body as _;
+use http_body::{Body as _, SizeHint};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Api, KeyTexts, ManyKeyTexts};
 use crate::api::{
-    body::{Body, IMPORT_BYTES_MAX, SILENCE_MAX},
+    body::{Body, IMPORT_BYTES_MAX, LONG_BODY_BYTES, SILENCE_MAX},
     refusal::Refusal,
 };
 
@@ -14,7 +17,40 @@ use crate::api::{
 const ID_BYTES_MAX: usize = 32;
 const FILE_ENDING: &str = ".txt";
 
-pub(in crate::api) struct KeysToImport(pub(super) KeyTexts);
+/// A place among the long uploads, held until the keys are read out of the text. `None`: a short text needs none.
+pub(super) struct Place(
+    #[expect(dead_code, reason = "held, and given back when it is dropped")] Option<OwnedSemaphorePermit>,
+);
+
+pub(in crate::api) struct KeysToImport(pub(super) KeyTexts, pub(super) Place);
+
+pub(in crate::api) struct KeysToDelete(pub(super) KeyTexts, pub(super) Place);
+
+impl Place {
+    /// Waits until one is free: until then nothing of the body is taken from the client.
+    async fn wait_for(api: &Api, length: SizeHint) -> Result<Self, Refusal> {
+        // A length that is told beforehand spares the caller the upload, and the wait for it.
+        if length.lower() > IMPORT_BYTES_MAX as u64 {
+            return Err(Refusal::too_large(IMPORT_BYTES_MAX));
+        }
+        if length.upper().is_some_and(|bytes| bytes < LONG_BODY_BYTES as u64) {
+            return Ok(Self(None));
+        }
+        let free = Arc::clone(&api.0.upload_places).acquire_owned();
+        let place = tokio::time::timeout(SILENCE_MAX, free).await.map_err(|_| Refusal::too_busy())?;
+        Ok(Self(Some(place.map_err(Refusal::internal)?)))
+    }
+}
+
+impl FromRequest<Api> for KeysToDelete {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Refusal> {
+        let place = Place::wait_for(api, request.body().size_hint()).await?;
+        let Body(ManyKeyTexts(texts)) = Body::from_request(request, api).await?;
+        Ok(Self(texts, place))
+    }
+}
 
 impl FromRequest<Api> for KeysToImport {
     type Rejection = Refusal;
@@ -22,11 +58,13 @@ impl FromRequest<Api> for KeysToImport {
     async fn from_request(request: Request, api: &Api) -> Result<Self, Refusal> {
         let content_type =
             request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        if content_type.to_ascii_lowercase().contains("multipart/form-data") {
-            return read_form(request, api).await?.checked().map(Self);
+        let is_form = content_type.to_ascii_lowercase().contains("multipart/form-data");
+        let place = Place::wait_for(api, request.body().size_hint()).await?;
+        if is_form {
+            return read_form(request, api).await?.checked().map(|texts| Self(texts, place));
         }
         let Body(ManyKeyTexts(texts)) = Body::from_request(request, api).await?;
-        Ok(Self(texts))
+        Ok(Self(texts, place))
     }
 }
 
@@ -43,10 +81,6 @@ struct File {
 }
 
 async fn read_form(mut request: Request, api: &Api) -> Result<Form, Refusal> {
-    // A length that is told beforehand spares the caller the upload.
-    if request.body().size_hint().lower() > IMPORT_BYTES_MAX as u64 {
-        return Err(Refusal::too_large(IMPORT_BYTES_MAX));
-    }
     DefaultBodyLimit::max(IMPORT_BYTES_MAX).apply(&mut request);
     // The original looks for the group first, and finds none in what it cannot read.
     let unreadable = || Refusal::bad_request("validation.group_id_required");

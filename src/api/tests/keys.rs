@@ -179,6 +179,36 @@ async fn invalid_keys_are_restored() {
 }
 
 #[tokio::test]
+async fn a_key_that_the_original_stored_twice_is_deleted_and_restored_by_one_text() {
+    let house = House::open().await;
+    let group = house.group("team", json!({})).await;
+    let rows = "INSERT INTO api_keys (key_value, key_hash, group_id, status) SELECT key_value, key_hash, 1, 'invalid'
+                FROM api_keys WHERE id = 1";
+    let body = json!({"group_id": group, "keys_text": "sk-1"});
+    add(&house, group, "sk-1").await;
+    for _ in 0..2 {
+        house.execute(rows).await;
+    }
+    let reply = house.post("/api/keys/restore-multiple", body.clone()).await;
+    assert_eq!(reply.data(), json!({"restored_count": 2, "ignored_count": 0, "total_in_group": 3}));
+    let reply = house.post("/api/keys/delete-multiple", body.clone()).await;
+    assert_eq!(reply.data(), json!({"deleted_count": 3, "ignored_count": 0, "total_in_group": 0}));
+    add(&house, group, "sk-1").await;
+    house
+        .execute("INSERT INTO api_keys (key_value, key_hash, group_id) SELECT key_value, key_hash, 1 FROM api_keys")
+        .await;
+    let started = house.post("/api/keys/delete-async", body).await.data();
+    let over = loop {
+        let task = house.get(&format!("/api/tasks/{}", started["id"])).await.data();
+        if task["is_running"] == false {
+            break task;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(over["result"], json!({"deleted_count": 2, "ignored_count": 0}));
+}
+
+#[tokio::test]
 async fn invalid_keys_or_all_keys_are_cleared() {
     let house = House::open().await;
     let group = house.group("team", json!({})).await;
@@ -212,6 +242,11 @@ async fn calls_with_key_texts_are_checked_alike() {
         given(",;").await.refuses(400, "VALIDATION_FAILED", "No key was found in the text");
         let message = "At most 5000 keys can be handled at once, 5001 were given";
         given(&"k ".repeat(5_001)).await.refuses(400, "VALIDATION_FAILED", message);
+        // Of this length it is read on another thread.
+        let message = "At most 5000 keys can be handled at once, 600000 were given";
+        given(&"k ".repeat(600_000)).await.refuses(400, "VALIDATION_FAILED", message);
+        let message = "The text begins like a JSON list, but the list breaks at line 1, column 17";
+        given(r#"["sk-1", "sk-2",]"#).await.refuses(400, "VALIDATION_FAILED", message);
     }
     for verb in ["restore-all-invalid", "clear-all-invalid", "clear-all"] {
         let path = format!("/api/keys/{verb}");

@@ -54,6 +54,19 @@ async fn members_are_added_listed_weighted_and_removed() {
 }
 
 #[tokio::test]
+async fn a_member_whose_keys_cannot_be_counted_is_listed_without_any() {
+    let house = House::open().await;
+    let (all, a) = (aggregate(&house).await, house.group("a", json!({})).await);
+    house.post("/api/keys/add-multiple", json!({"group_id": a, "keys_text": "sk-1"})).await.data();
+    let path = format!("/api/groups/{all}/sub-groups");
+    house.post(&path, one(a, 5)).await.says("The member groups have been added");
+    house.execute("ALTER TABLE api_keys RENAME TO elsewhere").await;
+    let member = house.get(&path).await.data()[0].clone();
+    let seen = [&member["group"]["name"], &member["weight"], &member["total_keys"], &member["invalid_keys"]];
+    assert_eq!(seen, [&json!("a"), &json!(5), &json!(0), &json!(0)]);
+}
+
+#[tokio::test]
 async fn who_may_become_a_member_is_checked() {
     let house = House::open().await;
     let all = aggregate(&house).await;

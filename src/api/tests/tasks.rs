@@ -232,6 +232,35 @@ async fn a_form_that_turns_out_too_large_is_refused() {
     reply.refuses(413, "PAYLOAD_TOO_LARGE", "The request body is larger than 268435456 bytes");
 }
 
+#[tokio::test]
+async fn a_third_long_upload_waits_until_a_place_is_free_and_a_short_one_does_not() {
+    let house = House::open().await;
+    let group = house.group("team", json!({})).await;
+    let begin = |verb: &str| {
+        let (sender, receiver) = tokio::sync::mpsc::channel::<Result<bytes::Bytes, std::convert::Infallible>>(1);
+        sender.try_send(Ok(bytes::Bytes::from_static(b"{"))).unwrap();
+        let body = Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(receiver));
+        let request = Request::post(format!("/api/keys/{verb}-async?key=sk-management")).body(body).unwrap();
+        (sender, tokio::spawn(house.router.clone().oneshot(request)))
+    };
+    let held = [begin("add"), begin("delete")];
+    for (sender, _) in &held {
+        // Once its first piece is taken, an upload has its place.
+        let _ = sender.reserve().await.unwrap();
+    }
+    let (sender, third) = begin("add");
+    house.import(group, " ").await.refuses(400, "VALIDATION_FAILED", "No keys were given");
+    assert_eq!(sender.capacity(), 0, "nothing of it is taken");
+    for (sender, answer) in held {
+        drop(sender);
+        assert_eq!(answer.await.unwrap().unwrap().status(), 400);
+    }
+    let rest = format!(r#""group_id": {group}, "keys_text": "sk-1"}}"#);
+    sender.send(Ok(rest.into())).await.unwrap();
+    drop(sender);
+    assert_eq!(third.await.unwrap().unwrap().status(), 200);
+}
+
 /// A body that tells a length beyond every limit, and never comes.
 struct Huge;
 
@@ -264,6 +293,9 @@ async fn calls_that_start_a_task_are_checked_alike() {
         given(" \n").await.refuses(400, "VALIDATION_FAILED", "No keys were given");
         given(",;").await.refuses(400, "VALIDATION_FAILED", "No key was found in the text");
         given(r#"["sk", 5]"#).await.refuses_naming(400, "VALIDATION_FAILED", "position 2");
+        given(r#"["sk" "sk-2"]"#).await.refuses_naming(400, "VALIDATION_FAILED", "line 1, column 7");
+        let message = "At most 2000000 keys can be handled at once, 2000001 were given";
+        given(&"k ".repeat(2_000_001)).await.refuses(400, "VALIDATION_FAILED", message);
     }
     let validate = async |body: Value| house.post("/api/keys/validate-group", body).await;
     validate(json!({})).await.refuses_naming(400, "INVALID_JSON", "group_id");
@@ -397,13 +429,22 @@ async fn a_failed_task_shows_its_error_and_no_result() {
 }
 
 #[tokio::test]
-async fn a_deleted_group_ends_its_task() {
+async fn a_group_that_is_deleted_ends_its_task_first() {
     let house = House::open().await;
     let upstream = MockUpstream::start().await;
     let group = house.hanging_group("held", &upstream, "sk-1").await;
     let started = house.post("/api/keys/validate-group", json!({"group_id": group})).await;
     upstream.arrived(1).await;
+    house
+        .execute(
+            "CREATE TABLE seen (state TEXT);
+             CREATE TRIGGER look BEFORE DELETE ON api_keys
+             BEGIN INSERT INTO seen SELECT state FROM gpt_load_tasks; END",
+        )
+        .await;
     house.delete(&format!("/api/groups/{group}")).await.says("The group and all of its keys have been deleted");
+    let seen: String = sqlx::query_scalar("SELECT state FROM seen").fetch_one(house.database.readers()).await.unwrap();
+    assert_eq!(seen, "cancelled", "before anything of the group was deleted");
     assert_eq!(house.over(&started).await["state"], "cancelled");
 }
 

@@ -7,6 +7,7 @@ use super::{super::shown::Raw, Api};
 use crate::{
     api::{answer::Answer, document::Shown, path::GroupInPath, refusal::Refusal},
     group::members,
+    keypool::KeyCounts,
 };
 
 #[derive(Serialize, ToSchema)]
@@ -28,7 +29,12 @@ pub(in crate::api) async fn list(
     let members = members::list(&api.database, id).await?;
     let mut shown = Vec::with_capacity(members.len());
     for member in &members {
-        let keys = api.key_pools.counts(member.group.id).await?;
+        // One count that fails must not hide the members.
+        let keys = api.key_pools.counts(member.group.id).await.unwrap_or_else(|error| {
+            let name = &member.group.name;
+            tracing::error!(%error, "The keys of group {name} cannot be counted: {error}");
+            KeyCounts::default()
+        });
         shown.push(Member {
             group: Raw::of(&member.group),
             weight: member.weight,
