@@ -112,7 +112,7 @@ impl Api {
     /// # Errors
     /// Too many from that address were wrong.
     fn judge(&self, given: &str, client: ClientAddress) -> Result<bool, throttle::Locked> {
-        self.0.throttle.judge(client, self.0.management_key.is(given), self.clock.steady())
+        self.0.throttle.judge(client, given, self.0.management_key.is(given), self.clock.steady())
     }
 
     /// Puts into effect what a request has just stored.
