@@ -21,8 +21,6 @@ const LOCK_MAX: Duration = Duration::from_secs(15 * 60);
 const QUIET: Duration = Duration::from_secs(60 * 60);
 /// Addresses that are remembered; beyond it the one that was quiet for longest is forgotten.
 const ADDRESSES_MAX: usize = 10_000;
-/// Whoever has one IPv6 address usually has all that share these bits.
-const IPV6_PREFIX: u128 = !0 << 64;
 
 /// What is known of the addresses that gave wrong keys.
 #[derive(Default)]
@@ -61,7 +59,7 @@ impl Throttle {
     /// Whether anything is taken from there.
     pub(super) fn look(&self, client: ClientAddress, now: Instant) -> Result<(), Locked> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(&network(client.0)).map_or(Ok(()), |failures| failures.look(now))
+        known.get(&client.network()).map_or(Ok(()), |failures| failures.look(now))
     }
 
     /// Takes note of a key that was given, and says whether it is taken.
@@ -72,7 +70,7 @@ impl Throttle {
         is_right: bool,
         now: Instant,
     ) -> Result<bool, Locked> {
-        let address = network(client.0);
+        let address = client.network();
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(failures) = known.get(&address) {
             failures.look(now)?;
@@ -101,7 +99,7 @@ impl Throttle {
 
     /// Whoever has logged in is no stranger.
     pub(super) fn forget(&self, client: ClientAddress) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&network(client.0));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&client.network());
     }
 }
 
@@ -141,14 +139,6 @@ impl Failures {
 
 fn mark(key: &str) -> u64 {
     crypto::digest(key)[..size_of::<u64>()].iter().fold(0, |mark, byte| (mark << 8) | u64::from(*byte))
-}
-
-/// What counts as one address.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() & IPV6_PREFIX).into()),
-    }
 }
 
 #[cfg(test)]
