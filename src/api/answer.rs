@@ -29,6 +29,9 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=ut
 /// The time of what never happened.
 pub(super) const NEVER: &str = "0001-01-01T00:00:00Z";
 
+/// Shown in place of a key that cannot be decrypted with the present `ENCRYPTION_KEY`.
+pub(super) const UNREADABLE_KEY: &str = "failed-to-decrypt";
+
 /// A text for people.
 #[derive(Debug, Clone)]
 pub(crate) enum Message {

@@ -8,12 +8,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{
-    HeaderName, HeaderValue, Method, StatusCode,
+    HeaderName, HeaderValue, Method, StatusCode, Uri,
     header::{REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS},
 };
 use tracing::{error, info, warn};
 
-use super::{Api, query, refusal::Refusal, routes};
+use super::{Api, ClientAddress, query, refusal::Refusal, routes};
 
 /// Runs the request as a task of its own. A change that was begun is then also finished and put into effect when its
 /// caller leaves, and a panic ends one request instead of the server.
@@ -25,15 +25,20 @@ pub(super) async fn in_a_task(request: Request, next: Next) -> Response {
 }
 
 /// Refuses rather than queues: whoever waits behind so many would give up anyway. Probes always pass.
-pub(super) async fn within_budget(Shared(api): Shared<Api>, request: Request, next: Next) -> Response {
+pub(super) async fn within_budget(
+    Shared(api): Shared<Api>,
+    client: ClientAddress,
+    request: Request,
+    next: Next,
+) -> Response {
     if routes::is_probe(request.uri().path()) {
         return next.run(request).await;
     }
-    let budget = if routes::is_open(request.uri().path()) { &api.0.open_budget } else { &api.0.budget };
-    let permit = budget.try_acquire();
-    if permit.is_err() {
-        return Refusal::too_busy().into_response();
+    if routes::is_open(request.uri().path()) {
+        let Some(_place) = api.0.open_places.take(client) else { return Refusal::too_busy().into_response() };
+        return next.run(request).await;
     }
+    let Ok(_permit) = api.0.budget.try_acquire() else { return Refusal::too_busy().into_response() };
     next.run(request).await
 }
 
@@ -71,18 +76,22 @@ pub(super) async fn logged(request: Request, next: Next) -> Response {
     if let Some(query) = request.uri().query() {
         target = format!("{target}?{}", query::without_secrets(query));
     }
-    let is_probe = routes::is_probe(&target) || request.uri().path() == "/metrics";
+    let is_routine = is_routine(request.uri());
     let response = next.run(request).await;
     let status = response.status().as_u16();
     let milliseconds = begin.elapsed().as_millis();
     match status {
         500.. => error!(%method, target, status, milliseconds, "{method} {target} - {status} - {milliseconds} ms"),
         400.. => warn!(%method, target, status, milliseconds, "{method} {target} - {status} - {milliseconds} ms"),
-        // Probes every few seconds would drown the rest.
-        _ if is_probe => {}
+        _ if is_routine => {}
         _ => info!(%method, target, status, milliseconds, "{method} {target} - {status} - {milliseconds} ms"),
     }
     response
+}
+
+/// Probes and scrapes every few seconds would drown the rest of the log.
+fn is_routine(uri: &Uri) -> bool {
+    routes::is_probe(uri.path()) || uri.path() == "/metrics"
 }
 
 #[cfg(test)]
@@ -93,6 +102,16 @@ mod tests {
 
     use super::*;
     use crate::api::answer;
+
+    #[test]
+    fn probes_are_not_logged_whatever_their_query() {
+        for routine in ["/health", "/health?x=1", "/ready?", "/metrics?key=sk"] {
+            assert!(is_routine(&Uri::from_static(routine)), "{routine}");
+        }
+        for other in ["/", "/health/x", "/api/groups?x=/health"] {
+            assert!(!is_routine(&Uri::from_static(other)), "{other}");
+        }
+    }
 
     #[tokio::test]
     async fn a_panic_ends_one_request_with_an_envelope() {

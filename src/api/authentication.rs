@@ -8,7 +8,7 @@ use axum::{
 use http::{HeaderMap, header::AUTHORIZATION, request::Parts};
 use subtle::ConstantTimeEq as _;
 
-use super::{Api, ClientAddress, answer::Message, query::Query, refusal::Refusal};
+use super::{Api, ClientAddress, answer::Message, query::Query, refusal::Refusal, throttle::Locked};
 use crate::crypto::{self, Secret};
 
 /// A key of ours as a digest, so that comparing takes the same time for every guess of any length.
@@ -42,19 +42,27 @@ impl FromRequestParts<Api> for MayScrape {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refusal> {
+        let Ok(client) = ClientAddress::from_request_parts(parts, api).await;
         let bearer = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+        let Some(given) = credential(&parts.uri, &parts.headers) else { return Err(refused()) };
+        // Nobody guesses here who could not do so elsewhere, neither the token nor the management key.
+        api.0.throttle.look(client, api.clock.steady()).map_err(locked)?;
         if bearer.zip(api.0.metrics_token.as_ref()).is_some_and(|(given, token)| token.is(given)) {
             return Ok(Self);
         }
-        let Some(given) = credential(&parts.uri, &parts.headers) else { return Err(refused()) };
-        let Ok(client) = ClientAddress::from_request_parts(parts, api).await;
-        // Nobody guesses the management key here who could not do so elsewhere.
-        match api.judge(&given, client) {
-            Ok(true) => Ok(Self),
-            Ok(false) => Err(refused()),
-            Err(locked) => Err(Refusal::too_many_failed_log_ins(locked.seconds())),
+        if api.judge(&given, client).map_err(locked)? {
+            return Ok(Self);
         }
+        // Behind one wrong key that is repeated, tokens could be tried for nothing.
+        if let Some(token) = bearer.filter(|token| *token != given) {
+            api.judge(token, client).map_err(locked)?;
+        }
+        Err(refused())
     }
+}
+
+fn locked(locked: Locked) -> Refusal {
+    Refusal::too_many_failed_log_ins(locked.seconds())
 }
 
 fn refused() -> Refusal {
@@ -75,7 +83,7 @@ pub(super) async fn required(
     match judged {
         Ok(true) => next.run(request).await,
         Ok(false) => refused().into_response(),
-        Err(locked) => Refusal::too_many_failed_log_ins(locked.seconds()).into_response(),
+        Err(wait) => locked(wait).into_response(),
     }
 }
 

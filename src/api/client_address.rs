@@ -8,9 +8,22 @@ use std::{
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 
+/// Whoever has one IPv6 address usually has all that share these bits.
+const IPV6_PREFIX: u128 = !0 << 64;
+
 /// Handed over as an extension of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ClientAddress(pub(crate) IpAddr);
+
+impl ClientAddress {
+    /// What counts as one address where strangers are told apart.
+    pub(super) fn network(self) -> IpAddr {
+        match self.0.to_canonical() {
+            IpAddr::V4(address) => address.into(),
+            IpAddr::V6(address) => IpAddr::V6((address.to_bits() & IPV6_PREFIX).into()),
+        }
+    }
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for ClientAddress {
     type Rejection = Infallible;

@@ -44,6 +44,7 @@ mod language;
 mod login;
 mod logs;
 mod metrics;
+mod open_places;
 mod page;
 mod path;
 mod query;
@@ -58,8 +59,6 @@ mod throttle;
 
 pub(crate) use self::{client_address::ClientAddress, clock::Clock};
 
-/// Requests to routes that need no management key; whoever has none cannot use up the places of whoever has it.
-const OPEN_REQUESTS_MAX: usize = 64;
 /// Management requests in flight; the data plane has a budget of its own, so neither can lock the other out.
 const REQUESTS_MAX: usize = 256;
 /// Callers that watch the log at once.
@@ -104,7 +103,7 @@ struct Inner {
     probe: ready::Probe,
     metrics_token: Option<authentication::ManagementKey>,
     budget: Semaphore,
-    open_budget: Semaphore,
+    open_places: open_places::OpenPlaces,
     live_places: Arc<Semaphore>,
     upload_places: Arc<Semaphore>,
 }
@@ -115,7 +114,7 @@ impl Api {
     /// # Errors
     /// Too many from that address were wrong.
     fn judge(&self, given: &str, client: ClientAddress) -> Result<bool, throttle::Locked> {
-        self.0.throttle.judge(client, self.0.management_key.is(given), self.clock.steady())
+        self.0.throttle.judge(client, given, self.0.management_key.is(given), self.clock.steady())
     }
 
     /// Puts into effect what a request has just stored.
@@ -160,7 +159,7 @@ pub(crate) fn router(state: State) -> Router {
         tickets,
         probe: ready::Probe::default(),
         budget: Semaphore::new(REQUESTS_MAX),
-        open_budget: Semaphore::new(OPEN_REQUESTS_MAX),
+        open_places: open_places::OpenPlaces::default(),
         live_places: Arc::new(Semaphore::new(LIVE_STREAMS_MAX)),
         upload_places: Arc::new(Semaphore::new(LONG_UPLOADS_MAX)),
     }));

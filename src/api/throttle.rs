@@ -1,15 +1,17 @@
-//! Whoever tries wrong management keys has to wait, longer each time.
+//! Whoever tries wrong management keys has to wait, longer each time. Only a new wrong key is a try: one that is repeated,
+//! as by a script with an old key, tells a guesser nothing.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     net::IpAddr,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use super::client_address::ClientAddress;
+use crate::crypto;
 
-/// Wrong keys within a window; then the address is locked.
+/// Different wrong keys within a window; then the address is locked.
 const FAILURES_MAX: usize = 10;
 const WINDOW: Duration = Duration::from_secs(10 * 60);
 /// The first lock; each further one is twice as long.
@@ -19,19 +21,24 @@ const LOCK_MAX: Duration = Duration::from_secs(15 * 60);
 const QUIET: Duration = Duration::from_secs(60 * 60);
 /// Addresses that are remembered; beyond it the one that was quiet for longest is forgotten.
 const ADDRESSES_MAX: usize = 10_000;
-/// Whoever has one IPv6 address usually has all that share these bits.
-const IPV6_PREFIX: u128 = !0 << 64;
 
 /// What is known of the addresses that gave wrong keys.
 #[derive(Default)]
 pub(super) struct Throttle(Mutex<HashMap<IpAddr, Failures>>);
 
 struct Failures {
-    /// Within the window, since the last lock.
-    at: VecDeque<Instant>,
+    /// Different ones within the window, since the last lock; never more than [`FAILURES_MAX`].
+    keys: Vec<WrongKey>,
+    /// When the last one that was new came.
     last_at: Instant,
     locks: u32,
     locked_until: Option<Instant>,
+}
+
+struct WrongKey {
+    /// The beginning of a digest: enough to know it again, and not the key.
+    mark: u64,
+    last_at: Instant,
 }
 
 /// The address has to wait so long, whatever key it has.
@@ -49,15 +56,24 @@ impl Locked {
 }
 
 impl Throttle {
-    /// Takes note of a key that was given, and says whether it counts.
-    pub(super) fn judge(&self, client: ClientAddress, is_right: bool, now: Instant) -> Result<bool, Locked> {
-        let address = network(client.0);
+    /// Whether anything is taken from there.
+    pub(super) fn look(&self, client: ClientAddress, now: Instant) -> Result<(), Locked> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&client.network()).map_or(Ok(()), |failures| failures.look(now))
+    }
+
+    /// Takes note of a key that was given, and says whether it is taken.
+    pub(super) fn judge(
+        &self,
+        client: ClientAddress,
+        given: &str,
+        is_right: bool,
+        now: Instant,
+    ) -> Result<bool, Locked> {
+        let address = client.network();
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(failures) = known.get_mut(&address) {
-            let left = failures.locked_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
-            if !left.is_zero() {
-                return Err(Locked { left });
-            }
+        if let Some(failures) = known.get(&address) {
+            failures.look(now)?;
             if now.saturating_duration_since(failures.quiet_since()) >= QUIET {
                 known.remove(&address);
             }
@@ -70,7 +86,7 @@ impl Throttle {
             stalest.map(|address| known.remove(&address));
         }
         let failures = known.entry(address).or_insert_with(|| Failures::new(now));
-        if let Some(lock) = failures.count(now) {
+        if let Some(lock) = failures.count(mark(given), now) {
             tracing::warn!(
                 %address,
                 seconds = lock.as_secs(),
@@ -83,25 +99,34 @@ impl Throttle {
 
     /// Whoever has logged in is no stranger.
     pub(super) fn forget(&self, client: ClientAddress) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&network(client.0));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&client.network());
     }
 }
 
 impl Failures {
     fn new(now: Instant) -> Self {
-        Self { at: VecDeque::new(), last_at: now, locks: 0, locked_until: None }
+        Self { keys: Vec::new(), last_at: now, locks: 0, locked_until: None }
+    }
+
+    fn look(&self, now: Instant) -> Result<(), Locked> {
+        let left = self.locked_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+        if left.is_zero() { Ok(()) } else { Err(Locked { left }) }
     }
 
     /// Returns for how long the address is locked from now on, if it is.
-    fn count(&mut self, now: Instant) -> Option<Duration> {
+    fn count(&mut self, mark: u64, now: Instant) -> Option<Duration> {
+        self.keys.retain(|key| now.saturating_duration_since(key.last_at) < WINDOW);
+        if let Some(key) = self.keys.iter_mut().find(|key| key.mark == mark) {
+            key.last_at = now;
+            return None;
+        }
         self.last_at = now;
-        self.at.push_back(now);
-        self.at.retain(|at| now.saturating_duration_since(*at) < WINDOW);
-        if self.at.len() < FAILURES_MAX {
+        self.keys.push(WrongKey { mark, last_at: now });
+        if self.keys.len() < FAILURES_MAX {
             return None;
         }
         let lock = LOCK_MIN.saturating_mul(2_u32.saturating_pow(self.locks)).min(LOCK_MAX);
-        self.at.clear();
+        self.keys.clear();
         self.locks = self.locks.saturating_add(1);
         self.locked_until = Some(now + lock);
         Some(lock)
@@ -112,16 +137,14 @@ impl Failures {
     }
 }
 
-/// What counts as one address.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() & IPV6_PREFIX).into()),
-    }
+fn mark(key: &str) -> u64 {
+    crypto::digest(key)[..size_of::<u64>()].iter().fold(0, |mark, byte| (mark << 8) | u64::from(*byte))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -130,13 +153,24 @@ mod tests {
         ClientAddress(text.parse().unwrap())
     }
 
+    /// A key that was not tried before.
+    fn guess(throttle: &Throttle, from: &str, now: Instant) -> Result<bool, Locked> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let key = format!("guess {}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        throttle.judge(client(from), &key, false, now)
+    }
+
+    fn right(throttle: &Throttle, from: &str, now: Instant) -> Result<bool, Locked> {
+        throttle.judge(client(from), "right", true, now)
+    }
+
     /// Wrong keys from one address, one a second, until it is locked: when that is, and for how long.
     fn lock(throttle: &Throttle, from: &str, mut now: Instant) -> (Instant, Duration) {
         for number in 0..FAILURES_MAX {
             now += if number == 0 { Duration::ZERO } else { SECOND };
-            assert_eq!(throttle.judge(client(from), false, now), Ok(false));
+            assert_eq!(guess(throttle, from, now), Ok(false));
         }
-        (now, throttle.judge(client(from), true, now).unwrap_err().left)
+        (now, right(throttle, from, now).unwrap_err().left)
     }
 
     #[test]
@@ -147,9 +181,9 @@ mod tests {
             let (at, left) = lock(&throttle, "192.0.2.1", now);
             assert_eq!(left, seconds * SECOND);
             let almost = at + left.saturating_sub(SECOND / 2);
-            assert_eq!(throttle.judge(client("192.0.2.1"), false, almost).unwrap_err().seconds(), 1);
+            assert_eq!(guess(&throttle, "192.0.2.1", almost).unwrap_err().seconds(), 1);
             now = at + left;
-            assert_eq!(throttle.judge(client("192.0.2.1"), true, now), Ok(true), "a lock ends");
+            assert_eq!(right(&throttle, "192.0.2.1", now), Ok(true), "a lock ends");
         }
     }
 
@@ -158,9 +192,9 @@ mod tests {
         let throttle = Throttle::default();
         let (at, left) = lock(&throttle, "192.0.2.1", Instant::now());
         for _ in 0..100 {
-            throttle.judge(client("192.0.2.1"), false, at + SECOND).unwrap_err();
+            guess(&throttle, "192.0.2.1", at + SECOND).unwrap_err();
         }
-        assert_eq!(throttle.judge(client("192.0.2.1"), false, at + left), Ok(false));
+        assert_eq!(guess(&throttle, "192.0.2.1", at + left), Ok(false));
     }
 
     #[test]
@@ -168,9 +202,42 @@ mod tests {
         let throttle = Throttle::default();
         let mut now = Instant::now();
         for _ in 0..5 * FAILURES_MAX {
-            assert_eq!(throttle.judge(client("192.0.2.1"), false, now), Ok(false));
+            assert_eq!(guess(&throttle, "192.0.2.1", now), Ok(false));
             now += WINDOW / 9 + SECOND;
         }
+    }
+
+    /// A console or a script with an old key asks again and again.
+    #[test]
+    fn a_wrong_key_that_is_repeated_counts_once() {
+        let throttle = Throttle::default();
+        let mut now = Instant::now();
+        for _ in 0..100 * FAILURES_MAX {
+            assert_eq!(throttle.judge(client("192.0.2.1"), "old", false, now), Ok(false));
+            now += SECOND;
+        }
+        for _ in 0..FAILURES_MAX - 2 {
+            assert_eq!(guess(&throttle, "192.0.2.1", now), Ok(false));
+        }
+        assert_eq!(right(&throttle, "192.0.2.1", now), Ok(true));
+        assert_eq!(guess(&throttle, "192.0.2.1", now), Ok(false), "the last one that is still free");
+        assert_eq!(throttle.look(client("192.0.2.1"), now), Err(Locked { left: LOCK_MIN }));
+        assert_eq!(throttle.judge(client("192.0.2.1"), "old", false, now), Err(Locked { left: LOCK_MIN }));
+        assert_eq!(throttle.look(client("192.0.2.2"), now), Ok(()));
+    }
+
+    /// Else the locks would be long for good.
+    #[test]
+    fn a_wrong_key_that_is_repeated_does_not_break_the_quiet() {
+        let throttle = Throttle::default();
+        let (at, left) = lock(&throttle, "192.0.2.1", Instant::now());
+        let begin = at + left;
+        let mut now = begin;
+        while now < begin + QUIET {
+            throttle.judge(client("192.0.2.1"), "old", false, now).unwrap();
+            now += 30 * SECOND;
+        }
+        assert_eq!(lock(&throttle, "192.0.2.1", now).1, LOCK_MIN);
     }
 
     #[test]
@@ -190,11 +257,11 @@ mod tests {
         let throttle = Throttle::default();
         let now = Instant::now();
         let (at, _) = lock(&throttle, "192.0.2.1", now);
-        throttle.judge(client("::ffff:192.0.2.1"), true, at).unwrap_err();
-        assert_eq!(throttle.judge(client("192.0.2.2"), true, at), Ok(true));
+        right(&throttle, "::ffff:192.0.2.1", at).unwrap_err();
+        assert_eq!(right(&throttle, "192.0.2.2", at), Ok(true));
         let (at, _) = lock(&throttle, "2001:db8:1:2::1", now);
-        throttle.judge(client("2001:db8:1:2:ffff::9"), true, at).unwrap_err();
-        assert_eq!(throttle.judge(client("2001:db8:1:3::1"), true, at), Ok(true));
+        right(&throttle, "2001:db8:1:2:ffff::9", at).unwrap_err();
+        assert_eq!(right(&throttle, "2001:db8:1:3::1", at), Ok(true));
     }
 
     #[test]
@@ -202,10 +269,10 @@ mod tests {
         let throttle = Throttle::default();
         let now = Instant::now();
         let (at, _) = lock(&throttle, "192.0.2.1", now);
-        throttle.judge(client("192.0.2.2"), false, at).unwrap();
+        guess(&throttle, "192.0.2.2", at).unwrap();
         for number in 0..ADDRESSES_MAX - 1 {
             let address = IpAddr::V4((0x0a00_0000 + u32::try_from(number).unwrap()).into());
-            throttle.judge(ClientAddress(address), false, at + SECOND).unwrap();
+            throttle.judge(ClientAddress(address), "wrong", false, at + SECOND).unwrap();
         }
         let known = throttle.0.lock().unwrap();
         assert_eq!(known.len(), ADDRESSES_MAX);

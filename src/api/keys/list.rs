@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::Api;
 use crate::{
     api::{
-        answer::{self, Answer},
+        answer::{self, Answer, UNREADABLE_KEY},
         document::{
             Shape, Shown,
             shape::{id, one_of, text},
@@ -21,8 +21,6 @@ use crate::{
     keypool::{KeyStatus, ListFilter, Sort, SortBy, StoredKey},
 };
 
-/// Shown in place of a key that cannot be decrypted with the present `ENCRYPTION_KEY`.
-const UNREADABLE: &str = "failed-to-decrypt";
 pub(super) const STATUSES: [&str; 3] = [KeyStatus::Active.name(), KeyStatus::Invalid.name(), "all"];
 const ASCENDING: &str = "asc";
 const DESCENDING: &str = "desc";
@@ -55,7 +53,7 @@ impl<'a> Listed<'a> {
         Self {
             id: key.id,
             // The one place that shows keys in clear: their owner manages them here.
-            key_value: key.secret.as_ref().map_or(UNREADABLE, Secret::expose),
+            key_value: key.secret.as_ref().map_or(UNREADABLE_KEY, Secret::expose),
             key_hash: &key.hash,
             group_id: key.group_id,
             status: &key.status,

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use chrono::Local;
 use http::header::CONTENT_DISPOSITION;
 
 use super::{Api, Wanted, filter, key_text};
@@ -37,7 +36,7 @@ pub(in crate::api) async fn export(api: Api, query: Query<Wanted>) -> Result<Sen
         }
         Ok(())
     });
-    let name = format!("log_keys_export_{}.csv", Local::now().format("%Y%m%d%H%M%S"));
+    let name = format!("log_keys_export_{}.csv", api.clock.local(api.clock.now()).format("%Y%m%d%H%M%S"));
     Ok(Sent::new(([(CONTENT_DISPOSITION, format!("attachment; filename={name}"))], body)))
 }
 

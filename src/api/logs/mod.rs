@@ -12,7 +12,7 @@ use super::{
     Api, answer,
     document::{
         Shape,
-        shape::{flag, id, integer, one_of, text_up_to, time},
+        shape::{self, flag, id, integer, one_of, text_up_to, time},
     },
     query::{Parameters, Query},
     refusal::Refusal,
@@ -27,8 +27,6 @@ pub(super) use self::{export::export, list::list, live::live};
 
 /// No column of the log that is searched holds more.
 const FILTER_CHARACTERS_MAX: usize = 500;
-/// Shown in place of a key that cannot be decrypted with the present `ENCRYPTION_KEY`.
-const UNREADABLE: &str = "failed-to-decrypt";
 
 /// Which entries are meant.
 pub(super) struct Wanted;
@@ -41,7 +39,7 @@ impl Parameters for Wanted {
             .optional("parent_group_name", text(), "Contained in the name of the aggregate group that was asked")
             .optional("group_name", text(), "Contained in the name of the group that served")
             .optional("group_id", id(), "The group that served, or the aggregate group that was asked")
-            .optional("key_value", text(), "The key with exactly this text")
+            .optional("key_value", shape::text(), "The key with exactly this text")
             .optional("model", text(), "Contained in the model's name")
             .optional("is_success", flag(), "How it went")
             .optional("request_type", text(), "`final`, or `retry`")
@@ -64,7 +62,8 @@ fn filter<P>(query: &Query<P>) -> Result<Filter, Refusal> {
         group_id: read(query, "group_id", "a positive integer", |text| {
             text.parse().ok().filter(|&id: &GroupId| id > 0)
         })?,
-        key: text(query, "key_value")?.map(Secret::new),
+        // Compared as a digest, so it may be as long as a key: a URL holds no more.
+        key: query.first("key_value").map(Secret::new),
         model: text(query, "model")?,
         is_success: read(query, "is_success", "true or false", parse_flag)?,
         request_type: text(query, "request_type")?,
@@ -75,12 +74,7 @@ fn filter<P>(query: &Query<P>) -> Result<Filter, Refusal> {
         end_time: read(query, "end_time", TIME, parse_time)?,
         request_id: text(query, "request_id")?,
         client_key: text(query, "client_key")?,
-        verdict: read(
-            query,
-            "verdict",
-            "success, client, key, key_for_now, upstream, ourselves or client_gone",
-            verdict,
-        )?,
+        verdict: read(query, "verdict", &format!("one of {}", Verdict::ALL.map(Verdict::name).join(", ")), verdict)?,
     })
 }
 
@@ -89,7 +83,7 @@ const TIME: &str = "a time such as 2026-11-25T10:00:00.000Z";
 fn read<P, T>(
     query: &Query<P>,
     name: &'static str,
-    wanted: &'static str,
+    wanted: &str,
     parse: impl Fn(&str) -> Option<T>,
 ) -> Result<Option<T>, Refusal> {
     let Some(text) = query.first(name) else { return Ok(None) };
@@ -223,6 +217,6 @@ fn key_text(key: &LoggedKey) -> &str {
         LoggedKey::None => "",
         LoggedKey::Known(secret) => secret.expose(),
         LoggedKey::Masked(text) => text,
-        LoggedKey::Unreadable => UNREADABLE,
+        LoggedKey::Unreadable => answer::UNREADABLE_KEY,
     }
 }

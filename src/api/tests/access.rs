@@ -118,6 +118,28 @@ async fn log_ins_that_stall_do_not_take_the_places_of_the_operator() {
     house.get("/api/channel-types").await.data();
 }
 
+/// Whoever has one address has a part of the places only, and the operator can still log in.
+#[tokio::test]
+async fn log_ins_that_stall_do_not_shut_the_log_in_of_another_address() {
+    let house = House::open().await;
+    let stranger = IpAddr::from([203, 0, 113, 9]);
+    let stalled = || Request::post("/api/auth/login").body(Body::new(Silent)).unwrap();
+    let mut waiting: Vec<_> = (0..64).map(|_| Box::pin(house.send_from(stranger, stalled()))).collect();
+    let mut refused = 0;
+    for log_in in &mut waiting {
+        tokio::select! {
+            biased;
+            reply = log_in => { assert_eq!(reply.status, 503); refused += 1; }
+            () = tokio::time::sleep(std::time::Duration::from_millis(2)) => {}
+        }
+    }
+    assert!(refused >= 50, "{refused}");
+    let log_in = Request::post("/api/auth/login").body(Body::from(json!({"auth_key": MANAGEMENT_KEY}).to_string()));
+    assert_eq!(house.send_from(IpAddr::from([198, 51, 100, 1]), log_in.unwrap()).await.status, 200);
+    let probe = Request::get("/health").body(Body::empty()).unwrap();
+    assert_eq!(house.send_from(stranger, probe).await.status, 200);
+}
+
 #[tokio::test]
 async fn log_in_says_whether_the_key_is_right() {
     let house = House::open().await;

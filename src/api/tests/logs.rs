@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::body::Body;
-use chrono::{TimeZone as _, Utc};
+use chrono::{FixedOffset, TimeZone as _, Utc};
 use http::{Request, header::AUTHORIZATION};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{House, MANAGEMENT_KEY};
 use crate::{
+    api::Clock,
     channel::Channel,
     crypto::Secret,
     group::Key,
@@ -180,8 +181,22 @@ async fn a_filter_that_cannot_be_read_is_refused_with_its_name() {
 }
 
 #[tokio::test]
-async fn keys_of_the_log_are_exported_each_with_its_newest_entry() {
+async fn an_entry_is_found_by_a_key_that_is_longer_than_any_text() {
     let house = House::open().await;
+    let long = "k".repeat(5_000);
+    house.log([Entry { key: used(&long), ..entry(401) }]).await;
+    assert_eq!(statuses(&house, &format!("key_value={long}")).await, [401]);
+    assert_eq!(statuses(&house, &format!("key_value={long}k")).await, [0_u64; 0]);
+}
+
+#[tokio::test]
+async fn keys_of_the_log_are_exported_each_with_its_newest_entry() {
+    let house = House::with(|state| {
+        let now = Utc.with_ymd_and_hms(2026, 11, 23, 22, 15, 30).unwrap();
+        let local_offset = |_| FixedOffset::east_opt(5 * 3600 + 1800).unwrap();
+        state.clock = Clock { now: Arc::new(move || now), local_offset, ..Clock::system() };
+    })
+    .await;
     house.group("team", json!({})).await;
     house.post("/api/keys/add-multiple", json!({"group_id": 1, "keys_text": "[\"sk,1\"]"})).await.data();
     let with_key = |number: u128, text: &str, status| Entry {
@@ -193,10 +208,8 @@ async fn keys_of_the_log_are_exported_each_with_its_newest_entry() {
     let reply = house.get("/api/logs/export").await;
     assert_eq!(reply.status, 200);
     assert_eq!(reply.header("content-type"), Some("text/csv; charset=utf-8"));
-    let disposition = reply.header("content-disposition").unwrap();
-    let stamp =
-        disposition.strip_prefix("attachment; filename=log_keys_export_").unwrap().strip_suffix(".csv").unwrap();
-    assert!(stamp.len() == 14 && stamp.bytes().all(|digit| digit.is_ascii_digit()), "{disposition}");
+    let disposition = "attachment; filename=log_keys_export_20261124034530.csv";
+    assert_eq!(reply.header("content-disposition"), Some(disposition));
     let mut lines: Vec<_> = reply.text.split_inclusive('\n').collect();
     assert_eq!(lines.remove(0), "key_value,group_name,status_code\n");
     lines.sort_unstable();

@@ -52,9 +52,38 @@ async fn nobody_else_reads_them_and_the_token_opens_nothing_else() {
 async fn wrong_keys_are_counted_at_the_metrics_too() {
     let house = House::open().await;
     let scrape = |key: &str| house.send(Request::get(format!("/metrics?key={key}")).body(Body::empty()).unwrap());
-    for _ in 0..10 {
-        scrape("wrong").await.refuses(401, "UNAUTHORIZED", "Authentication failed");
+    for number in 0..10 {
+        scrape(&format!("wrong{number}")).await.refuses(401, "UNAUTHORIZED", "Authentication failed");
     }
     let reply = scrape(MANAGEMENT_KEY).await;
     assert_eq!((reply.status, reply.json()["code"].as_str()), (429, Some("TOO_MANY_FAILED_LOGINS")));
+}
+
+fn with_token(target: &str, token: &str) -> Request<Body> {
+    Request::get(target).header("authorization", format!("Bearer {token}")).body(Body::empty()).unwrap()
+}
+
+#[tokio::test]
+async fn an_old_token_of_a_scraper_locks_nobody_out() {
+    let house = House::open().await;
+    for _ in 0..50 {
+        assert_eq!(house.send(with_token("/metrics", "old")).await.status, 401);
+    }
+    assert_eq!(house.send(with_token("/metrics", METRICS_TOKEN)).await.status, 200);
+    assert_eq!(house.send(with_token("/metrics", MANAGEMENT_KEY)).await.status, 200);
+}
+
+#[tokio::test]
+async fn tokens_cannot_be_guessed_for_longer_than_keys() {
+    // A wrong key that is repeated beside them hides nothing.
+    for target in ["/metrics", "/metrics?key=wrong"] {
+        let house = House::open().await;
+        let mut answers = Vec::new();
+        for number in 0..10 {
+            answers.push(house.send(with_token(target, &format!("guess {number}"))).await.status);
+        }
+        assert!(answers[..8].iter().all(|status| *status == 401), "{answers:?}");
+        let reply = house.send(with_token(target, METRICS_TOKEN)).await;
+        assert_eq!((reply.status, reply.json()["code"].as_str()), (429, Some("TOO_MANY_FAILED_LOGINS")), "{target}");
+    }
 }
