@@ -57,7 +57,9 @@ pub(crate) struct Database {
 impl Database {
     /// Opens the file, creates it when it is missing, and brings its schema up to date.
     pub(crate) async fn open(dsn: &DatabaseDsn) -> Result<Self, Error> {
-        let DatabaseDsn::Sqlite(dsn) = dsn;
+        let DatabaseDsn::Sqlite(dsn) = dsn else {
+            return Err(Error::Other("this build opens SQLite only".into()));
+        };
         create_private(&dsn.path).map_err(|error| Error::at(&dsn.path, "create", error))?;
         let writer_options =
             options(dsn, &[("cache_size", -WRITER_CACHE_KIBIBYTES), ("wal_autocheckpoint", JOURNAL_PAGES_MAX)]);
