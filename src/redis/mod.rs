@@ -18,7 +18,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::{link::Link, target::Target};
-use crate::config::redis_dsn::RedisDsn;
+use crate::config::RedisDsn;
 
 pub(crate) use self::problem::Problem;
 

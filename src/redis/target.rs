@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    config::redis_dsn::{RedisAddress, RedisDsn, RedisTls},
+    config::{RedisAddress, RedisDsn, RedisTls},
     crypto::Secret,
 };
 

@@ -14,7 +14,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use self::servers::{PATIENCE, Server, figure};
 use super::{Listener, Notices, State, session::BREATH};
-use crate::config::redis_dsn::RedisDsn;
+use crate::config::RedisDsn;
 
 /// A node of the cluster, or what of it this room is about.
 struct Node {
