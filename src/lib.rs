@@ -35,7 +35,10 @@ mod crypto;
 mod db;
 mod http1;
 mod json;
-#[cfg_attr(not(test), expect(dead_code, reason = "the cluster that sends and hears notices comes with the next commits"))]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the cluster that sends and hears notices comes with the next commits")
+)]
 mod redis;
 mod telemetry;
 
