@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use testkit::{Cut, FaultProxy};
 
-use super::{Log, Node, guarded_server, has_connections, plain_server, two_nodes, until};
+use super::{Log, Node, PATIENCE, guarded_server, has_connections, notices_sent, plain_server, two_nodes, until};
 
 #[tokio::test]
 async fn after_a_restart_both_nodes_are_woken_and_hear_again_and_the_log_says_it_once() {
@@ -42,17 +42,34 @@ async fn after_a_restart_both_nodes_are_woken_and_hear_again_and_the_log_says_it
 }
 
 #[tokio::test]
-async fn a_notice_sent_while_redis_is_away_arrives_when_it_is_back() {
+async fn a_notice_sent_while_redis_is_away_goes_out_when_it_is_back() {
     let mut server = plain_server().await;
-    let first = Node::connected("first", &server.dsn()).await;
+    let node = Node::connected("first", &server.dsn()).await;
     server.kill().await;
-    first.is_away().await;
-    first.notices.send();
+    node.is_away().await;
+    node.notices.send();
     server.start_again().await;
-    let mut second = Node::connected("second", &server.dsn()).await;
-    // At least the first notice of a new connection.
-    second.hears().await;
-    first.is_connected().await;
+    node.is_connected().await;
+    // The first of the new connection, and the one that waited; a new server counts from nothing.
+    let begin = Instant::now();
+    while notices_sent(&server).await != 2 {
+        assert!(begin.elapsed() < PATIENCE);
+    }
+}
+
+#[tokio::test]
+async fn connections_that_break_again_and_again_are_logged_as_one_loss() {
+    let (log, _guard) = Log::capture();
+    let server = plain_server().await;
+    let node = Node::connected("first", &server.dsn()).await;
+    for _ in 0..4 {
+        server.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
+        node.is_away().await;
+        node.is_connected().await;
+    }
+    assert_eq!((log.count("Lost Redis"), log.text().lines().count()), (1, 2), "{}", log.text());
+    until("it has settled", || log.count("Redis is back") == 1).await;
+    assert_eq!(log.text().lines().count(), 3, "{}", log.text());
 }
 
 #[tokio::test]
