@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use sea_query::{MysqlQueryBuilder, PostgresQueryBuilder, QueryStatementWriter, SqliteQueryBuilder, Values};
+use sea_query::{Expr, ExprTrait, MysqlQueryBuilder, PostgresQueryBuilder, QueryStatementWriter, SqliteQueryBuilder, Values};
 
 use super::connect::Zone;
 
@@ -50,6 +50,11 @@ impl Engine {
             Self::MySql(_) => format!("CAST(sum({expression}) AS SIGNED)"),
             Self::PostgreSql => format!("CAST(sum({expression}) AS bigint)"),
         }
+    }
+
+    /// The text of a JSON column as such: PostgreSQL has a type for it.
+    pub(crate) fn json(self, text: Expr) -> Expr {
+        if self == Self::PostgreSql { text.cast_as("jsonb") } else { text }
     }
 
     /// What an upsert does with a row that is there; `key` are the columns of its unique index.
