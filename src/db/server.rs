@@ -35,6 +35,7 @@ pub(super) async fn open_postgresql(
 fn sized<D: sqlx::Database>(options: PoolOptions<D>, pool: &DatabasePool) -> PoolOptions<D> {
     options
         .max_connections(pool.connections_max)
+        .min_connections(pool.connections_min)
         .acquire_timeout(pool.acquire_timeout)
         .idle_timeout(pool.idle_timeout)
         .max_lifetime(pool.lifetime_max)
