@@ -25,7 +25,7 @@ impl House {
         let id = started.data()["id"].as_i64().unwrap();
         loop {
             let task = self.get(&format!("/api/tasks/{id}")).await.data();
-            if task["is_running"] == false && self.tasks.status().is_none_or(|shown| shown.state.is_over()) {
+            if task["is_running"] == false && self.tasks.status().await.unwrap().is_none_or(|shown| shown.state.is_over()) {
                 return task;
             }
             tokio::task::yield_now().await;
@@ -383,7 +383,7 @@ async fn a_group_has_one_task_at_a_time_and_other_groups_do_not_wait() {
     while house.get(&format!("/api/tasks/{}", import["id"])).await.data()["is_running"] == true {
         tokio::task::yield_now().await;
     }
-    while house.tasks.status().unwrap().id != 1 {
+    while house.tasks.status().await.unwrap().unwrap().id != 1 {
         tokio::task::yield_now().await;
     }
     let status = house.get("/api/tasks/status").await.data();
