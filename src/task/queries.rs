@@ -120,17 +120,23 @@ pub(super) async fn interrupt_running(
     error: &str,
     dead_after: Duration,
 ) -> Result<(), db::Error> {
+    let engine = database.engine();
     let mut update = Query::update();
     update
         .table(T::Table)
         .value(T::State, State::Interrupted.name())
         .value(T::Error, error)
         .value(T::FinishedAt, at)
-        .and_where(Expr::col(T::State).eq(State::Running.name()));
+        .and_where(is_running());
+    if !engine.is_sqlite() {
+        let seen_after = format!("{} - {}", engine.now_milliseconds(), dead_after.as_millis());
+        update.and_where(Expr::cust(format!(
+            "(node IS NULL OR node NOT IN (SELECT node FROM gpt_load_nodes WHERE seen_at >= {seen_after}))"
+        )));
+    }
     let mut writer = database.begin().await?;
-    writer.execute(Sql::built(writer.engine(), &update)).await?;
-    writer.commit().await?;
-    Ok(())
+    writer.execute(Sql::built(engine, &update)).await?;
+    writer.commit().await
 }
 
 pub(super) async fn find(readers: &Readers, id: i64) -> Result<Task, db::Error> {
