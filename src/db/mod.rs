@@ -90,7 +90,7 @@ impl Database {
             DatabaseDsn::MySql(dsn) => server::open_mysql(dsn, pool).await?,
             DatabaseDsn::PostgreSql(dsn) => server::open_postgresql(dsn, pool).await?,
         };
-        let engine = Source::engine(&readers);
+        let engine = Source::engine(&&readers);
         let database = Self {
             shared: Arc::new(Shared {
                 engine,
@@ -160,6 +160,19 @@ impl Database {
             Writer::Sqlite(pool) => Transaction::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
             Writer::MySql(pool, zone) => Transaction::MySql(pool.begin().await?, *zone),
             Writer::PostgreSql(pool) => Transaction::PostgreSql(pool.begin().await?),
+        })
+    }
+
+    /// For several looks at one and the same moment. (MySQL shows each of them the present: whoever looks again at each
+    /// change sees the end of one that it saw half of.)
+    pub(crate) async fn snapshot(&self) -> Result<Transaction, Error> {
+        self.count_statement();
+        Ok(match &self.shared.readers {
+            Readers::Sqlite(pool) => Transaction::Sqlite(pool.begin().await?),
+            Readers::MySql(pool, zone) => Transaction::MySql(pool.begin().await?, *zone),
+            Readers::PostgreSql(pool) => {
+                Transaction::PostgreSql(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+            }
         })
     }
 

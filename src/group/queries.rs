@@ -79,7 +79,8 @@ pub(super) async fn insert(writer: &mut Change, record: &Record) -> Result<Group
     writer.note(Changed::Configuration);
     let mut insert = Query::insert();
     insert.into_table(Groups::Table).columns(COLUMNS).values_panic(values(record, writer.engine()));
-    writer.insert(Sql::built(writer.engine(), &insert)).await
+    let sql = Sql::built(writer.engine(), &insert);
+    writer.insert(sql).await
 }
 
 /// Writes every column of a group that exists.
@@ -88,7 +89,8 @@ pub(super) async fn update(writer: &mut Change, record: &Record) -> Result<(), d
     let mut update = Query::update();
     update.table(Groups::Table).values(COLUMNS.into_iter().zip(values(record, writer.engine())));
     update.and_where(Expr::col(Groups::Id).eq(record.id));
-    match writer.execute(Sql::built(writer.engine(), &update)).await?.rows_affected {
+    let sql = Sql::built(writer.engine(), &update);
+    match writer.execute(sql).await?.rows_affected {
         0 => Err(db::Error::NotFound),
         _ => Ok(()),
     }
@@ -130,8 +132,10 @@ pub(crate) async fn delete(writer: &mut Change, id: GroupId) -> Result<(), db::E
     let mut group = Query::delete();
     group.from_table(Groups::Table).and_where(Expr::col(Groups::Id).eq(id));
     // In this order no reference ever points to nothing.
-    writer.execute(Sql::built(writer.engine(), &memberships)).await?;
-    match writer.execute(Sql::built(writer.engine(), &group)).await?.rows_affected {
+    let sql = Sql::built(writer.engine(), &memberships);
+    writer.execute(sql).await?;
+    let sql = Sql::built(writer.engine(), &group);
+    match writer.execute(sql).await?.rows_affected {
         0 => Err(db::Error::NotFound),
         _ => Ok(()),
     }
@@ -146,7 +150,8 @@ pub(super) async fn set_sort(writer: &mut Change, id: GroupId, sort: i64) -> Res
         .value(Groups::Sort, sort)
         .value(Groups::UpdatedAt, Timestamp::now())
         .and_where(Expr::col(Groups::Id).eq(id));
-    Ok(writer.execute(Sql::built(writer.engine(), &update)).await?.rows_affected > 0)
+    let sql = Sql::built(writer.engine(), &update);
+    Ok(writer.execute(sql).await?.rows_affected > 0)
 }
 
 /// Notes that the invalid keys of a group were all tested at that time.
@@ -246,7 +251,8 @@ pub(super) async fn add_member(
             GroupSubGroups::UpdatedAt,
         ])
         .values_panic([Expr::value(id), Expr::value(member), Expr::value(weight), Expr::value(now), Expr::value(now)]);
-    writer.execute(Sql::built(writer.engine(), &insert)).await?;
+    let sql = Sql::built(writer.engine(), &insert);
+    writer.execute(sql).await?;
     Ok(())
 }
 
@@ -265,7 +271,8 @@ pub(super) async fn set_weight(
         .value(GroupSubGroups::UpdatedAt, Timestamp::now())
         .and_where(Expr::col(GroupSubGroups::GroupId).eq(id))
         .and_where(Expr::col(GroupSubGroups::SubGroupId).eq(member));
-    Ok(writer.execute(Sql::built(writer.engine(), &update)).await?.rows_affected > 0)
+    let sql = Sql::built(writer.engine(), &update);
+    Ok(writer.execute(sql).await?.rows_affected > 0)
 }
 
 /// `false`: there is no such member.
@@ -276,7 +283,8 @@ pub(super) async fn remove_member(writer: &mut Change, id: GroupId, member: Grou
         .from_table(GroupSubGroups::Table)
         .and_where(Expr::col(GroupSubGroups::GroupId).eq(id))
         .and_where(Expr::col(GroupSubGroups::SubGroupId).eq(member));
-    Ok(writer.execute(Sql::built(writer.engine(), &delete)).await?.rows_affected > 0)
+    let sql = Sql::built(writer.engine(), &delete);
+    Ok(writer.execute(sql).await?.rows_affected > 0)
 }
 
 async fn fetch<T: FromRow + Send>(source: impl Source, select: &SelectStatement) -> Result<Vec<T>, db::Error> {

@@ -127,6 +127,7 @@ async fn upsert(
                     .to_owned(),
             );
     transaction.note(Changed::Configuration);
-    transaction.execute(Sql::built(transaction.engine(), &insert)).await?;
+    let sql = Sql::built(transaction.engine(), &insert);
+    transaction.execute(sql).await?;
     Ok(())
 }

@@ -3,8 +3,10 @@
 //! and Redis with the servers that they need, tools written in Python, a load generator.
 #![forbid(unsafe_code)]
 
+mod cluster;
 mod database;
 mod engine;
+mod fault_proxy;
 pub mod load;
 mod mock;
 mod outbound;
@@ -14,12 +16,17 @@ mod server;
 mod servers;
 mod tls;
 
+pub use cluster::Cluster;
 pub use database::FreshDatabase;
 pub use engine::Engine;
+pub use fault_proxy::{Cut, FaultProxy};
 pub use mock::{Encoding, Ending, MockUpstream, Options, Play, Seen, serve as serve_mock};
 pub use outbound::{Hop, OutboundProxy};
 pub use python::python_with;
 pub use raw::{RawConnection, RawListener, RawResponse, Tail, exchange};
+pub use rustix::process::Signal;
 pub use server::{TempServer, TempServerBuilder, free_address};
-pub use servers::{Certificates, DatabaseOptions, DatabaseServer, RedisOptions, RedisServer};
+pub use servers::{
+    Certificates, DatabaseOptions, DatabaseServer, RedisCluster, RedisOptions, RedisSentinel, RedisServer,
+};
 pub use tls::TlsFront;

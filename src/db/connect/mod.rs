@@ -1,8 +1,12 @@
-//! Temporary stand-in.
-use chrono::{DateTime, NaiveDateTime, Utc};
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Zone { Utc }
-impl Zone {
-    pub(crate) fn to_wall(self, at: DateTime<Utc>) -> NaiveDateTime { at.naive_utc() }
-    pub(crate) fn from_wall(self, wall: NaiveDateTime) -> DateTime<Utc> { wall.and_utc() }
-}
+//! From a connection string to a session on a database server: options of the driver, and what a new session is told.
+
+mod authorities;
+mod mysql;
+mod postgresql;
+mod zone;
+
+pub(super) use self::{
+    mysql::{mysql_options, mysql_session},
+    postgresql::{Servers, check_writable},
+    zone::Zone,
+};

@@ -28,8 +28,9 @@ macro_rules! texts {
 
 impl AnyConnection {
     /// Opens a file as the original does: foreign keys are not enforced, and the journal stays what it is.
-    pub(super) async fn to_file(path: &Path) -> Result<Self, sqlx::Error> {
-        let options = SqliteConnectOptions::new().filename(path).create_if_missing(true).foreign_keys(false);
+    pub(super) async fn to_file(path: &Path, read_only: bool) -> Result<Self, sqlx::Error> {
+        let options = SqliteConnectOptions::new().filename(path).read_only(read_only).foreign_keys(false);
+        let options = options.create_if_missing(!read_only);
         Ok(Self::Sqlite(options.busy_timeout(BUSY_TIMEOUT).connect().await?))
     }
 

@@ -30,7 +30,7 @@ pub struct FreshDatabase {
 }
 
 enum Place {
-    File { path: PathBuf, _folder: TempDir },
+    File { path: PathBuf, _folder: Option<TempDir> },
     Server { server: ServerAddress, name: String, dropped: bool },
 }
 
@@ -43,7 +43,7 @@ impl FreshDatabase {
         if engine == Engine::Sqlite {
             let folder = tempfile::tempdir().expect("a temporary directory");
             let path = folder.path().join("gpt-load.db");
-            return Self { engine, dsn: path.display().to_string(), place: Place::File { path, _folder: folder } };
+            return Self::file(path, Some(folder));
         }
         Self::on(&ServerAddress::of_this_run(engine), true).await
     }
@@ -54,6 +54,15 @@ impl FreshDatabase {
     /// As [`Self::create`].
     pub async fn of_this_run() -> Self {
         Self::create(Engine::of_this_run()).await
+    }
+
+    /// A SQLite file in a folder that someone else takes care of.
+    pub(crate) fn at(path: PathBuf) -> Self {
+        Self::file(path, None)
+    }
+
+    fn file(path: PathBuf, folder: Option<TempDir>) -> Self {
+        Self { engine: Engine::Sqlite, dsn: path.display().to_string(), place: Place::File { path, _folder: folder } }
     }
 
     /// On this server, which outlives the database if it is to be dropped.
@@ -117,7 +126,7 @@ impl FreshDatabase {
     /// When one of them fails.
     pub async fn execute(&self, statements: &str) {
         let run = async {
-            let mut connection = self.connect().await?;
+            let mut connection = self.connect(false).await?;
             connection.execute(statements).await?;
             connection.close().await
         };
@@ -140,7 +149,7 @@ impl FreshDatabase {
     /// When it fails.
     pub async fn rows(&self, query: &str) -> Vec<Vec<Option<String>>> {
         let found = async {
-            let mut connection = self.connect().await?;
+            let mut connection = self.connect(true).await?;
             let rows = connection.rows(query).await?;
             connection.close().await?;
             Ok::<_, sqlx::Error>(rows)
@@ -173,9 +182,9 @@ impl FreshDatabase {
         }
     }
 
-    async fn connect(&self) -> Result<AnyConnection, sqlx::Error> {
+    async fn connect(&self, read_only: bool) -> Result<AnyConnection, sqlx::Error> {
         match &self.place {
-            Place::File { path, .. } => AnyConnection::to_file(path).await,
+            Place::File { path, .. } => AnyConnection::to_file(path, read_only).await,
             Place::Server { server, name, .. } => server.connect(Some(name)).await,
         }
     }

@@ -7,11 +7,13 @@ mod mariadb;
 mod postgresql;
 mod process;
 mod redis;
+mod redis_groups;
 mod template;
 
 pub use certificates::Certificates;
 pub use database::{DatabaseOptions, DatabaseServer};
 pub use redis::{RedisOptions, RedisServer};
+pub use redis_groups::{RedisCluster, RedisSentinel};
 
 use std::time::Duration;
 

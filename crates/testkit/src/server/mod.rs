@@ -1,5 +1,7 @@
 //! The real gpt-load binary in a directory of its own, for black-box tests.
 
+mod life;
+
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -11,20 +13,28 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
+use crate::database::FreshDatabase;
+use crate::engine::Engine;
 use crate::raw::{RawResponse, exchange};
 
 /// How long a test waits for something that must happen before it fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// Between two looks at something that must happen.
-const POLL_INTERVAL: Duration = Duration::from_millis(10);
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// Another process may take a free port between our choice and the server's start.
 const START_TRIES: usize = 3;
+/// Names the database of a server.
+const DATABASE: &str = "DATABASE_DSN";
+/// Where a server without it has its database, below its directory.
+const DEFAULT_FILE: &str = "data/gpt-load.db";
 
 /// A running server. Dropping it kills the process and removes its directory.
 pub struct TempServer {
     child: Child,
     address: SocketAddr,
     environment: Vec<(String, String)>,
+    /// Unless the test named one.
+    database: Option<FreshDatabase>,
     directory: TempDir,
 }
 
@@ -43,19 +53,28 @@ impl TempServerBuilder {
         self
     }
 
+    /// Works on this database.
+    #[must_use]
+    pub fn database(self, database: &FreshDatabase) -> Self {
+        self.env(DATABASE, database.dsn())
+    }
+
     /// The server's working directory, for files that must be there when it starts.
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
 
-    /// Starts the server and waits until it serves.
+    /// Starts the server and waits until it serves. Unless the test names a database, it gets an empty one of the engine
+    /// of this run.
     ///
     /// # Panics
     /// When it does not serve; the message holds what it printed.
-    pub async fn start(self) -> TempServer {
+    pub async fn start(mut self) -> TempServer {
+        let database = self.own_database().await;
         let address = free_address();
         let child = spawn(address, &self.environment, self.directory.path());
-        let mut server = TempServer { child, address, environment: self.environment, directory: self.directory };
+        let mut server =
+            TempServer { child, address, environment: self.environment, database, directory: self.directory };
         for attempt in 1.. {
             match server.wait_until_ready().await {
                 Ok(()) => break,
@@ -74,7 +93,8 @@ impl TempServerBuilder {
     ///
     /// # Panics
     /// When it goes on running.
-    pub async fn start_in_vain(self) -> (ExitStatus, String) {
+    pub async fn start_in_vain(mut self) -> (ExitStatus, String) {
+        let _database = self.own_database().await;
         let mut child = spawn(free_address(), &self.environment, self.directory.path());
         let status = wait_for_exit(&mut child).await;
         let printed = read_log(self.directory.path());
@@ -83,6 +103,20 @@ impl TempServerBuilder {
             let _ = child.kill();
         }
         (status.unwrap_or_else(|| panic!("the server goes on running: {printed}")), printed)
+    }
+
+    /// The file where a server without `DATABASE_DSN` has it, or a database on the run's server.
+    async fn own_database(&mut self) -> Option<FreshDatabase> {
+        if self.environment.iter().any(|(name, _)| name == DATABASE) {
+            return None;
+        }
+        let engine = Engine::of_this_run();
+        if engine == Engine::Sqlite {
+            return Some(FreshDatabase::at(self.directory.path().join(DEFAULT_FILE)));
+        }
+        let database = FreshDatabase::create(engine).await;
+        self.environment.push((DATABASE.to_owned(), database.dsn().to_owned()));
+        Some(database)
     }
 }
 
@@ -119,9 +153,17 @@ impl TempServer {
         self.directory.path()
     }
 
-    /// Where its database is unless `DATABASE_DSN` is set.
+    /// Where its SQLite database is unless `DATABASE_DSN` is set.
     pub fn database_path(&self) -> PathBuf {
-        self.directory.path().join("data/gpt-load.db")
+        self.directory.path().join(DEFAULT_FILE)
+    }
+
+    /// The database that was made for it.
+    ///
+    /// # Panics
+    /// When the test named another one.
+    pub fn database(&self) -> &FreshDatabase {
+        self.database.as_ref().expect("the test named no database")
     }
 
     pub fn process_id(&self) -> u32 {
@@ -247,45 +289,6 @@ impl TempServer {
             assert!(Instant::now() < deadline, "{target} stays at {data:#}");
             tokio::time::sleep(POLL_INTERVAL).await;
         }
-    }
-
-    /// `kill -9`, and a new start on the same directory.
-    ///
-    /// # Panics
-    /// When it does not serve again.
-    pub async fn kill_and_restart(&mut self) {
-        self.child.kill().expect("the server runs");
-        self.child.wait().expect("a killed process ends");
-        self.start_again().await;
-    }
-
-    /// Starts a server that has ended once more, on the same directory and port.
-    ///
-    /// # Panics
-    /// When it does not serve.
-    pub async fn start_again(&mut self) {
-        self.child = spawn(self.address, &self.environment, self.directory.path());
-        if let Err(problem) = self.wait_until_ready().await {
-            panic!("{problem}");
-        }
-    }
-
-    /// Asks the server to stop (SIGTERM) and goes on at once.
-    ///
-    /// # Panics
-    /// When the signal cannot be sent.
-    pub fn ask_to_stop(&self) {
-        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
-        assert!(sent.is_ok_and(|status| status.success()), "the signal was not sent");
-    }
-
-    /// Waits until the server has ended by itself.
-    ///
-    /// # Panics
-    /// When it goes on running.
-    pub async fn ended(&mut self) -> ExitStatus {
-        let status = wait_for_exit(&mut self.child).await;
-        status.unwrap_or_else(|| panic!("the server goes on running: {}", self.log()))
     }
 
     async fn wait_until_ready(&mut self) -> Result<(), String> {
