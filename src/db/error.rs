@@ -17,6 +17,9 @@ pub(crate) enum Error {
     /// Another transaction was in the way; tried again, the same statements work.
     #[error("another transaction was in the way: {0}")]
     Conflict(#[source] sqlx::Error),
+    /// The statement was given a time, which it would have exceeded.
+    #[error("the statement took longer than it may")]
+    TooLong,
     #[error("{0}")]
     Other(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -41,6 +44,7 @@ impl From<sqlx::Error> for Error {
             sqlx::Error::Database(ref inner) => match kind(&**inner) {
                 Kind::Values => Self::Values(error),
                 Kind::Conflict => Self::Conflict(error),
+                Kind::TooLong => Self::TooLong,
                 Kind::Other => Self::Other(Box::new(error)),
             },
             other => Self::Other(Box::new(other)),
@@ -51,25 +55,29 @@ impl From<sqlx::Error> for Error {
 enum Kind {
     Values,
     Conflict,
+    TooLong,
     Other,
 }
 
 fn kind(error: &dyn sqlx::error::DatabaseError) -> Kind {
     if let Some(error) = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
         // Of https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html: a column that must not be null, out of
-        // range, a broken character, too long, a check that does not hold (MySQL and MariaDB); and lock timeout, deadlock.
+        // range, a broken character, too long, a check that does not hold (MySQL and MariaDB); lock timeout, deadlock; and
+        // the end of a statement's time (MySQL and MariaDB).
         return match error.number() {
             1048 | 1264 | 1366 | 1406 | 3819 | 4025 => Kind::Values,
             1205 | 1213 => Kind::Conflict,
+            3024 | 1969 => Kind::TooLong,
             _ => Kind::Other,
         };
     }
     let code = error.code().unwrap_or_default();
     if error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some() {
-        // https://www.postgresql.org/docs/current/errcodes-appendix.html: data exceptions and integrity constraints; and
-        // serialization failure, deadlock.
+        // https://www.postgresql.org/docs/current/errcodes-appendix.html: data exceptions and integrity constraints;
+        // serialization failure, deadlock; and the end of a statement's time.
         return match &*code {
             "40001" | "40P01" | "55P03" => Kind::Conflict,
+            "57014" => Kind::TooLong,
             code if code.starts_with("22") || code.starts_with("23") => Kind::Values,
             _ => Kind::Other,
         };

@@ -99,7 +99,18 @@ impl Source for &Readers {
                 all(pool, prepared!(sql, MySql)).await?.into_iter().map(|row| Row::MySql(row, *zone)).collect()
             }
             Readers::PostgreSql(pool) => {
-                all(pool, prepared!(sql, PostgreSql)).await?.into_iter().map(Row::PostgreSql).collect()
+                let rows = match sql.time_max() {
+                    None => all(pool, prepared!(sql, PostgreSql)).await?,
+                    Some(time) => {
+                        let milliseconds = time.as_millis().max(1);
+                        let begin = format!("BEGIN READ ONLY; SET LOCAL statement_timeout = {milliseconds}");
+                        let mut transaction = pool.begin_with(AssertSqlSafe(begin)).await?;
+                        let rows = all(&mut *transaction, prepared!(sql, PostgreSql)).await?;
+                        transaction.commit().await?;
+                        rows
+                    }
+                };
+                rows.into_iter().map(Row::PostgreSql).collect()
             }
         })
     }

@@ -1,6 +1,6 @@
 //! A statement for whichever engine there is: its text with `?` where values go, and the values.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use sea_query::QueryStatementWriter;
@@ -24,6 +24,7 @@ pub(crate) struct Sql {
     /// The first value that could not be bound; said when the statement runs.
     problem: Option<BoxDynError>,
     is_persistent: bool,
+    time_max: Option<Duration>,
 }
 
 enum Text {
@@ -83,7 +84,7 @@ impl Sql {
             Engine::MySql(_) => Arguments::MySql(MySqlArguments::default()),
             Engine::PostgreSql => Arguments::PostgreSql(PgArguments::default()),
         };
-        Self { engine, text, arguments, problem: None, is_persistent: true }
+        Self { engine, text, arguments, problem: None, is_persistent: true, time_max: None }
     }
 
     pub(crate) fn engine(&self) -> Engine {
@@ -93,6 +94,26 @@ impl Sql {
     /// For a text that does not come again: no connection remembers it.
     pub(crate) fn once(mut self) -> Self {
         self.is_persistent = false;
+        self
+    }
+
+    /// On a server the statement ends as [`super::Error::TooLong`] when it takes longer; for readers, and for a `SELECT`.
+    pub(crate) fn within(mut self, time_max: Duration) -> Self {
+        self.time_max = Some(time_max);
+        self
+    }
+
+    pub(super) fn time_max(&self) -> Option<Duration> {
+        self.time_max
+    }
+
+    /// Makes room for so many values.
+    pub(crate) fn reserve(mut self, values: usize) -> Self {
+        match &mut self.arguments {
+            Arguments::Sqlite(arguments) => arguments.reserve(values, 0),
+            Arguments::MySql(arguments) => arguments.reserve(values, 0),
+            Arguments::PostgreSql(arguments) => arguments.reserve(values, 0),
+        }
         self
     }
 
@@ -191,6 +212,13 @@ impl Sql {
         if let Some(problem) = self.problem {
             return Err(sqlx::Error::Encode(problem));
         }
+        if let (Engine::MySql(_), Some(time)) = (self.engine, self.time_max) {
+            let text = match &self.text {
+                Text::Fixed(text) => text,
+                Text::Made(text) | Text::Numbered(text) => text.as_str(),
+            };
+            return Ok((timed(text, time).into(), self.arguments, self.is_persistent));
+        }
         let text = match self.text {
             Text::Fixed(text) if self.engine == Engine::PostgreSql => self.engine.numbered(text.to_owned()).into(),
             Text::Fixed(text) => Arc::from(text),
@@ -199,6 +227,16 @@ impl Sql {
         };
         Ok((text, self.arguments, self.is_persistent))
     }
+}
+
+/// A `SELECT` with an end to its time: MariaDB reads what MySQL takes for a comment, and the other way round.
+fn timed(text: &str, time: Duration) -> String {
+    let Some(rest) = text.strip_prefix("SELECT ") else { return text.to_owned() };
+    let milliseconds = time.as_millis().max(1);
+    let seconds = time.as_secs_f64().max(0.001);
+    format!(
+        "/*M! SET STATEMENT max_statement_time={seconds:.3} FOR */ SELECT /*+ MAX_EXECUTION_TIME({milliseconds}) */ {rest}"
+    )
 }
 
 /// A list that PostgreSQL takes as one value.
@@ -216,7 +254,7 @@ macro_rules! lists {
     )+};
 }
 
-lists!(i64, String, bool);
+lists!(i64, String, bool, DateTime<Utc>);
 
 macro_rules! plain_values {
     ($($kind:ty),+ $(,)?) => {$(

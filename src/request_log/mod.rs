@@ -1,6 +1,7 @@
 //! The record of every request: from the hot path through a bounded buffer into the database.
 
 mod buffer;
+mod characters;
 mod entry;
 mod live;
 mod queries;
