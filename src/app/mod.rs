@@ -29,7 +29,7 @@ use crate::{
     api,
     config::Config,
     crypto::Cipher,
-    db::Database,
+    db::{self, Database, Migrations},
     group::Directory,
     keypool::{Clock, KeyPools, Schedule, Validator},
     metrics::{Gauges, Metrics},
@@ -43,6 +43,8 @@ use crate::{
 
 /// The part of a graceful stop that is kept for writing what is still in memory.
 const WRITERS_BUDGET: Duration = Duration::from_secs(3);
+/// How often a slave looks whether a master has prepared the database.
+const MASTER_POLL_INTERVAL: Duration = Duration::from_secs(1);
 const LOSSES_INTERVAL: Duration = Duration::from_secs(60);
 /// Threads of the control plane: the management API, the database, background work.
 const CONTROL_THREADS: usize = 2;
@@ -85,7 +87,7 @@ struct Listeners {
 async fn serve(config: Config, listeners: Listeners, started_at: Instant) -> anyhow::Result<()> {
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let lifecycle = Lifecycle::default();
-    let database = Database::open(&config.database).await.context("cannot open the database")?;
+    let database = open_database(&config).await?;
     let stopping = CancellationToken::new();
     let server = start(&config, listeners, started_at, &database, &lifecycle, &stopping).await?;
     tracing::info!(
@@ -124,6 +126,24 @@ async fn serve(config: Config, listeners: Listeners, started_at: Instant) -> any
     anyhow::ensure!(drained, "stopped, but requests in progress were cut");
     tracing::info!("Stopped");
     Ok(())
+}
+
+/// A slave that comes before the first master waits for it: only a master prepares the database.
+async fn open_database(config: &Config) -> anyhow::Result<Database> {
+    let migrations = if config.is_slave { Migrations::Expect } else { Migrations::Run };
+    let mut has_waited = false;
+    loop {
+        match Database::open(&config.database, &config.database_pool, migrations).await {
+            Err(db::Error::NotPrepared) => {
+                if !has_waited {
+                    tracing::warn!("Waiting: {}", db::Error::NotPrepared);
+                    has_waited = true;
+                }
+                tokio::time::sleep(MASTER_POLL_INTERVAL).await;
+            }
+            other => return other.context("cannot open the database"),
+        }
+    }
 }
 
 /// Builds the rooms from the ground up, and starts what runs in them.

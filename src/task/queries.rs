@@ -1,10 +1,9 @@
 //! All SQL of tasks.
 
 use sea_query::{Asterisk, Expr, ExprTrait, Func, Order, Query, SelectStatement};
-use sqlx::SqlitePool;
 
 use super::{State, Task};
-use crate::db::{self, Database, Tasks as T, Timestamp};
+use crate::db::{self, Database, Readers, Source, Sql, Tasks as T, Timestamp};
 
 fn select() -> SelectStatement {
     let mut select = Query::select();
@@ -31,15 +30,13 @@ pub(super) async fn begin(database: &Database, task: &Task, history_max: u32) ->
             Expr::value(task.started_at),
         ]);
     let mut writer = database.begin().await?;
-    let (text, values) = db::build(&insert);
-    let id = sqlx::query_with(text, values).execute(&mut *writer).await?.last_insert_rowid();
-    sqlx::query(
+    let id = writer.insert(Sql::built(database.engine(), &insert)).await?;
+    // In a table of its own: MySQL does not delete from a table that the statement looks into.
+    let delete = database.sql(
         "DELETE FROM gpt_load_tasks WHERE state <> 'running' AND id <= \
-         (SELECT id FROM gpt_load_tasks ORDER BY id DESC LIMIT 1 OFFSET ?)",
-    )
-    .bind(history_max)
-    .execute(&mut *writer)
-    .await?;
+         (SELECT id FROM (SELECT id FROM gpt_load_tasks ORDER BY id DESC LIMIT 1 OFFSET ?) AS last)",
+    );
+    writer.execute(delete.bind(history_max)).await?;
     writer.commit().await?;
     Ok(id)
 }
@@ -55,8 +52,7 @@ pub(super) async fn end(database: &Database, task: &Task) -> Result<(), db::Erro
         .value(T::FinishedAt, task.finished_at)
         .and_where(Expr::col(T::Id).eq(task.id));
     let mut writer = database.begin().await?;
-    let (text, values) = db::build(&update);
-    sqlx::query_with(text, values).execute(&mut *writer).await?;
+    writer.execute(Sql::built(writer.engine(), &update)).await?;
     writer.commit().await?;
     Ok(())
 }
@@ -71,41 +67,38 @@ pub(super) async fn interrupt_running(database: &Database, at: Timestamp, error:
         .value(T::FinishedAt, at)
         .and_where(Expr::col(T::State).eq(State::Running.name()));
     let mut writer = database.begin().await?;
-    let (text, values) = db::build(&update);
-    sqlx::query_with(text, values).execute(&mut *writer).await?;
+    writer.execute(Sql::built(writer.engine(), &update)).await?;
     writer.commit().await?;
     Ok(())
 }
 
-pub(super) async fn find(readers: &SqlitePool, id: i64) -> Result<Task, db::Error> {
-    let (text, values) = db::build(select().and_where(Expr::col(T::Id).eq(id)));
-    Ok(sqlx::query_as_with(text, values).fetch_one(readers).await?)
+pub(super) async fn find(readers: &Readers, id: i64) -> Result<Task, db::Error> {
+    let sql = Sql::built(readers.engine(), select().and_where(Expr::col(T::Id).eq(id)));
+    readers.one(sql).await
 }
 
-pub(super) async fn ended_last(readers: &SqlitePool) -> Result<Option<Task>, db::Error> {
+pub(super) async fn ended_last(readers: &Readers) -> Result<Option<Task>, db::Error> {
     let mut select = select();
     select
         .and_where(Expr::col(T::FinishedAt).is_not_null())
         .order_by(T::FinishedAt, Order::Desc)
         .order_by(T::Id, Order::Desc)
         .limit(1);
-    let (text, values) = db::build(&select);
-    Ok(sqlx::query_as_with(text, values).fetch_optional(readers).await?)
+    readers.optional(Sql::built(readers.engine(), &select)).await
 }
 
-pub(super) async fn count(readers: &SqlitePool, group_id: Option<i64>) -> Result<u64, db::Error> {
+pub(super) async fn count(readers: &Readers, group_id: Option<i64>) -> Result<u64, db::Error> {
     let mut select = Query::select();
     select.expr(Func::count(Expr::col(Asterisk))).from(T::Table);
     if let Some(group_id) = group_id {
         select.and_where(Expr::col(T::GroupId).eq(group_id));
     }
-    let (text, values) = db::build(&select);
-    let count: i64 = sqlx::query_scalar_with(text, values).fetch_one(readers).await?;
+    let count: i64 = readers.value(Sql::built(readers.engine(), &select)).await?;
     Ok(count.unsigned_abs())
 }
 
 pub(super) async fn page(
-    readers: &SqlitePool,
+    readers: &Readers,
     group_id: Option<i64>,
     offset: u64,
     limit: u64,
@@ -115,8 +108,7 @@ pub(super) async fn page(
         select.and_where(Expr::col(T::GroupId).eq(group_id));
     }
     select.order_by(T::Id, Order::Desc).offset(Ord::min(offset, i64::MAX as u64)).limit(limit);
-    let (text, values) = db::build(&select);
-    Ok(sqlx::query_as_with(text, values).fetch_all(readers).await?)
+    readers.all(Sql::built(readers.engine(), &select)).await
 }
 
 fn signed(count: u64) -> i64 {
