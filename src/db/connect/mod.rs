@@ -6,7 +6,7 @@ mod postgresql;
 mod zone;
 
 pub(super) use self::{
-    mysql::{mysql_options, mysql_sessions},
-    postgresql::Servers,
+    mysql::{mysql_options, mysql_session},
+    postgresql::{Servers, check_writable},
     zone::Zone,
 };

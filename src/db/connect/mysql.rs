@@ -1,10 +1,8 @@
 //! MySQL and MariaDB: options of the driver, and the variables of a session.
 
-use std::sync::Arc;
-
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _,
-    mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlSslMode},
+    ConnectOptions as _,
+    mysql::{MySqlConnectOptions, MySqlSslMode},
 };
 
 use super::{Zone, authorities};
@@ -51,23 +49,8 @@ pub(crate) fn mysql_options(dsn: &MySqlDsn) -> Result<(MySqlConnectOptions, Zone
     Ok((options, zone))
 }
 
-/// Each new session of the pool is told what it must know before it is used.
-pub(crate) fn mysql_sessions(pool: MySqlPoolOptions, dsn: &MySqlDsn) -> MySqlPoolOptions {
-    let statements: Arc<[String]> = session(dsn).into();
-    pool.after_connect(move |connection, _| {
-        let statements = statements.clone();
-        Box::pin(async move {
-            for statement in statements.iter() {
-                // Names and values were checked when the connection string was read.
-                sqlx::raw_sql(AssertSqlSafe(statement.clone())).execute(&mut *connection).await?;
-            }
-            Ok(())
-        })
-    })
-}
-
-/// One statement after the other.
-fn session(dsn: &MySqlDsn) -> Vec<String> {
+/// What each new session is told, one statement after the other.
+pub(crate) fn mysql_session(dsn: &MySqlDsn) -> Vec<String> {
     // The default of InnoDB reads what was true when a transaction began, and locks gaps between rows: rules that are
     // checked under a lock must see what the holder before us wrote.
     let mut statements = vec!["SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".to_owned()];
@@ -124,9 +107,9 @@ mod tests {
     #[test]
     fn a_session_reads_what_is_committed_and_keeps_our_modes() {
         let isolation = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
-        assert_eq!(session(&dsn("me@tcp(db)/app")), [isolation]);
-        let told = session(&dsn("me@tcp(db)/app?sql_mode=%27ANSI%27&innodb_lock_wait_timeout=7"));
-        assert_eq!(told[..2], [isolation, "SET sql_mode='ANSI', innodb_lock_wait_timeout=7"]);
-        assert!(told[2].contains("NO_ENGINE_SUBSTITUTION"));
+        assert_eq!(mysql_session(&dsn("me@tcp(db)/app")), [isolation]);
+        let session = mysql_session(&dsn("me@tcp(db)/app?sql_mode=%27ANSI%27&innodb_lock_wait_timeout=7"));
+        assert_eq!(session[..2], [isolation, "SET sql_mode='ANSI', innodb_lock_wait_timeout=7"]);
+        assert!(session[2].contains("NO_ENGINE_SUBSTITUTION"));
     }
 }

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use sqlx::{
     ConnectOptions as _, Connection as _,
-    postgres::{PgConnectOptions, PgConnection, PgPoolOptions, PgSslMode},
+    postgres::{PgConnectOptions, PgConnection, PgSslMode},
 };
 
 use super::authorities;
@@ -31,12 +31,9 @@ impl Servers {
         Ok(Self { candidates, must_be_writable: dsn.must_be_writable, connect_timeout })
     }
 
-    /// Each new session of the pool is asked whether it may write, where that matters: a server may have lost its lead.
-    pub(crate) fn sessions(&self, pool: PgPoolOptions) -> PgPoolOptions {
-        if !self.must_be_writable {
-            return pool;
-        }
-        pool.after_connect(|connection, _| Box::pin(check_writable(connection)))
+    /// Whether every session must be asked whether it may write.
+    pub(crate) fn must_be_writable(&self) -> bool {
+        self.must_be_writable
     }
 
     /// The first server that answers, and takes writes if that is asked for.
@@ -68,7 +65,7 @@ impl Servers {
 ///
 /// # Errors
 /// It takes no writes, or does not answer.
-async fn check_writable(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+pub(crate) async fn check_writable(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let is_read_only: String = sqlx::query_scalar("SHOW transaction_read_only").fetch_one(connection).await?;
     if is_read_only == "off" {
         return Ok(());
@@ -205,7 +202,7 @@ mod tests {
         let places: Vec<_> =
             servers.candidates.iter().map(|options| (options.get_host(), options.get_port())).collect();
         assert_eq!(places, [("a", 5432), ("b", 6)]);
-        assert!(servers.must_be_writable);
+        assert!(servers.must_be_writable());
         assert_eq!(servers.connect_timeout, Duration::from_secs(3));
     }
 
