@@ -87,13 +87,13 @@ impl Duty {
     }
 
     /// Runs a job whenever this node is on duty. It is told to stop when it is not, and begins anew when it is again.
-    pub(crate) async fn run_while_ours<F>(&self, stop: CancellationToken, job: impl Fn(CancellationToken) -> F)
+    pub(crate) async fn run_while_ours<F>(&self, stop: CancellationToken, job: impl Fn(CancellationToken) -> F + Send)
     where
-        F: Future<Output = ()>,
+        F: Future<Output = ()> + Send,
     {
         let mut is_ours = self.is_ours.subscribe();
         loop {
-            if stop.run_until_cancelled(is_ours.wait_for(|is_ours| *is_ours)).await.is_none() {
+            if stop.run_until_cancelled(becomes(&mut is_ours, true)).await.is_none() {
                 return;
             }
             let job_stop = stop.child_token();
@@ -101,7 +101,7 @@ impl Duty {
             tokio::pin!(ended);
             tokio::select! {
                 () = &mut ended => {}
-                _ = is_ours.wait_for(|is_ours| !*is_ours) => {
+                () = becomes(&mut is_ours, false) => {
                     job_stop.cancel();
                     ended.await;
                 }
@@ -111,6 +111,11 @@ impl Duty {
             }
         }
     }
+}
+
+async fn becomes(is_ours: &mut watch::Receiver<bool>, wanted: bool) {
+    // The sender lives as long as the duty does.
+    drop(is_ours.wait_for(|is_ours| *is_ours == wanted).await);
 }
 
 async fn sleep_until(at: Option<Instant>) {
