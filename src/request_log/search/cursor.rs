@@ -16,13 +16,16 @@ pub(crate) enum Cursor {
 
 /// Characters of an id, at most.
 const ID_CHARACTERS_MAX: usize = 36;
+/// The year 9999 is the last that MySQL knows.
+const MICROSECONDS_END: i64 = 253_402_214_400_000_000;
 
 impl Cursor {
     pub(super) fn parse(text: &str) -> Option<Self> {
         let Some((microseconds, id)) = text.split_once('~') else {
             return text.parse().ok().filter(|row_id| *row_id > 0).map(Self::Row);
         };
-        let time = Timestamp(DateTime::from_timestamp_micros(microseconds.parse().ok()?)?);
+        let microseconds = microseconds.parse().ok().filter(|at| (0..MICROSECONDS_END).contains(at))?;
+        let time = Timestamp(DateTime::from_timestamp_micros(microseconds)?);
         let is_id = id.chars().count() <= ID_CHARACTERS_MAX && !id.contains('\0');
         is_id.then(|| Self::Entry { time, id: id.to_owned() })
     }

@@ -104,7 +104,8 @@ pub(super) async fn of(
     let text = |column, text: &str, index| Term { column, test: Test::Text(text.to_owned()), index };
     if let Some(id) = &filter.request_id {
         let Ok(id) = Uuid::try_parse(id) else { return Ok(None) };
-        terms.push(rows_of_request(id));
+        let (first, last) = row_ids_of_request(id);
+        terms.push(Term { column: "id", test: Test::Between(first, last), index: Some(IDS) });
         terms.push(text("request_id", &id.hyphenated().to_string(), None));
     }
     if let Some(key) = &filter.key {
@@ -165,10 +166,11 @@ pub(super) async fn of(
     Ok(Some(terms))
 }
 
-/// The ids of a request's rows begin like the request's own id ([`crate::request_log::Entry::row_uuid`]).
-fn rows_of_request(id: Uuid) -> Term {
+/// The lowest and the highest id that a row of a request can have: they begin like the request's own id
+/// ([`crate::request_log::Entry::row_uuid`]).
+pub(super) fn row_ids_of_request(id: Uuid) -> (String, String) {
     let row_id = |low: u128| Uuid::from_u128(id.as_u128() & !0xffff | low).hyphenated().to_string();
-    Term { column: "id", test: Test::Between(row_id(0), row_id(0xffff)), index: Some(IDS) }
+    (row_id(0), row_id(0xffff))
 }
 
 /// The text below which no row's time is `from` or later.
