@@ -27,6 +27,7 @@ use self::{
 };
 use crate::{
     api,
+    cluster::{self, Duty, Follower, Heartbeat, Role},
     config::Config,
     crypto::Cipher,
     db::{self, Database, Migrations},
@@ -34,6 +35,7 @@ use crate::{
     keypool::{Clock, KeyPools, Schedule, Validator},
     metrics::{Gauges, Metrics},
     proxy::{InFlight, Proxy},
+    redis::Notices,
     request_log::{Live, RequestLog, Retention, Search, Writer},
     settings, stats,
     task::Tasks,
@@ -156,9 +158,16 @@ async fn start(
     stopping: &CancellationToken,
 ) -> anyhow::Result<Server> {
     let workers = config.server.worker_threads;
-    settings::seed(database, &config.server.host, config.server.port, config.initial_proxy_keys.as_ref())
-        .await
-        .context("cannot store the first settings")?;
+    let role = if config.is_slave { Role::Slave } else { Role::Master };
+    if role == Role::Master {
+        settings::seed(database, &config.server.host, config.server.port, config.initial_proxy_keys.as_ref())
+            .await
+            .context("cannot store the first settings")?;
+    }
+    // Before anything is loaded, so that nothing that changes meanwhile is missed.
+    let follower = Follower::open(database.clone()).await.context("cannot read the changes of other nodes")?;
+    let heartbeat = Heartbeat::new(database.clone(), role, address_of_node(config));
+    heartbeat.beat().await.context("cannot tell other nodes of this one")?;
     let cipher = Cipher::new(config.encryption_key.as_ref());
     let key_pools = KeyPools::open(database.clone(), cipher.clone()).await.context("cannot load the keys")?;
     let directory = Directory::open(database.clone()).await.context("cannot load the groups")?;
@@ -172,16 +181,41 @@ async fn start(
         let writer = Writer::new(log.clone(), database.clone(), cipher.clone());
         writer.observed_by(metrics.observer()).observed_by(Box::new(log_live.clone())).run(stop)
     });
-    lifecycle.run("request_log.retention", |stop| {
-        let directory = directory.clone();
-        let days = move || directory.current().settings.request_log_retention_days;
-        Retention::new(database.clone()).run(days, stop)
+    let duty = Duty::new(database);
+    lifecycle.run("cluster.heartbeat", |stop| heartbeat.run(stop));
+    lifecycle.run("cluster.duty", |stop| duty.clone().run(database.clone(), role, stop));
+    lifecycle.run("cluster.tidy", |stop| {
+        let (duty, database, tasks) = (duty.clone(), database.clone(), tasks.clone());
+        async move { duty.run_while_ours(stop, |stop| cluster::tidy(database.clone(), tasks.clone(), stop)).await }
     });
-    lifecycle.run("stats.retention", |stop| stats::delete_old_hours(database.clone(), stop));
+    let notices = Notices::open(config.redis.as_ref().filter(|_| !database.engine().is_sqlite()), database.node());
+    lifecycle.run("redis.notices", |stop| {
+        let notices = notices.clone();
+        async move { notices.run(stop).await }
+    });
+    lifecycle.run("cluster.notices", |stop| tell_others(database.clone(), notices.clone(), stop));
+    lifecycle.run("cluster.follower", |stop| {
+        let listener = notices.listener();
+        follower.clone().run(directory.clone(), key_pools.clone(), listener, stop)
+    });
+    lifecycle.run("request_log.retention", |stop| {
+        let (duty, database, directory) = (duty.clone(), database.clone(), directory.clone());
+        let days = move || directory.current().settings.request_log_retention_days;
+        let job = move |stop| Retention::new(database.clone()).run(days.clone(), stop);
+        async move { duty.run_while_ours(stop, job).await }
+    });
+    lifecycle.run("stats.retention", |stop| {
+        let (duty, database) = (duty.clone(), database.clone());
+        async move { duty.run_while_ours(stop, |stop| stats::delete_old_hours(database.clone(), stop)).await }
+    });
     let validator =
         Validator::new(directory.clone(), key_pools.clone(), Clients::new(config.outbound_proxy.clone(), 1));
     let clock = Clock { now: Arc::new(Utc::now), chance: Arc::new(rand::random) };
-    lifecycle.run("keypool.validation", |stop| Schedule::new(validator.clone(), clock).run(stop));
+    lifecycle.run("keypool.validation", |stop| {
+        let (duty, validator) = (duty.clone(), validator.clone());
+        let job = move |stop| Schedule::new(validator.clone(), clock.clone()).run(stop);
+        async move { duty.run_while_ours(stop, job).await }
+    });
     lifecycle.run("task.tasks", |stop| tasks.clone().run(stop));
     lifecycle.run("telemetry.losses", |stop| report_losses(log.clone(), stop));
     lifecycle.run("db.local_times", |stop| rewrite_local_times(database.clone(), stop));
@@ -236,6 +270,19 @@ async fn start(
         connections_max,
     });
     Ok(server)
+}
+
+/// What other nodes know this one by.
+fn address_of_node(config: &Config) -> String {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("{host}:{}", config.server.port)
+}
+
+/// Each change that this node commits is told to the others.
+async fn tell_others(database: Database, notices: Notices, stop: CancellationToken) {
+    while stop.run_until_cancelled(database.changed()).await.is_some() {
+        notices.send();
+    }
 }
 
 /// Says once a minute what was dropped, if anything was: the data plane sheds rather than waits.

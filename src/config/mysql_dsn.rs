@@ -52,7 +52,8 @@ impl MySqlDsn {
         let (server, database) = text.rsplit_once('/').ok_or("names no database")?;
         // The path of a socket may have an @ of its own.
         let at = server.rfind("@unix(").or_else(|| server.rfind('@'));
-        let (credentials, address) = at.map(|at| (&server[..at], &server[at + 1..])).ok_or("must name its server as user@tcp(host:port)")?;
+        let (credentials, address) =
+            at.map(|at| (&server[..at], &server[at + 1..])).ok_or("must name its server as user@tcp(host:port)")?;
         if address.contains('?') {
             return Err("has a / in its options, which must be written %2F".to_owned());
         }

@@ -171,7 +171,7 @@ fn mistakes_are_named_and_values_are_not() {
         ("host=h password=a hunter2 dbname=d", "written in '…'"),
         ("host=h password='hunter2 dbname=d", "never closes it"),
         ("host=h password=hunter2", "names no database"),
-        ("host=h = password=hunter2", "names no database"),
+        ("host=h = password=hunter2", "a word without a ="),
     ] {
         let problem = parse(text).unwrap_err();
         assert!(problem.contains(expected), "{text}: {problem}");

@@ -108,7 +108,7 @@ fn push_ids(sql: &mut Sql, ids: &[i64]) {
 }
 
 /// The keys of a group that some hashes name: `before` and what they are.
-fn by_hash(engine: Engine, before: &'static str, group_id: GroupId, hashes: &[String]) -> Sql {
+pub(super) fn by_hash(engine: Engine, before: &'static str, group_id: GroupId, hashes: &[String]) -> Sql {
     let mut sql = Sql::new(engine, before);
     sql.push(if engine.is_sqlite() { "+group_id = " } else { "group_id = " }).push_value(group_id);
     sql.push(" AND key_hash").push_among(hashes);

@@ -1,9 +1,6 @@
 //! Whom an encrypted connection believes: a file of the operator, or the system's authorities.
 
-use std::{
-    fs,
-    path::Path,
-};
+use std::{fs, path::Path};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
