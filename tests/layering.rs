@@ -13,7 +13,7 @@ const LEVELS: &[&[&str]] = &[
     &["cli"],
     &["app"],
     &["api", "proxy"],
-    &["metrics"],
+    &["cluster", "metrics"],
     &["keypool", "request_log"],
     &["stats"],
     &["group"],

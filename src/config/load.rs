@@ -148,6 +148,33 @@ impl Config {
     }
 }
 
+/// Where the server of this configuration is reached from its own machine: host, ready to be joined to the port, and port.
+/// Nothing else of the configuration is looked at.
+///
+/// # Errors
+/// What is wrong with the file `.env` or the port.
+pub(crate) fn address(
+    working_directory: &Path,
+    process_environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<(String, u16), String> {
+    let mut environment = merge(working_directory, process_environment);
+    let port = port(&mut environment);
+    if !environment.problems.is_empty() {
+        return Err(environment.problems.join("; "));
+    }
+    let host = match host(environment.text("HOST").unwrap_or("0.0.0.0")).as_str() {
+        "0.0.0.0" => "127.0.0.1".to_owned(),
+        "[::]" => "[::1]".to_owned(),
+        host => host.to_owned(),
+    };
+    Ok((host, port))
+}
+
+fn port(environment: &mut Environment) -> u16 {
+    // It was checked to fit.
+    u16::try_from(environment.number("PORT", 3001, 1..=65535, "")).unwrap_or(u16::MAX)
+}
+
 fn merge(directory: &Path, process: impl IntoIterator<Item = (OsString, OsString)>) -> Environment {
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
     let mut values = HashMap::new();
@@ -194,8 +221,7 @@ fn server(environment: &mut Environment) -> Server {
     let body_buffer_bytes_max = environment.size("REQUEST_BODY_BUFFER_BYTES", BODY_BUFFER_BYTES_MAX);
     Server {
         host: host(environment.text("HOST").unwrap_or("0.0.0.0")),
-        // Both were checked to fit.
-        port: u16::try_from(environment.number("PORT", 3001, 1..=65535, "")).unwrap_or(u16::MAX),
+        port: port(environment),
         requests_max: whole(environment.number("MAX_CONCURRENT_REQUESTS", 100, 1..=i64::from(u32::MAX), "")),
         connections_max: whole(environment.number("MAX_CONNECTIONS", CONNECTIONS_MAX, 1..=i64::from(u32::MAX), "")),
         worker_threads: whole(environment.number("WORKER_THREADS", whole_back(cores), 1..=WORKER_THREADS_MAX, "")),

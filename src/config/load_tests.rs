@@ -321,6 +321,40 @@ fn the_outbound_proxy_may_be_spelt_in_lower_case() {
 }
 
 #[test]
+fn the_server_is_reached_where_it_listens() {
+    let reached = |variables: &[(&str, &str)], file: &str| {
+        let given = given(variables).file(file);
+        address(given.directory.path(), given.variables.clone())
+    };
+    assert_eq!(reached(&[], ""), Ok(("127.0.0.1".to_owned(), 3001)));
+    assert_eq!(reached(&[("HOST", "::")], "PORT=4000"), Ok(("[::1]".to_owned(), 4000)));
+    assert_eq!(reached(&[("HOST", "10.0.0.1"), ("LOG_LEVEL", "loud")], ""), Ok(("10.0.0.1".to_owned(), 3001)));
+    assert!(reached(&[("PORT", "x")], "").unwrap_err().starts_with("PORT is \"x\""));
+}
+
+#[test]
+fn the_example_file_has_every_variable_with_its_default() {
+    let text = include_str!("../../.env.example");
+    let (ours, for_compose) = text.split_once("# Only docker-compose.yml reads these").unwrap();
+    let assignments = |text: &str| -> Vec<(String, String)> {
+        // A line that is commented out begins with `#` and a name at once; explanations have a blank between.
+        let lines = text.lines().map(|line| line.strip_prefix('#').unwrap_or(line));
+        let lines = lines.filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()));
+        lines.filter_map(|line| line.split_once('=')).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    };
+    let expected: Vec<_> = VARIABLES
+        .iter()
+        .map(|&(name, default, _)| (name.to_owned(), if name == "WORKER_THREADS" { "" } else { default }.to_owned()))
+        .collect();
+    assert_eq!(assignments(ours), expected, "names, order and defaults are those of VARIABLES");
+    assert!(dotenv::parse(text).unwrap().warnings.is_empty());
+    for (name, value) in assignments(for_compose) {
+        assert!(!expected.iter().any(|(known, _)| *known == name), "{name} is ours");
+        assert!(!name.ends_with("PASSWORD") || value.is_empty(), "{name} has a password that everybody knows");
+    }
+}
+
+#[test]
 fn values_that_are_no_text_are_refused_for_our_own_variables_only() {
     use std::os::unix::ffi::OsStringExt as _;
     let invalid = || OsString::from_vec(vec![0xff]);

@@ -21,7 +21,7 @@ use crate::crypto::Secret;
 
 pub(crate) use database_dsn::{Certificates, DatabaseDsn};
 pub(crate) use ip_block::IpBlock;
-pub(crate) use load::VARIABLES;
+pub(crate) use load::{VARIABLES, address};
 pub(crate) use mysql_dsn::{MySqlAddress, MySqlDsn, MySqlTls};
 pub(crate) use postgresql_dsn::{PostgreSqlDsn, PostgreSqlTls};
 pub(crate) use proxy_url::proxy_url;

@@ -50,7 +50,10 @@ impl MySqlDsn {
     /// the first `:`, so that odd passwords need no encoding.
     pub(super) fn parse(text: &str) -> Result<(Self, Vec<String>), String> {
         let (server, database) = text.rsplit_once('/').ok_or("names no database")?;
-        let (credentials, address) = server.rsplit_once('@').ok_or("must name its server as user@tcp(host:port)")?;
+        // The path of a socket may have an @ of its own.
+        let at = server.rfind("@unix(").or_else(|| server.rfind('@'));
+        let (credentials, address) =
+            at.map(|at| (&server[..at], &server[at + 1..])).ok_or("must name its server as user@tcp(host:port)")?;
         if address.contains('?') {
             return Err("has a / in its options, which must be written %2F".to_owned());
         }

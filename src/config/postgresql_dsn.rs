@@ -29,7 +29,7 @@ pub(crate) struct PostgreSqlDsn {
     /// Only a server that takes writes will do (`target_session_attrs`); otherwise whichever answers first.
     pub(crate) must_be_writable: bool,
     pub(crate) application_name: String,
-    /// How many prepared statements a connection keeps; 0 for poolers that hand each transaction to another session.
+    /// How many prepared statements a connection keeps; never 0.
     pub(crate) statement_cache_capacity: Option<usize>,
     /// Command-line options of the session, as `options` has them.
     pub(crate) options: Option<String>,
@@ -88,6 +88,7 @@ impl PostgreSqlDsn {
             statement_cache_capacity: statement_cache_capacity(
                 take("statement_cache_capacity"),
                 take("default_query_exec_mode"),
+                &mut warnings,
             )?,
             options: take("options"),
             parameters: Vec::new(),
@@ -150,14 +151,25 @@ fn must_be_writable(attributes: Option<String>) -> Result<bool, String> {
     }
 }
 
-/// Go's client has a mode of execution. All but the first do without statements that stay prepared.
-fn statement_cache_capacity(capacity: Option<String>, mode: Option<String>) -> Result<Option<usize>, String> {
+/// Go's client can do without prepared statements; ours cannot. A cache of 0 would leave each of them on the server.
+fn statement_cache_capacity(
+    capacity: Option<String>,
+    mode: Option<String>,
+    warnings: &mut Vec<String>,
+) -> Result<Option<usize>, String> {
     let modes = ["cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"];
-    if choice("default_query_exec_mode", mode, &modes)? != "cache_statement" {
-        return Ok(Some(0));
-    }
+    let mode = choice("default_query_exec_mode", mode, &modes)?;
     let problem = "has a statement_cache_capacity that must be a whole number";
-    capacity.map(|text| text.parse().map_err(|_| problem.to_owned())).transpose()
+    let capacity = capacity.map(|text| text.parse().map_err(|_| problem)).transpose()?;
+    if mode == "cache_statement" && capacity != Some(0) {
+        return Ok(capacity);
+    }
+    warnings.push(
+        "statements are prepared whatever DATABASE_DSN says (default_query_exec_mode, statement_cache_capacity); behind \
+         PgBouncer with pool_mode=transaction its max_prepared_statements must be above 0, as it can be since version 1.21"
+            .to_owned(),
+    );
+    Ok(None)
 }
 
 /// Everything but the password, and of session parameters only the names.

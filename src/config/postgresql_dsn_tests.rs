@@ -59,13 +59,16 @@ fn keywords() {
 }
 
 #[test]
-fn poolers_get_no_prepared_statements() {
-    let capacity = |options: &str| parse(&format!("postgres://h/d?{options}")).unwrap().0.statement_cache_capacity;
-    assert_eq!(capacity(""), None);
-    assert_eq!(capacity("statement_cache_capacity=0"), Some(0));
-    assert_eq!(capacity("statement_cache_capacity=50&default_query_exec_mode=cache_statement"), Some(50));
-    for mode in ["simple_protocol", "exec", "describe_exec", "cache_describe"] {
-        assert_eq!(capacity(&format!("default_query_exec_mode={mode}")), Some(0), "{mode}");
+fn statements_are_prepared_and_poolers_must_know() {
+    let read = |options: &str| {
+        let (dsn, warnings) = parse(&format!("postgres://h/d?{options}")).unwrap();
+        (dsn.statement_cache_capacity, warnings.concat())
+    };
+    assert_eq!(read(""), (None, String::new()));
+    assert_eq!(read("statement_cache_capacity=50&default_query_exec_mode=cache_statement"), (Some(50), String::new()));
+    for option in ["statement_cache_capacity=0", "default_query_exec_mode=simple_protocol"] {
+        let (capacity, warning) = read(option);
+        assert!(capacity.is_none() && warning.contains("max_prepared_statements"), "{option}: {warning}");
     }
 }
 
@@ -168,7 +171,7 @@ fn mistakes_are_named_and_values_are_not() {
         ("host=h password=a hunter2 dbname=d", "written in '…'"),
         ("host=h password='hunter2 dbname=d", "never closes it"),
         ("host=h password=hunter2", "names no database"),
-        ("host=h = password=hunter2", "names no database"),
+        ("host=h = password=hunter2", "a word without a ="),
     ] {
         let problem = parse(text).unwrap_err();
         assert!(problem.contains(expected), "{text}: {problem}");

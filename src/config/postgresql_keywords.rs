@@ -88,7 +88,7 @@ impl Keywords {
 
     pub(super) fn take(&mut self, name: &str) -> Option<String> {
         let at = self.0.iter().position(|(known, _)| known == name)?;
-        Some(self.0.swap_remove(at).1)
+        Some(self.0.remove(at).1)
     }
 
     /// From the environment, where the text says nothing; also the place of the password file.

@@ -49,6 +49,7 @@ async fn redis_speaks_tls_only_when_told_to() {
 async fn a_sentinel_makes_the_replica_the_primary() {
     let mut group = RedisSentinel::start().await;
     group.follows(group.primary.address()).await;
+    assert_eq!(group.dsn(), format!("redis-sentinel://{}/main/0", group.address()));
     group.primary.kill().await;
     group.follows(group.replica.address()).await;
     assert!(group.replica.command(&["INFO", "replication"]).await.contains("role:master"));
@@ -57,6 +58,7 @@ async fn a_sentinel_makes_the_replica_the_primary() {
 #[tokio::test]
 async fn three_masters_share_the_keys() {
     let cluster = RedisCluster::start().await;
+    assert_eq!(cluster.dsn().matches("127.0.0.1:").count(), 3);
     for node in &cluster.nodes {
         assert!(node.command(&["CLUSTER", "INFO"]).await.contains("cluster_slots_assigned:16384"));
     }

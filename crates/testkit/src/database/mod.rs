@@ -113,6 +113,12 @@ impl FreshDatabase {
         self.server().through(proxy).dsn(&self.name())
     }
 
+    /// The same database with times in this zone (`Asia/Shanghai`), in the form that gpt-load takes. Only MySQL's times
+    /// depend on it; for the others it is [`Self::dsn`].
+    pub fn dsn_in_zone(&self, zone: &str) -> String {
+        self.dsn.replace("loc=UTC", &format!("loc={}", zone.replace('/', "%2F")))
+    }
+
     fn server(&self) -> &ServerAddress {
         match &self.place {
             Place::File { .. } => panic!("SQLite has no server"),
@@ -138,9 +144,15 @@ impl FreshDatabase {
     /// # Panics
     /// When it cannot be read, or one of them fails.
     pub async fn load(&self, file: impl AsRef<Path>) {
-        let file = file.as_ref();
-        let statements = fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        self.execute(&statements).await;
+        self.execute(&read(file.as_ref())).await;
+    }
+
+    /// The same with a text of the file replaced wherever it stands, such as the address of an upstream.
+    ///
+    /// # Panics
+    /// As [`Self::load`].
+    pub async fn load_replacing(&self, file: impl AsRef<Path>, text: &str, by: &str) {
+        self.execute(&read(file.as_ref()).replace(text, by)).await;
     }
 
     /// The rows that a query finds, each value as the engine prints it; NULL is `None`.
@@ -216,6 +228,10 @@ fn random() -> u128 {
     use std::hash::{BuildHasher, RandomState};
     let half = || u128::from(RandomState::new().hash_one(std::process::id()));
     half() << 64 | half()
+}
+
+fn read(file: &Path) -> String {
+    fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
 
 /// Enough to find the statement again.

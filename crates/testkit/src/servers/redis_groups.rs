@@ -68,9 +68,9 @@ impl RedisSentinel {
         self.address
     }
 
-    /// How the sentinel calls the primary.
-    pub fn name() -> &'static str {
-        NAME
+    /// In the form that gpt-load takes.
+    pub fn dsn(&self) -> String {
+        format!("redis-sentinel://{}/{NAME}/0", self.address)
     }
 
     /// Waits until the sentinel names this address as the primary.
@@ -128,5 +128,11 @@ impl RedisCluster {
             }
         }
         Self { nodes }
+    }
+
+    /// In the form that gpt-load takes.
+    pub fn dsn(&self) -> String {
+        let addresses: Vec<String> = self.nodes.iter().map(|node| node.address().to_string()).collect();
+        format!("redis-cluster://{}", addresses.join(","))
     }
 }

@@ -1,0 +1,65 @@
+-- Made by tests/originals/make.py; what it holds stands in README.md.
+CREATE TABLE `system_settings` (`id` bigint unsigned AUTO_INCREMENT,`setting_key` varchar(255) NOT NULL,`setting_value` text NOT NULL,`description` varchar(512),`created_at` datetime(3) NULL,`updated_at` datetime(3) NULL,PRIMARY KEY (`id`),CONSTRAINT `uni_system_settings_setting_key` UNIQUE (`setting_key`));
+CREATE TABLE `groups` (`id` bigint unsigned AUTO_INCREMENT,`name` varchar(255) NOT NULL,`display_name` varchar(255),`proxy_keys` text,`description` varchar(512),`group_type` varchar(50) DEFAULT 'standard',`upstreams` JSON NOT NULL,`validation_endpoint` varchar(255),`channel_type` varchar(50) NOT NULL,`sort` bigint DEFAULT 0,`test_model` varchar(255) NOT NULL,`param_overrides` JSON,`config` JSON,`header_rules` JSON,`model_redirect_rules` JSON,`model_redirect_strict` boolean DEFAULT false,`last_validated_at` datetime(3) NULL,`created_at` datetime(3) NULL,`updated_at` datetime(3) NULL,PRIMARY KEY (`id`),CONSTRAINT `uni_groups_name` UNIQUE (`name`));
+CREATE TABLE `group_sub_groups` (`id` bigint unsigned AUTO_INCREMENT,`group_id` bigint unsigned NOT NULL,`sub_group_id` bigint unsigned NOT NULL,`weight` bigint DEFAULT 0,`created_at` datetime(3) NULL,`updated_at` datetime(3) NULL,PRIMARY KEY (`id`),UNIQUE INDEX `idx_group_sub` (`group_id`,`sub_group_id`));
+CREATE TABLE `api_keys` (`id` bigint unsigned AUTO_INCREMENT,`key_value` text NOT NULL,`key_hash` varchar(128),`group_id` bigint unsigned NOT NULL,`status` varchar(50) NOT NULL DEFAULT 'active',`notes` varchar(255) DEFAULT '',`request_count` bigint NOT NULL DEFAULT 0,`failure_count` bigint NOT NULL DEFAULT 0,`last_used_at` datetime(3) NULL,`created_at` datetime(3) NULL,`updated_at` datetime(3) NULL,PRIMARY KEY (`id`),INDEX `idx_api_keys_group_last_used_id` (`group_id`,`last_used_at`,`id`),INDEX `idx_api_keys_key_hash` (`key_hash`),INDEX `idx_api_keys_group_id` (`group_id`),INDEX `idx_api_keys_status` (`status`),CONSTRAINT `fk_groups_api_keys` FOREIGN KEY (`group_id`) REFERENCES `groups`(`id`));
+CREATE TABLE `request_logs` (`id` varchar(36),`timestamp` datetime(3) NOT NULL,`group_id` bigint unsigned NOT NULL,`group_name` varchar(255),`parent_group_id` bigint unsigned,`parent_group_name` varchar(255),`key_value` text,`key_hash` varchar(128),`model` varchar(255),`is_success` boolean NOT NULL,`source_ip` varchar(64),`status_code` bigint NOT NULL,`request_path` varchar(500),`duration` bigint NOT NULL,`error_message` text,`user_agent` varchar(512),`request_type` varchar(20) NOT NULL DEFAULT 'final',`upstream_addr` varchar(500),`is_stream` boolean NOT NULL,`request_body` text,PRIMARY KEY (`id`),INDEX `idx_request_logs_timestamp` (`timestamp`),INDEX `idx_request_logs_group_id` (`group_id`),INDEX `idx_request_logs_group_name` (`group_name`),INDEX `idx_request_logs_parent_group_id` (`parent_group_id`),INDEX `idx_request_logs_parent_group_name` (`parent_group_name`),INDEX `idx_request_logs_key_hash` (`key_hash`),INDEX `idx_request_logs_model` (`model`),INDEX `idx_request_logs_request_type` (`request_type`));
+CREATE TABLE `group_hourly_stats` (`id` bigint unsigned AUTO_INCREMENT,`time` datetime(3) NOT NULL,`group_id` bigint unsigned NOT NULL,`success_count` bigint NOT NULL DEFAULT 0,`failure_count` bigint NOT NULL DEFAULT 0,`created_at` datetime(3) NULL,`updated_at` datetime(3) NULL,PRIMARY KEY (`id`),UNIQUE INDEX `idx_group_time` (`time`,`group_id`));
+INSERT INTO `system_settings` (`id`,`setting_key`,`setting_value`,`description`,`created_at`,`updated_at`) VALUES
+ (1,'app_url','http://localhost:3001','config.app_url_desc','2026-03-02 10:00:00.250','2026-03-02 10:00:00.250'),
+ (2,'proxy_keys','sk-global-1,sk-global-2','config.proxy_keys_desc','2026-03-02 10:00:00.250','2026-03-02 10:00:00.250'),
+ (3,'request_log_retention_days','0','config.log_retention_days_desc','2026-03-02 10:00:00.250','2026-11-20 09:30:00.500'),
+ (4,'request_log_write_interval_minutes','1','config.log_write_interval_desc','2026-03-02 10:00:00.250','2026-03-02 10:00:00.250'),
+ (5,'enable_request_body_logging','false','config.enable_request_body_logging_desc','2026-03-02 10:00:00.250','2026-03-02 10:00:00.250'),
+ (6,'request_timeout','1e+06','config.request_timeout_desc','2026-03-02 10:00:00.250','2026-11-20 09:30:00.500'),
+ (7,'connect_timeout','15','config.connect_timeout_desc','2026-03-02 10:00:00.250','2026-03-02 10:00:00.250'),
+ (8,'idle_conn_timeout','120','config.idle_conn_timeout_desc','2026-03-02 10:00:00.250','2026-03-02 10:00:00.250'),
+ (9,'response_header_timeout','600','config.response_header_timeout_desc','2026-03-02 10:00:00.250','2026-03-02 10:00:00.250'),
+ (10,'max_idle_conns','100','config.max_idle_conns_desc','2026-03-02 10:00:00.250','2026-03-02 10:00:00.250'),
+ (11,'max_idle_conns_per_host','50','config.max_idle_conns_per_host_desc','2026-03-02 10:00:00.250','2026-03-02 10:00:00.250'),
+ (12,'proxy_url','','config.proxy_url_desc','2026-03-02 10:00:00.250','2026-03-02 10:00:00.250'),
+ (13,'max_retries','3','config.max_retries_desc','2026-03-02 10:00:00.250','2026-03-02 10:00:00.250'),
+ (14,'blacklist_threshold','5','config.blacklist_threshold_desc','2026-03-02 10:00:00.250','2026-11-20 09:30:00.500'),
+ (15,'key_validation_interval_minutes','60','config.key_validation_interval_desc','2026-03-02 10:00:00.250','2026-03-02 10:00:00.250'),
+ (16,'key_validation_concurrency','10','config.key_validation_concurrency_desc','2026-03-02 10:00:00.250','2026-03-02 10:00:00.250'),
+ (17,'key_validation_timeout_seconds','20','config.key_validation_timeout_desc','2026-03-02 10:00:00.250','2026-03-02 10:00:00.250'),
+ (18,'failover_status_codes','400-403,405-999','config.failover_status_codes_desc','2026-03-02 10:00:00.250','2026-03-02 10:00:00.250');
+ALTER TABLE `system_settings` AUTO_INCREMENT = 19;
+INSERT INTO `groups` (`id`,`name`,`display_name`,`proxy_keys`,`description`,`group_type`,`upstreams`,`validation_endpoint`,`channel_type`,`sort`,`test_model`,`param_overrides`,`config`,`header_rules`,`model_redirect_rules`,`model_redirect_strict`,`last_validated_at`,`created_at`,`updated_at`) VALUES
+ (1,'openai-main','OpenAI 主力','sk-client,sk-team-b','it''s the first','standard','[{"url":"http://mock.invalid/","weight":2},{"url":"http://unused.invalid","weight":0}]','','openai',1,'mock-small','{"temperature":0.5}','{"blacklist_threshold":2,"max_retries":1}','[{"action":"set","key":"X-Group","value":"${GROUP_NAME}"},{"action":"set","key":"X-Odd","value":"a\\u0026b \\u003cc\\u003e"},{"action":"remove","key":"X-Secret","value":""}]','{"fast":"mock-small"}',0,'2026-11-20 09:25:00.125','2026-03-02 10:00:00.250','2026-11-20 09:30:00.500'),
+ (2,'openai-spare','','sk-client','','standard','[{"url":"http://mock.invalid","weight":1}]','/v1/chat/completions','openai',2,'mock-small','null','null','[]','{}',0,NULL,'2026-03-02 10:00:00.250','2026-03-02 10:00:00.250'),
+ (3,'claude',NULL,NULL,NULL,NULL,'[{"url":"http://mock.invalid","weight":1}]',NULL,'anthropic',3,'mock-small',NULL,NULL,NULL,NULL,NULL,NULL,'2026-03-02 10:00:00.250','2026-03-02 10:00:00.250'),
+ (4,'gemini','Gemini','sk-client','','standard','[{"url":"http://mock.invalid","weight":1}]','','gemini',4,'mock-small','{}','{"enable_request_body_logging":true}','[]','{"gemini-fast":"mock-small"}',1,'2026-11-20 09:25:01.000','2026-03-02 10:00:00.250','2026-11-20 09:30:00.500'),
+ (5,'all-openai','All','sk-client','','aggregate','[]','','openai',5,'-','null','null','[]','{}',0,NULL,'2026-03-02 10:00:00.250','2026-03-02 10:00:00.250');
+ALTER TABLE `groups` AUTO_INCREMENT = 8;
+INSERT INTO `group_sub_groups` (`id`,`group_id`,`sub_group_id`,`weight`,`created_at`,`updated_at`) VALUES
+ (1,5,1,10,'2026-03-02 10:00:00.250','2026-03-02 10:00:00.250'),
+ (2,5,2,5,'2026-03-02 10:00:00.250','2026-03-02 10:00:00.250');
+ALTER TABLE `group_sub_groups` AUTO_INCREMENT = 4;
+INSERT INTO `api_keys` (`id`,`key_value`,`key_hash`,`group_id`,`status`,`notes`,`request_count`,`failure_count`,`last_used_at`,`created_at`,`updated_at`) VALUES
+ (1,'sk-test-0123456789abcdefghijklmnop','9a45518ce0669b481e610468259173e15c47184e6a0847a4673743867f3831fc',1,'active','主力 key',12,0,'2026-11-20 09:15:30.123','2026-03-02 10:00:00.250','2026-11-20 09:30:00.500'),
+ (2,'sk-second-0002','ec4fae48839ae0243225bad541cf09f2438b626bee6be7520daf112e3489e7ba',1,'active','',3,1,'2026-11-20 09:20:00.000','2026-03-02 10:00:00.250','2026-11-20 09:30:00.500'),
+ (3,'sk-dead-0003','8a3e1bacd5640d0f6320a5131c34188338c2cae37819734b63aa87a0b849f7b8',1,'invalid','',1,2,'2026-10-01 12:00:00.750','2026-03-02 10:00:00.250','2026-11-20 09:30:00.500'),
+ (5,'sk-spare-0005','bdec64df873c425d77e775face8525cc9434a1e516e30d1acd42d4610fba545e',2,'active',NULL,0,0,NULL,'2026-03-02 10:00:00.250','2026-11-20 09:30:00.500'),
+ (6,'sk-test-0123456789abcdefghijklmnop','9a45518ce0669b481e610468259173e15c47184e6a0847a4673743867f3831fc',2,'active','',1,0,'2026-11-20 09:30:00.500','2026-03-02 10:00:00.250','2026-11-20 09:30:00.500'),
+ (7,'sk-ant-0007','cfe32f3d79c1c787c00cfa7b0bd25ceb1f090a4c8f278f8c53ee5a34c4fee07d',3,'active','',0,4,NULL,'2026-03-02 10:00:00.250','2026-11-20 09:30:00.500'),
+ (8,'AIzaSyTestKey-000000000000000000000000','bf77492c19037c3fd7903dc207b79b53de570412a30d253c9619788e55675b28',4,'active','',1,0,'2026-11-20 09:40:00.001','2026-03-02 10:00:00.250','2026-11-20 09:30:00.500');
+ALTER TABLE `api_keys` AUTO_INCREMENT = 11;
+INSERT INTO `request_logs` (`id`,`timestamp`,`group_id`,`group_name`,`parent_group_id`,`parent_group_name`,`key_value`,`key_hash`,`model`,`is_success`,`source_ip`,`status_code`,`request_path`,`duration`,`error_message`,`user_agent`,`request_type`,`upstream_addr`,`is_stream`,`request_body`) VALUES
+ ('1f0d6c1e-64c5-4b8e-9f0e-0c64c5a2b101','2026-11-20 09:15:30.123',1,'openai-main',0,'','sk-test-0123456789abcdefghijklmnop','9a45518ce0669b481e610468259173e15c47184e6a0847a4673743867f3831fc','fast',1,'203.0.113.9',200,'/proxy/openai-main/v1/chat/completions',120,'','','final','http://mock.invalid/v1/chat/completions',1,''),
+ ('1f0d6c1e-64c5-4b8e-9f0e-0c64c5a2b102','2026-11-20 09:19:59.500',2,'openai-spare',5,'all-openai','sk-spare-0005','bdec64df873c425d77e775face8525cc9434a1e516e30d1acd42d4610fba545e','mock-small',0,'203.0.113.9',429,'/proxy/all-openai/v1/chat/completions',35,'限流: it''s too much','','retry','http://mock.invalid/v1/chat/completions',0,''),
+ ('1f0d6c1e-64c5-4b8e-9f0e-0c64c5a2b103','2026-11-20 09:20:00.000',1,'openai-main',5,'all-openai','sk-second-0002','ec4fae48839ae0243225bad541cf09f2438b626bee6be7520daf112e3489e7ba','mock-small',1,'203.0.113.9',200,'/proxy/all-openai/v1/chat/completions',80,'','','final','http://mock.invalid/v1/chat/completions',0,''),
+ ('1f0d6c1e-64c5-4b8e-9f0e-0c64c5a2b104','2026-11-20 10:05:00.000',3,'claude',0,'','','','',0,'2001:db8::1',503,'/proxy/claude/v1/messages',0,'no key','','final','',0,''),
+ ('1f0d6c1e-64c5-4b8e-9f0e-0c64c5a2b105','2026-11-20 09:40:00.001',4,'gemini',0,'','AIzaSyTestKey-000000000000000000000000','bf77492c19037c3fd7903dc207b79b53de570412a30d253c9619788e55675b28','gemini-fast',1,'203.0.113.10',200,'/proxy/gemini/v1beta/models/gemini-fast:generateContent',300,'','curl/8.5.0','final','http://mock.invalid/v1beta/models/mock-small:generateContent',0,'{"contents":[{"parts":[{"text":"你好, \\"it''s\\" \\\\ me"}]}]}'),
+ ('1f0d6c1e-64c5-4b8e-9f0e-0c64c5a2b106','2026-11-20 09:30:00.500',2,'openai-spare',0,'','sk-test-0123456789abcdefghijklmnop','9a45518ce0669b481e610468259173e15c47184e6a0847a4673743867f3831fc','mock-small',1,'203.0.113.9',200,'/proxy/openai-spare/v1/chat/completions',64,'','','final','http://mock.invalid/v1/chat/completions',0,''),
+ ('1f0d6c1e-64c5-4b8e-9f0e-0c64c5a2b107','2026-03-02 10:30:00.250',3,'claude',NULL,NULL,'sk-ant-0007',NULL,NULL,1,'203.0.113.9',200,'/proxy/claude/v1/messages',210,'','','final','http://mock.invalid/v1/messages',0,NULL);
+INSERT INTO `group_hourly_stats` (`id`,`time`,`group_id`,`success_count`,`failure_count`,`created_at`,`updated_at`) VALUES
+ (1,'2026-11-20 00:00:00.000',1,10,0,'2026-03-02 10:00:00.250','2026-11-20 09:30:00.500'),
+ (2,'2026-11-20 09:00:00.000',1,7,1,'2026-03-02 10:00:00.250','2026-11-20 09:30:00.500'),
+ (3,'2026-11-20 09:00:00.000',2,1,0,'2026-03-02 10:00:00.250','2026-11-20 09:30:00.500'),
+ (4,'2026-11-20 09:00:00.000',5,4,1,'2026-03-02 10:00:00.250','2026-11-20 09:30:00.500'),
+ (5,'2026-11-20 09:00:00.000',4,1,0,'2026-03-02 10:00:00.250','2026-11-20 09:30:00.500'),
+ (6,'2026-11-20 10:00:00.000',3,0,2,'2026-03-02 10:00:00.250','2026-11-20 09:30:00.500'),
+ (7,'2026-11-20 10:00:00.000',6,3,0,'2026-03-02 10:00:00.250','2026-11-20 09:30:00.500'),
+ (8,'2026-11-20 10:00:00.000',7,3,0,'2026-03-02 10:00:00.250','2026-11-20 09:30:00.500');
+ALTER TABLE `group_hourly_stats` AUTO_INCREMENT = 10;
