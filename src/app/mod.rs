@@ -27,7 +27,7 @@ use self::{
 };
 use crate::{
     api,
-    cluster::{self, Duty, Follower, Heartbeat, Role},
+    cluster::{self, Cluster, Heartbeat, Role},
     config::Config,
     crypto::Cipher,
     db::{self, Database, Migrations},
@@ -35,7 +35,6 @@ use crate::{
     keypool::{Clock, KeyPools, Schedule, Validator},
     metrics::{Gauges, Metrics},
     proxy::{InFlight, Proxy},
-    redis::Notices,
     request_log::{Live, RequestLog, Retention, Search, Writer},
     settings, stats,
     task::Tasks,
@@ -165,7 +164,9 @@ async fn start(
             .context("cannot store the first settings")?;
     }
     // Before anything is loaded, so that nothing that changes meanwhile is missed.
-    let follower = Follower::open(database.clone()).await.context("cannot read the changes of other nodes")?;
+    let cluster = Cluster::open(database.clone(), role, config.redis.as_ref())
+        .await
+        .context("cannot read the changes of other nodes")?;
     let heartbeat = Heartbeat::new(database.clone(), role, address_of_node(config));
     heartbeat.beat().await.context("cannot tell other nodes of this one")?;
     let cipher = Cipher::new(config.encryption_key.as_ref());
@@ -181,22 +182,21 @@ async fn start(
         let writer = Writer::new(log.clone(), database.clone(), cipher.clone());
         writer.observed_by(metrics.observer()).observed_by(Box::new(log_live.clone())).run(stop)
     });
-    let duty = Duty::new(database);
+    let duty = cluster.duty.clone();
     lifecycle.run("cluster.heartbeat", |stop| heartbeat.run(stop));
     lifecycle.run("cluster.duty", |stop| duty.clone().run(database.clone(), role, stop));
     lifecycle.run("cluster.tidy", |stop| {
         let (duty, database, tasks) = (duty.clone(), database.clone(), tasks.clone());
         async move { duty.run_while_ours(stop, |stop| cluster::tidy(database.clone(), tasks.clone(), stop)).await }
     });
-    let notices = Notices::open(config.redis.as_ref().filter(|_| !database.engine().is_sqlite()), database.node());
-    lifecycle.run("redis.notices", |stop| {
-        let notices = notices.clone();
-        async move { notices.run(stop).await }
-    });
-    lifecycle.run("cluster.notices", |stop| tell_others(database.clone(), notices.clone(), stop));
+    lifecycle.run("cluster.notices", |stop| cluster.clone().tell_others(stop));
     lifecycle.run("cluster.follower", |stop| {
-        let listener = notices.listener();
-        follower.clone().run(directory.clone(), key_pools.clone(), listener, stop)
+        let listener = cluster.notices.listener();
+        cluster.follower.clone().run(directory.clone(), key_pools.clone(), listener, stop)
+    });
+    lifecycle.run("redis.notices", |stop| {
+        let notices = cluster.notices.clone();
+        async move { notices.run(stop).await }
     });
     lifecycle.run("request_log.retention", |stop| {
         let (duty, database, directory) = (duty.clone(), database.clone(), directory.clone());
@@ -250,6 +250,7 @@ async fn start(
             log_search: Search::new(database.clone(), cipher),
             log_live,
             tasks,
+            cluster,
             request_log: log,
             clock: api::Clock::system(),
             metrics: metrics.clone(),
@@ -276,13 +277,6 @@ async fn start(
 fn address_of_node(config: &Config) -> String {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     format!("{host}:{}", config.server.port)
-}
-
-/// Each change that this node commits is told to the others.
-async fn tell_others(database: Database, notices: Notices, stop: CancellationToken) {
-    while stop.run_until_cancelled(database.changed()).await.is_some() {
-        notices.send();
-    }
 }
 
 /// Says once a minute what was dropped, if anything was: the data plane sheds rather than waits.

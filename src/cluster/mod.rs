@@ -9,24 +9,75 @@ mod follower;
 mod nodes;
 mod queries;
 
-pub(crate) use self::{
-    duty::Duty,
-    follower::Follower,
-    nodes::{Heartbeat, Node, Role, tidy},
+pub(crate) use self::nodes::{Heartbeat, Node, Role, tidy};
+use self::{duty::Duty, follower::Follower};
+use crate::{
+    config::RedisDsn,
+    db::{self, Database},
+    redis::{Notices, State},
 };
-use crate::db::{self, Database};
 
-/// All nodes that were seen lately, in the order of their starts, and the one that is on duty.
-///
-/// # Errors
-/// Those of the database.
-pub(crate) async fn nodes(database: &Database) -> Result<(Vec<Node>, Option<String>), db::Error> {
-    if database.engine().is_sqlite() {
-        return Ok((Vec::new(), None));
+/// This node among the others. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Cluster {
+    database: Database,
+    pub(crate) role: Role,
+    pub(crate) duty: Duty,
+    pub(crate) follower: Follower,
+    pub(crate) notices: Notices,
+}
+
+/// All nodes that were seen lately, and who is on duty.
+#[derive(Debug, Default)]
+pub(crate) struct Members {
+    /// In the order of their starts.
+    pub(crate) nodes: Vec<Node>,
+    /// The name of a node.
+    pub(crate) on_duty: Option<String>,
+}
+
+impl Cluster {
+    /// Must come before anything is loaded from the database, so that nothing that changes meanwhile is missed.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(crate) async fn open(database: Database, role: Role, redis: Option<&RedisDsn>) -> Result<Self, db::Error> {
+        let redis = redis.filter(|_| !database.engine().is_sqlite());
+        Ok(Self {
+            role,
+            duty: Duty::new(&database),
+            follower: Follower::open(database.clone()).await?,
+            notices: Notices::open(redis, database.node()),
+            database,
+        })
     }
-    let nodes = queries::nodes(database.readers()).await?;
-    let on_duty = queries::holder(database.readers(), duty::LEASE).await?;
-    Ok((nodes, on_duty))
+
+    /// # Errors
+    /// Those of the database.
+    pub(crate) async fn members(&self) -> Result<Members, db::Error> {
+        if self.database.engine().is_sqlite() {
+            return Ok(Members::default());
+        }
+        let readers = self.database.readers();
+        let nodes = queries::nodes(readers).await?;
+        Ok(Members { nodes, on_duty: queries::holder(readers, duty::LEASE).await? })
+    }
+
+    /// What other nodes changed may be unknown here.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.follower.is_behind()
+    }
+
+    pub(crate) fn redis(&self) -> State {
+        self.notices.state()
+    }
+
+    /// Tells the other nodes of each change that this one commits, until told to stop.
+    pub(crate) async fn tell_others(self, stop: tokio_util::sync::CancellationToken) {
+        while stop.run_until_cancelled(self.database.changed()).await.is_some() {
+            self.notices.send();
+        }
+    }
 }
 
 #[cfg(test)]
