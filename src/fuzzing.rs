@@ -9,11 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::{
-    config::{
-        database_dsn::{self, Dsn},
-        dotenv,
-        redis_dsn::RedisDsn,
-    },
+    config::{DatabaseDsn, RedisDsn, dotenv},
     http1::transcript,
     json,
     settings::StatusCodes,
@@ -51,16 +47,16 @@ pub fn dsn(data: &[u8]) {
     if let Err(problem) = RedisDsn::parse(&text) {
         assert!(!problem.contains(MARK), "{problem}");
     }
-    match database_dsn::parse(&text) {
+    match DatabaseDsn::parse(&text, &|_| None) {
         Err(problem) => assert!(!problem.contains(MARK), "{problem}"),
-        Ok((Dsn::Sqlite(dsn), _)) => {
+        Ok((DatabaseDsn::Sqlite(dsn), _)) => {
             assert!(!dsn.path.as_os_str().is_empty());
             let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-+.".contains(c);
             for (name, value) in &dsn.pragmas {
                 assert!(name.chars().chain(value.chars()).all(is_plain), "{name}={value}");
             }
         }
-        Ok((Dsn::MySql(_) | Dsn::PostgreSql(_), _)) => {}
+        Ok((DatabaseDsn::MySql(_) | DatabaseDsn::PostgreSql(_), _)) => {}
     }
 }
 
@@ -174,6 +170,8 @@ mod tests {
             "rediss://",
             "unix://",
             "mysql://",
+            "redis-sentinel://",
+            "rediss-cluster://",
             "file:",
             "@tcp(",
             "@unix(",
@@ -204,6 +202,11 @@ mod tests {
             ",",
             " ",
             "host=",
+            "user=",
+            "dbname=",
+            "'",
+            "\\",
+            "sql_mode=",
             ":memory:",
             "x(y)",
             "5s",

@@ -9,7 +9,8 @@ mod app;
 mod api;
 mod proxy;
 
-// What both planes are measured by.
+// What both planes are measured by; several nodes as one.
+mod cluster;
 mod metrics;
 
 // Living rooms: state that moves.
@@ -35,6 +36,7 @@ mod crypto;
 mod db;
 mod http1;
 mod json;
+mod redis;
 mod telemetry;
 
 #[cfg(any(test, fuzzing))]

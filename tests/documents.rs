@@ -55,7 +55,7 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
 #[test]
 fn every_test_that_differences_names_exists() {
     let mut names = BTreeSet::new();
-    for folder in ["src", "tests", "crates"] {
+    for folder in ["src", "tests", "crates", "scripts"] {
         collect(&root().join(folder), &mut names);
     }
     let text = fs::read_to_string(root().join("docs/differences.md")).unwrap();

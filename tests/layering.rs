@@ -13,21 +13,21 @@ const LEVELS: &[&[&str]] = &[
     &["cli"],
     &["app"],
     &["api", "proxy"],
-    &["metrics"],
+    &["cluster", "metrics"],
     &["keypool", "request_log"],
     &["stats"],
     &["group"],
     &["channel", "upstream"],
     &["settings"],
     &["task"],
-    &["db"],
+    &["db", "redis"],
     &["config", "telemetry"],
     &["crypto", "http1", "json"],
 ];
 
 /// Libraries that a room must not know.
 const STRANGERS: &[(&str, &[&str])] = &[
-    ("proxy", &["axum", "sea_query", "sqlx"]),
+    ("proxy", &["axum", "redis", "sea_query", "sqlx"]),
     ("api", &["sqlx"]),
     ("task", &["axum", "hyper"]),
     ("metrics", &["axum", "hyper", "sqlx"]),

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::refusal::Refusal;
 use crate::{
+    cluster::Cluster,
     config::Cors,
     crypto::Secret,
     db::Database,
@@ -30,6 +31,7 @@ mod body;
 mod channel_types;
 mod client_address;
 mod clock;
+mod cluster;
 pub(crate) mod cors;
 mod dashboard;
 pub(crate) mod document;
@@ -83,6 +85,7 @@ pub(crate) struct State {
     pub(crate) log_search: Search,
     pub(crate) log_live: Live,
     pub(crate) tasks: Tasks,
+    pub(crate) cluster: Cluster,
     pub(crate) request_log: RequestLog,
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,

@@ -1,4 +1,8 @@
 //! GET /ready: whether we can serve, for whoever decides where requests go. Nothing in it is secret.
+//!
+//! What is in memory serves while the database or Redis is away. If that ended readiness, all nodes would leave their
+//! balancer at once when the database that they share is away, and nobody would serve. Whoever wants it otherwise asks for
+//! `/ready?strict=true`.
 
 use std::time::{Duration, Instant};
 
@@ -7,8 +11,13 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
-use super::{Api, answer::Bare, document::Outside};
-use crate::db::Database;
+use super::{
+    Api,
+    answer::Bare,
+    document::{Outside, Shape, shape::one_of},
+    query::{Parameters, Query},
+};
+use crate::{db::Database, redis::State};
 
 /// A database that takes longer is as good as none.
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -55,24 +64,44 @@ struct Checks {
     database: &'static str,
     groups: &'static str,
     request_log: &'static str,
+    /// What other nodes changed is known here.
+    cluster: &'static str,
+    /// Without `REDIS_DSN` it is `ok`: nobody misses it.
+    redis: &'static str,
     server: &'static str,
 }
 
-const ALL_OK: Checks = Checks { database: "ok", groups: "ok", request_log: "ok", server: "ok" };
+const ALL_OK: Checks =
+    Checks { database: "ok", groups: "ok", request_log: "ok", cluster: "ok", redis: "ok", server: "ok" };
 
-impl Outside for Readiness {
-    const STATUSES: &'static [(u16, &'static str)] = &[(200, "Able to serve"), (503, "Not able to, and why")];
+pub(super) struct Wanted;
+
+impl Parameters for Wanted {
+    fn shape() -> Shape {
+        Shape::default().optional("strict", one_of(&["true", "false"]), "`true`: ready only when nothing is wrong at all")
+    }
 }
 
-pub(super) async fn read(api: Api) -> Bare<Readiness> {
+impl Outside for Readiness {
+    const STATUSES: &'static [(u16, &'static str)] = &[(200, "Able to serve; what is wrong nevertheless is told"), (503, "Not able to, or with `strict` something is wrong")];
+}
+
+pub(super) async fn read(api: Api, query: Query<Wanted>) -> Bare<Readiness> {
     let check = |is_ok: bool, otherwise: &'static str| if is_ok { "ok" } else { otherwise };
     let checks = Checks {
         database: check(api.0.probe.answers(&api.database).await, "not answering"),
         groups: check(!api.directory.is_behind(), "out of date"),
         request_log: check(!api.request_log.is_failing(), "not written"),
+        cluster: check(!api.cluster.is_behind(), "out of date"),
+        redis: check(!matches!(api.cluster.redis(), State::Away { .. }), "away"),
         server: check(!api.stopping.is_cancelled(), "stopping"),
     };
-    let (status, word) =
-        if checks == ALL_OK { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
+    let (status, word) = if checks == ALL_OK {
+        (StatusCode::OK, "ready")
+    } else if checks.server == "ok" && query.first("strict") != Some("true") {
+        (StatusCode::OK, "degraded")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready")
+    };
     Bare::new(status, Readiness { status: word, checks })
 }

@@ -143,7 +143,7 @@ impl From<db::Error> for Refusal {
         match error {
             db::Error::NotFound => Self::not_found(),
             db::Error::Duplicate => Self::duplicate(),
-            db::Error::Other(cause) => {
+            cause => {
                 tracing::error!(error = %cause, "A statement of a management request failed: {cause}");
                 let message = Message::verbatim("Database operation failed");
                 Self::new(Reason::DATABASE, message)

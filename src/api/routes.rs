@@ -13,7 +13,7 @@ use http::{Method, StatusCode, Uri, header::LOCATION};
 use serde::Serialize;
 
 use super::{
-    Api, answer, authentication, channel_types, dashboard,
+    Api, answer, authentication, channel_types, cluster, dashboard,
     document::{self, Described, Stated},
     download_tickets, groups, health, integration, keys, login, logs, metrics, ready,
     refusal::Reason,
@@ -90,6 +90,9 @@ pub(super) fn table() -> Vec<Route> {
 
         route(Managed, Get, "/api/channel-types", channel_types::list)
             .called("list_channel_types", "The API formats that a group can speak", &[]),
+
+        route(Managed, Get, "/api/cluster", cluster::show)
+            .called("show_cluster", "The nodes that share the database, and how this one gets on with what they share", &[DATABASE]),
 
         route(Managed, Post, "/api/groups", groups::create)
             .called("create_group", "Creates a group, which is at once in effect", &[INVALID, DUPLICATE, DATABASE, NOT_YET_IN_EFFECT]),

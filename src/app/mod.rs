@@ -27,9 +27,10 @@ use self::{
 };
 use crate::{
     api,
+    cluster::{self, Cluster, Heartbeat, Role},
     config::Config,
     crypto::Cipher,
-    db::Database,
+    db::{self, Database, Migrations},
     group::Directory,
     keypool::{Clock, KeyPools, Schedule, Validator},
     metrics::{Gauges, Metrics},
@@ -43,6 +44,8 @@ use crate::{
 
 /// The part of a graceful stop that is kept for writing what is still in memory.
 const WRITERS_BUDGET: Duration = Duration::from_secs(3);
+/// How often a slave looks whether a master has prepared the database.
+const MASTER_POLL_INTERVAL: Duration = Duration::from_secs(1);
 const LOSSES_INTERVAL: Duration = Duration::from_secs(60);
 /// Threads of the control plane: the management API, the database, background work.
 const CONTROL_THREADS: usize = 2;
@@ -85,7 +88,7 @@ struct Listeners {
 async fn serve(config: Config, listeners: Listeners, started_at: Instant) -> anyhow::Result<()> {
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let lifecycle = Lifecycle::default();
-    let database = Database::open(&config.database).await.context("cannot open the database")?;
+    let database = open_database(&config).await?;
     let stopping = CancellationToken::new();
     let server = start(&config, listeners, started_at, &database, &lifecycle, &stopping).await?;
     tracing::info!(
@@ -126,6 +129,24 @@ async fn serve(config: Config, listeners: Listeners, started_at: Instant) -> any
     Ok(())
 }
 
+/// A slave that comes before the first master waits for it: only a master prepares the database.
+async fn open_database(config: &Config) -> anyhow::Result<Database> {
+    let migrations = if config.is_slave { Migrations::Expect } else { Migrations::Run };
+    let mut has_waited = false;
+    loop {
+        match Database::open(&config.database, &config.database_pool, migrations).await {
+            Err(db::Error::NotPrepared) => {
+                if !has_waited {
+                    tracing::warn!("Waiting: {}", db::Error::NotPrepared);
+                    has_waited = true;
+                }
+                tokio::time::sleep(MASTER_POLL_INTERVAL).await;
+            }
+            other => return other.context("cannot open the database"),
+        }
+    }
+}
+
 /// Builds the rooms from the ground up, and starts what runs in them.
 async fn start(
     config: &Config,
@@ -136,9 +157,18 @@ async fn start(
     stopping: &CancellationToken,
 ) -> anyhow::Result<Server> {
     let workers = config.server.worker_threads;
-    settings::seed(database, &config.server.host, config.server.port, config.initial_proxy_keys.as_ref())
+    let role = if config.is_slave { Role::Slave } else { Role::Master };
+    if role == Role::Master {
+        settings::seed(database, &config.server.host, config.server.port, config.initial_proxy_keys.as_ref())
+            .await
+            .context("cannot store the first settings")?;
+    }
+    // Before anything is loaded, so that nothing that changes meanwhile is missed.
+    let cluster = Cluster::open(database.clone(), role, config.redis.as_ref())
         .await
-        .context("cannot store the first settings")?;
+        .context("cannot read the changes of other nodes")?;
+    let heartbeat = Heartbeat::new(database.clone(), role, address_of_node(config));
+    heartbeat.beat().await.context("cannot tell other nodes of this one")?;
     let cipher = Cipher::new(config.encryption_key.as_ref());
     let key_pools = KeyPools::open(database.clone(), cipher.clone()).await.context("cannot load the keys")?;
     let directory = Directory::open(database.clone()).await.context("cannot load the groups")?;
@@ -152,16 +182,40 @@ async fn start(
         let writer = Writer::new(log.clone(), database.clone(), cipher.clone());
         writer.observed_by(metrics.observer()).observed_by(Box::new(log_live.clone())).run(stop)
     });
-    lifecycle.run("request_log.retention", |stop| {
-        let directory = directory.clone();
-        let days = move || directory.current().settings.request_log_retention_days;
-        Retention::new(database.clone()).run(days, stop)
+    let duty = cluster.duty.clone();
+    lifecycle.run("cluster.heartbeat", |stop| heartbeat.run(stop));
+    lifecycle.run("cluster.duty", |stop| duty.clone().run(database.clone(), role, stop));
+    lifecycle.run("cluster.tidy", |stop| {
+        let (duty, database, tasks) = (duty.clone(), database.clone(), tasks.clone());
+        async move { duty.run_while_ours(stop, |stop| cluster::tidy(database.clone(), tasks.clone(), stop)).await }
     });
-    lifecycle.run("stats.retention", |stop| stats::delete_old_hours(database.clone(), stop));
+    lifecycle.run("cluster.notices", |stop| cluster.clone().tell_others(stop));
+    lifecycle.run("cluster.follower", |stop| {
+        let listener = cluster.notices.listener();
+        cluster.follower.clone().run(directory.clone(), key_pools.clone(), listener, stop)
+    });
+    lifecycle.run("redis.notices", |stop| {
+        let notices = cluster.notices.clone();
+        async move { notices.run(stop).await }
+    });
+    lifecycle.run("request_log.retention", |stop| {
+        let (duty, database, directory) = (duty.clone(), database.clone(), directory.clone());
+        let days = move || directory.current().settings.request_log_retention_days;
+        let job = move |stop| Retention::new(database.clone()).run(days.clone(), stop);
+        async move { duty.run_while_ours(stop, job).await }
+    });
+    lifecycle.run("stats.retention", |stop| {
+        let (duty, database) = (duty.clone(), database.clone());
+        async move { duty.run_while_ours(stop, |stop| stats::delete_old_hours(database.clone(), stop)).await }
+    });
     let validator =
         Validator::new(directory.clone(), key_pools.clone(), Clients::new(config.outbound_proxy.clone(), 1));
     let clock = Clock { now: Arc::new(Utc::now), chance: Arc::new(rand::random) };
-    lifecycle.run("keypool.validation", |stop| Schedule::new(validator.clone(), clock).run(stop));
+    lifecycle.run("keypool.validation", |stop| {
+        let (duty, validator) = (duty.clone(), validator.clone());
+        let job = move |stop| Schedule::new(validator.clone(), clock.clone()).run(stop);
+        async move { duty.run_while_ours(stop, job).await }
+    });
     lifecycle.run("task.tasks", |stop| tasks.clone().run(stop));
     lifecycle.run("telemetry.losses", |stop| report_losses(log.clone(), stop));
     lifecycle.run("db.local_times", |stop| rewrite_local_times(database.clone(), stop));
@@ -196,6 +250,7 @@ async fn start(
             log_search: Search::new(database.clone(), cipher),
             log_live,
             tasks,
+            cluster,
             request_log: log,
             clock: api::Clock::system(),
             metrics: metrics.clone(),
@@ -216,6 +271,12 @@ async fn start(
         connections_max,
     });
     Ok(server)
+}
+
+/// What other nodes know this one by.
+fn address_of_node(config: &Config) -> String {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("{host}:{}", config.server.port)
 }
 
 /// Says once a minute what was dropped, if anything was: the data plane sheds rather than waits.

@@ -1,5 +1,6 @@
 //! What one can ask the binary to do.
 
+mod health;
 mod serve;
 
 use std::{
@@ -23,6 +24,12 @@ struct Arguments {
 enum Command {
     /// Run the server (this is what happens without a command)
     Serve,
+    /// Ask the server at HOST and PORT whether it is alive; the exit code is 0 if it is, else 1
+    Health {
+        /// Ask whether requests should go to it (/ready)
+        #[arg(long)]
+        ready: bool,
+    },
     /// Print the OpenAPI document of the management API
     Openapi,
 }
@@ -32,6 +39,7 @@ enum Command {
 pub fn run() -> ExitCode {
     match parse(std::env::args_os()) {
         Ok(Command::Serve) => serve::serve(),
+        Ok(Command::Health { ready }) => health::health(ready),
         Ok(Command::Openapi) => print(api::document::text()),
         Err(refusal) => {
             // Help and version arrive here too; nothing can be done about a closed terminal.
@@ -82,6 +90,8 @@ mod tests {
     fn serving_is_the_default() {
         assert!(matches!(parsed(&[]), Ok(Command::Serve)));
         assert!(matches!(parsed(&["serve"]), Ok(Command::Serve)));
+        assert!(matches!(parsed(&["health"]), Ok(Command::Health { ready: false })));
+        assert!(matches!(parsed(&["health", "--ready"]), Ok(Command::Health { ready: true })));
         assert!(matches!(parsed(&["openapi"]), Ok(Command::Openapi)));
     }
 

@@ -12,12 +12,9 @@ use std::{
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    Config, Cors, DatabaseDsn, IpBlock, Log, Metrics, OutboundProxy, Server, auth_key,
-    database_dsn::{self, Dsn},
-    dotenv,
+    Config, Cors, DatabaseDsn, DatabasePool, IpBlock, Log, Metrics, OutboundProxy, RedisDsn, Server, auth_key, dotenv,
     environment::{Environment, limit},
     proxy_url,
-    redis_dsn::RedisDsn,
 };
 use crate::crypto::Secret;
 
@@ -25,6 +22,10 @@ const BODY_BUFFER_BYTES_MAX: u64 = 16 * 1024 * 1024;
 const BODY_BYTES_MAX: u64 = 512 * 1024 * 1024;
 const SHUTDOWN_SECONDS_MIN: i64 = 10;
 const CONNECTIONS_MAX: i64 = 16_384;
+/// The lead over the database needs one of its own, so that a lock that is waited for stops nobody else.
+const DATABASE_CONNECTIONS_MIN: i64 = 2;
+const DATABASE_CONNECTIONS: i64 = 20;
+const DATABASE_CONNECTIONS_MAX: i64 = 10_000;
 const WORKER_THREADS_MAX: i64 = 1024;
 /// Shorter secrets can be guessed.
 const SECRET_BYTES_MIN: usize = 16;
@@ -34,12 +35,25 @@ const GUESSED_FIRST: [&str; 5] = ["password", "sk-123456", "123456", "admin", "s
 pub(crate) const VARIABLES: &[(&str, &str, &str)] = &[
     ("PORT", "3001", "TCP port"),
     ("HOST", "0.0.0.0", "address to listen on"),
-    ("AUTH_KEY", "", "management key; empty: generated into auth.key beside the SQLite file"),
+    (
+        "AUTH_KEY",
+        "",
+        "management key; empty with SQLite: generated into auth.key beside the file; with a database server it must be set, and equal on all nodes",
+    ),
     ("PROXY_KEYS", "", "proxy keys that a fresh database starts with, comma separated"),
     ("ENCRYPTION_KEY", "", "passphrase for stored keys; empty: they are stored in clear"),
-    ("DATABASE_DSN", "./data/gpt-load.db", "path of the SQLite file"),
-    ("REDIS_DSN", "", "not supported yet; leave it empty"),
-    ("IS_SLAVE", "false", "not supported yet; leave it false"),
+    (
+        "DATABASE_DSN",
+        "./data/gpt-load.db",
+        "path of a SQLite file, user:password@tcp(host:3306)/name for MySQL and MariaDB, or postgres://user:password@host/name",
+    ),
+    ("DATABASE_MAX_CONNECTIONS", "20", "connections of this node to a database server at most; SQLite's are fixed"),
+    ("DATABASE_MIN_CONNECTIONS", "1", "connections to a database server that are kept even when idle"),
+    ("DATABASE_ACQUIRE_TIMEOUT", "10", "seconds that a statement waits for a connection to a database server"),
+    ("DATABASE_IDLE_TIMEOUT", "600", "seconds that a connection to a database server may idle; 0: no limit"),
+    ("DATABASE_CONNECTION_LIFETIME", "3600", "seconds after which a connection is made anew; 0: no limit"),
+    ("REDIS_DSN", "", "redis://user:password@host:6379/0, for quick notices between nodes; unused with SQLite"),
+    ("IS_SLAVE", "false", "leave the work that is done once to other nodes; needs a database server"),
     (
         "SERVER_READ_TIMEOUT",
         "60",
@@ -95,25 +109,26 @@ impl Config {
         let cors = cors(&mut environment);
         let log = log(&mut environment);
         let outbound_proxy = outbound_proxy(&mut environment);
-        refuse_redis(&mut environment);
+        let redis = redis(&mut environment);
         let database = database(&mut environment);
+        let database_pool = database_pool(&mut environment);
+        let is_slave = environment.flag("IS_SLAVE", false);
         for name in ["AUTH_KEY", "ENCRYPTION_KEY", "METRICS_TOKEN"] {
             warn_if_weak(&mut environment, name);
         }
-        if environment.flag("IS_SLAVE", false) {
-            environment.problems.push(
-                "IS_SLAVE is true, but a slave shares MySQL or PostgreSQL, and Redis, with a master, and these are not \
-                 supported yet; remove IS_SLAVE to run alone on SQLite"
-                    .to_owned(),
-            );
+        if let Some(database) = &database {
+            check_roles(&mut environment, database, is_slave, redis.is_some());
         }
         let Some(database) = database.filter(|_| environment.problems.is_empty()) else {
             return Err(environment.problems);
         };
-        let auth_key = match environment.secret("AUTH_KEY") {
-            Some(key) => key,
-            None => generated_auth_key(&database, &mut environment)?,
+        let auth_key = match (environment.secret("AUTH_KEY"), &database) {
+            (Some(key), _) => key,
+            (None, DatabaseDsn::Sqlite(sqlite)) => generated_auth_key(sqlite.directory(), &mut environment)?,
+            // `check_roles` has refused it already.
+            (None, _) => return Err(vec!["AUTH_KEY is empty".to_owned()]),
         };
+        let is_file = matches!(database, DatabaseDsn::Sqlite(_));
         let config = Self {
             server,
             metrics,
@@ -121,6 +136,9 @@ impl Config {
             initial_proxy_keys: environment.secret("PROXY_KEYS"),
             encryption_key: environment.secret("ENCRYPTION_KEY"),
             database,
+            database_pool,
+            redis: redis.filter(|_| !is_file),
+            is_slave,
             cors,
             log,
             outbound_proxy,
@@ -128,6 +146,33 @@ impl Config {
         };
         Ok((config, environment.warnings))
     }
+}
+
+/// Where the server of this configuration is reached from its own machine: host, ready to be joined to the port, and port.
+/// Nothing else of the configuration is looked at.
+///
+/// # Errors
+/// What is wrong with the file `.env` or the port.
+pub(crate) fn address(
+    working_directory: &Path,
+    process_environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<(String, u16), String> {
+    let mut environment = merge(working_directory, process_environment);
+    let port = port(&mut environment);
+    if !environment.problems.is_empty() {
+        return Err(environment.problems.join("; "));
+    }
+    let host = match host(environment.text("HOST").unwrap_or("0.0.0.0")).as_str() {
+        "0.0.0.0" => "127.0.0.1".to_owned(),
+        "[::]" => "[::1]".to_owned(),
+        host => host.to_owned(),
+    };
+    Ok((host, port))
+}
+
+fn port(environment: &mut Environment) -> u16 {
+    // It was checked to fit.
+    u16::try_from(environment.number("PORT", 3001, 1..=65535, "")).unwrap_or(u16::MAX)
 }
 
 fn merge(directory: &Path, process: impl IntoIterator<Item = (OsString, OsString)>) -> Environment {
@@ -176,8 +221,7 @@ fn server(environment: &mut Environment) -> Server {
     let body_buffer_bytes_max = environment.size("REQUEST_BODY_BUFFER_BYTES", BODY_BUFFER_BYTES_MAX);
     Server {
         host: host(environment.text("HOST").unwrap_or("0.0.0.0")),
-        // Both were checked to fit.
-        port: u16::try_from(environment.number("PORT", 3001, 1..=65535, "")).unwrap_or(u16::MAX),
+        port: port(environment),
         requests_max: whole(environment.number("MAX_CONCURRENT_REQUESTS", 100, 1..=i64::from(u32::MAX), "")),
         connections_max: whole(environment.number("MAX_CONNECTIONS", CONNECTIONS_MAX, 1..=i64::from(u32::MAX), "")),
         worker_threads: whole(environment.number("WORKER_THREADS", whole_back(cores), 1..=WORKER_THREADS_MAX, "")),
@@ -310,43 +354,93 @@ fn either<'a>(environment: &'a Environment, name: &str) -> (String, &'a str) {
     }
 }
 
-/// The connection string is read all the same, so that a slip in it is told now.
-fn refuse_redis(environment: &mut Environment) {
-    if let Some(text) = environment.text("REDIS_DSN") {
-        let problem = match RedisDsn::parse(text) {
-            Ok(dsn) => format!(
-                "REDIS_DSN names {dsn}, but this release has no cluster yet; leave REDIS_DSN empty for a single node"
-            ),
-            Err(problem) => format!("REDIS_DSN {problem}"),
-        };
-        environment.problems.push(problem);
+fn redis(environment: &mut Environment) -> Option<RedisDsn> {
+    match RedisDsn::parse(environment.text("REDIS_DSN")?) {
+        Ok(dsn) => Some(dsn),
+        Err(problem) => {
+            environment.problems.push(format!("REDIS_DSN {problem}"));
+            None
+        }
     }
 }
 
 fn database(environment: &mut Environment) -> Option<DatabaseDsn> {
-    let parsed = database_dsn::parse(environment.text("DATABASE_DSN").unwrap_or("./data/gpt-load.db"));
-    let (dsn, warnings) = match parsed {
-        Ok(parsed) => parsed,
+    let text = environment.text("DATABASE_DSN").unwrap_or("./data/gpt-load.db");
+    // The file .env may set PGPASSWORD and its like as well.
+    match DatabaseDsn::parse(text, &|name| environment.text(name).map(str::to_owned)) {
+        Ok((dsn, warnings)) => {
+            environment.warnings.extend(warnings);
+            Some(dsn)
+        }
         Err(problem) => {
             environment.problems.push(format!("DATABASE_DSN {problem}"));
-            return None;
+            None
         }
-    };
-    environment.warnings.extend(warnings);
-    let other = match dsn {
-        Dsn::Sqlite(sqlite) => return Some(DatabaseDsn::Sqlite(sqlite)),
-        Dsn::MySql(dsn) => format!("MySQL at {dsn}"),
-        Dsn::PostgreSql(dsn) => format!("PostgreSQL at {dsn}"),
-    };
-    environment.problems.push(format!(
-        "DATABASE_DSN names {other}, but this release works with SQLite only; write the path of a file, such as ./data/gpt-load.db"
-    ));
-    None
+    }
 }
 
-fn generated_auth_key(database: &DatabaseDsn, environment: &mut Environment) -> Result<Secret, Vec<String>> {
-    let DatabaseDsn::Sqlite(sqlite) = database;
-    let (key, notes) = auth_key::read_or_generate(sqlite.directory()).map_err(|problem| vec![problem])?;
+fn database_pool(environment: &mut Environment) -> DatabasePool {
+    let bounds = DATABASE_CONNECTIONS_MIN..=DATABASE_CONNECTIONS_MAX;
+    let most = environment.number("DATABASE_MAX_CONNECTIONS", DATABASE_CONNECTIONS, bounds, "");
+    let fewest = environment.number("DATABASE_MIN_CONNECTIONS", 1, 0..=DATABASE_CONNECTIONS_MAX, "");
+    if fewest > most {
+        environment.problems.push(format!(
+            "DATABASE_MIN_CONNECTIONS is {fewest}, but DATABASE_MAX_CONNECTIONS is {most}; the first must not be above the second"
+        ));
+    }
+    let wait_seconds = environment.seconds("DATABASE_ACQUIRE_TIMEOUT", 10);
+    if wait_seconds < 1 {
+        environment.problems.push(format!(
+            "DATABASE_ACQUIRE_TIMEOUT is {wait_seconds}, but must be at least 1, for example DATABASE_ACQUIRE_TIMEOUT=10"
+        ));
+    }
+    // All were checked to fit.
+    let count = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
+    DatabasePool {
+        connections_max: count(most),
+        connections_min: count(fewest),
+        acquire_timeout: Duration::from_secs(wait_seconds.unsigned_abs()),
+        idle_timeout: limit(environment.seconds("DATABASE_IDLE_TIMEOUT", 600)),
+        lifetime_max: limit(environment.seconds("DATABASE_CONNECTION_LIFETIME", 3600)),
+    }
+}
+
+/// What the kind of the database asks of the other variables.
+fn check_roles(environment: &mut Environment, database: &DatabaseDsn, is_slave: bool, has_redis: bool) {
+    if matches!(database, DatabaseDsn::Sqlite(_)) {
+        if is_slave {
+            environment.problems.push(
+                "IS_SLAVE is true, but a slave shares the database of a master, and DATABASE_DSN names a SQLite file; \
+                 set DATABASE_DSN to the master's MySQL or PostgreSQL, or remove IS_SLAVE to run alone on SQLite"
+                    .to_owned(),
+            );
+        }
+        if has_redis {
+            environment.warnings.push(
+                "REDIS_DSN stays unused: DATABASE_DSN names a SQLite file, which has one node, and that needs no Redis"
+                    .to_owned(),
+            );
+        }
+        return;
+    }
+    if environment.text("AUTH_KEY").is_none() {
+        environment.problems.push(
+            "AUTH_KEY is empty, but all nodes that share a database server need the same management key; set AUTH_KEY \
+             to a long random one, for example the output of: openssl rand -hex 32"
+                .to_owned(),
+        );
+    }
+    if is_slave && !has_redis {
+        environment.warnings.push(
+            "IS_SLAVE is true and REDIS_DSN is empty: changes on other nodes reach this one by looking into the database, \
+             within a second"
+                .to_owned(),
+        );
+    }
+}
+
+fn generated_auth_key(directory: &Path, environment: &mut Environment) -> Result<Secret, Vec<String>> {
+    let (key, notes) = auth_key::read_or_generate(directory).map_err(|problem| vec![problem])?;
     environment.warnings.extend(notes);
     Ok(key)
 }

@@ -84,7 +84,10 @@ fn all_problems_are_reported_together() {
         ("LOG_LEVEL", "loud"),
         ("LOG_FORMAT", "xml"),
         ("TRUSTED_PROXIES", "10.0.0.0/8, proxy"),
-        ("DATABASE_DSN", "mysql://root:hunter2@db/app"),
+        ("DATABASE_DSN", "mysql://root:hunter2@db"),
+        ("DATABASE_MAX_CONNECTIONS", "1"),
+        ("DATABASE_MIN_CONNECTIONS", "x"),
+        ("DATABASE_ACQUIRE_TIMEOUT", "0"),
         ("REDIS_DSN", "redis:6379"),
         ("WORKER_THREADS", "many"),
     ])
@@ -98,28 +101,87 @@ fn all_problems_are_reported_together() {
         "LOG_LEVEL is \"loud\"",
         "LOG_FORMAT is \"xml\"",
         "TRUSTED_PROXIES: \"proxy\"",
-        "DATABASE_DSN is a MySQL URL",
+        "DATABASE_DSN names no database",
+        "DATABASE_MAX_CONNECTIONS is \"1\"",
+        "DATABASE_MIN_CONNECTIONS is \"x\"",
+        "DATABASE_ACQUIRE_TIMEOUT is 0",
         "REDIS_DSN names no scheme",
         "WORKER_THREADS is \"many\"",
         ".env is not used: line 1",
     ] {
         assert_eq!(problems.iter().filter(|problem| problem.contains(name)).count(), 1, "{name}: {problems:?}");
     }
-    assert_eq!(problems.len(), 11);
+    assert_eq!(problems.len(), 14);
     assert!(!problems.concat().contains("hunter2"));
 }
 
+const MYSQL: (&str, &str) = ("DATABASE_DSN", "u:hunter2@tcp(db)/app");
+const POSTGRESQL: (&str, &str) = ("DATABASE_DSN", "postgres://u@db/app");
+
 #[test]
-fn engines_that_do_not_work_yet_are_refused_by_name_and_without_password() {
-    for (name, dsn, expected) in [
-        ("DATABASE_DSN", "u:hunter2@tcp(db)/app", "MySQL at u:****@tcp(db:3306)/app"),
-        ("DATABASE_DSN", "postgres://u:hunter2@db/app", "PostgreSQL at postgres://u:****@db:5432/app"),
-        ("REDIS_DSN", "redis://u:hunter2@db", "no cluster yet"),
-    ] {
-        let problems = given(&[("AUTH_KEY", STRONG), (name, dsn)]).problems().concat();
-        assert!(problems.contains(expected), "{problems}");
-        assert!(!problems.contains("hunter2"));
+fn a_database_server_takes_redis_and_slaves() {
+    let given = given(&[("AUTH_KEY", STRONG), MYSQL, ("REDIS_DSN", "redis://:hunter2@r"), ("IS_SLAVE", "1")]);
+    let config = given.config();
+    assert_eq!(config.database.to_string(), "MySQL at u:****@tcp(db:3306)/app?loc=UTC");
+    assert_eq!(config.redis.as_ref().unwrap().to_string(), "redis://:****@r:6379?db=0");
+    assert!(config.is_slave);
+    assert!(!format!("{config:?}").contains("hunter2"));
+    assert_eq!(given.warnings(), "");
+}
+
+#[test]
+fn a_slave_without_redis_is_told_how_changes_reach_it() {
+    let given = given(&[("AUTH_KEY", STRONG), POSTGRESQL, ("IS_SLAVE", "true")]);
+    assert!(given.config().is_slave && given.config().redis.is_none());
+    assert!(given.warnings().contains("within a second"));
+}
+
+#[test]
+fn the_environment_and_the_file_fill_gaps_of_postgresql() {
+    let given = given(&[("AUTH_KEY", STRONG), POSTGRESQL, ("PGSSLMODE", "require")]).file("PGPASSWORD=hunter2");
+    let DatabaseDsn::PostgreSql(dsn) = given.config().database else { panic!("not PostgreSQL") };
+    assert_eq!(dsn.password.unwrap().expose(), "hunter2");
+    assert_eq!(dsn.tls, crate::config::PostgreSqlTls::Require);
+}
+
+#[test]
+fn nodes_on_a_database_server_need_the_same_management_key() {
+    for dsn in [MYSQL, POSTGRESQL] {
+        let problems = given(&[dsn]).problems();
+        assert!(problems.len() == 1 && problems[0].contains("openssl rand -hex 32"), "{problems:?}");
     }
+}
+
+#[test]
+fn redis_beside_sqlite_is_checked_and_left_alone() {
+    let given_redis = given(&[("AUTH_KEY", STRONG), ("REDIS_DSN", "redis://r")]);
+    assert!(given_redis.config().redis.is_none());
+    assert!(given_redis.warnings().contains("REDIS_DSN stays unused"));
+    let problems = given(&[("AUTH_KEY", STRONG), ("REDIS_DSN", "redis://u:hunter2@r/x")]).problems().concat();
+    assert!(problems.starts_with("REDIS_DSN has something else than a database number"), "{problems}");
+    assert!(!problems.contains("hunter2"));
+}
+
+#[test]
+fn the_pool_of_connections() {
+    let seconds = Duration::from_secs;
+    let pool = given(&[("AUTH_KEY", STRONG)]).config().database_pool;
+    assert_eq!((pool.connections_min, pool.connections_max), (1, 20));
+    assert_eq!(pool.acquire_timeout, seconds(10));
+    assert_eq!((pool.idle_timeout, pool.lifetime_max), (Some(seconds(600)), Some(seconds(3600))));
+    let pool = given(&[
+        ("AUTH_KEY", STRONG),
+        ("DATABASE_MAX_CONNECTIONS", "50"),
+        ("DATABASE_MIN_CONNECTIONS", "0"),
+        ("DATABASE_IDLE_TIMEOUT", "0"),
+        ("DATABASE_CONNECTION_LIFETIME", "60"),
+    ])
+    .config()
+    .database_pool;
+    assert_eq!((pool.connections_min, pool.connections_max), (0, 50));
+    assert_eq!((pool.idle_timeout, pool.lifetime_max), (None, Some(seconds(60))));
+    let problems = given(&[("AUTH_KEY", STRONG), ("DATABASE_MIN_CONNECTIONS", "30")]).problems();
+    assert!(problems[0].contains("must not be above"), "{problems:?}");
 }
 
 #[test]
@@ -162,13 +224,15 @@ fn a_lone_node_without_a_key_gets_one_and_keeps_it() {
 }
 
 #[test]
-fn a_slave_is_refused_and_nothing_is_generated_beside_a_problem() {
+fn a_slave_on_sqlite_is_refused_and_nothing_is_generated_beside_a_problem() {
     for variables in [&[("IS_SLAVE", "true")][..], &[("PORT", "x")]] {
         let given = given(variables);
         given.problems();
         assert!(!given.directory.path().join("data").exists());
     }
-    assert!(given(&[("IS_SLAVE", "on"), ("AUTH_KEY", STRONG)]).problems()[0].starts_with("IS_SLAVE is true"));
+    assert!(
+        given(&[("IS_SLAVE", "on"), ("AUTH_KEY", STRONG)]).problems()[0].contains("DATABASE_DSN names a SQLite file")
+    );
 }
 
 #[test]
@@ -254,6 +318,40 @@ fn the_outbound_proxy_may_be_spelt_in_lower_case() {
     .outbound_proxy;
     assert_eq!((proxy.http.as_str(), proxy.https.as_str()), ("http://p:1/", "socks5://q:2/"));
     assert_eq!(proxy.exceptions, ".internal");
+}
+
+#[test]
+fn the_server_is_reached_where_it_listens() {
+    let reached = |variables: &[(&str, &str)], file: &str| {
+        let given = given(variables).file(file);
+        address(given.directory.path(), given.variables.clone())
+    };
+    assert_eq!(reached(&[], ""), Ok(("127.0.0.1".to_owned(), 3001)));
+    assert_eq!(reached(&[("HOST", "::")], "PORT=4000"), Ok(("[::1]".to_owned(), 4000)));
+    assert_eq!(reached(&[("HOST", "10.0.0.1"), ("LOG_LEVEL", "loud")], ""), Ok(("10.0.0.1".to_owned(), 3001)));
+    assert!(reached(&[("PORT", "x")], "").unwrap_err().starts_with("PORT is \"x\""));
+}
+
+#[test]
+fn the_example_file_has_every_variable_with_its_default() {
+    let text = include_str!("../../.env.example");
+    let (ours, for_compose) = text.split_once("# Only docker-compose.yml reads these").unwrap();
+    let assignments = |text: &str| -> Vec<(String, String)> {
+        // A line that is commented out begins with `#` and a name at once; explanations have a blank between.
+        let lines = text.lines().map(|line| line.strip_prefix('#').unwrap_or(line));
+        let lines = lines.filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()));
+        lines.filter_map(|line| line.split_once('=')).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    };
+    let expected: Vec<_> = VARIABLES
+        .iter()
+        .map(|&(name, default, _)| (name.to_owned(), if name == "WORKER_THREADS" { "" } else { default }.to_owned()))
+        .collect();
+    assert_eq!(assignments(ours), expected, "names, order and defaults are those of VARIABLES");
+    assert!(dotenv::parse(text).unwrap().warnings.is_empty());
+    for (name, value) in assignments(for_compose) {
+        assert!(!expected.iter().any(|(known, _)| *known == name), "{name} is ours");
+        assert!(!name.ends_with("PASSWORD") || value.is_empty(), "{name} has a password that everybody knows");
+    }
 }
 
 #[test]

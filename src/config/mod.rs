@@ -1,26 +1,31 @@
 //! What the operator set from outside, read once at start: environment variables and the `.env` file.
 
 mod auth_key;
-pub(crate) mod database_dsn;
+mod database_dsn;
 pub(crate) mod dotenv;
 mod environment;
 mod ip_block;
 mod load;
 mod mysql_dsn;
+mod password_file;
 mod postgresql_dsn;
+mod postgresql_keywords;
 mod proxy_url;
 mod query;
-pub(crate) mod redis_dsn;
+mod redis_dsn;
 mod sqlite_dsn;
 
 use std::{path::PathBuf, time::Duration};
 
 use crate::crypto::Secret;
 
-pub(crate) use database_dsn::DatabaseDsn;
+pub(crate) use database_dsn::{Certificates, DatabaseDsn};
 pub(crate) use ip_block::IpBlock;
-pub(crate) use load::VARIABLES;
+pub(crate) use load::{VARIABLES, address};
+pub(crate) use mysql_dsn::{MySqlAddress, MySqlDsn, MySqlTls};
+pub(crate) use postgresql_dsn::{PostgreSqlDsn, PostgreSqlTls};
 pub(crate) use proxy_url::proxy_url;
+pub(crate) use redis_dsn::{RedisAddress, RedisDsn, RedisTls, SentinelCredentials};
 pub(crate) use sqlite_dsn::SqliteDsn;
 
 /// Everything that needs a restart to change. Built once, then shared.
@@ -28,7 +33,7 @@ pub(crate) use sqlite_dsn::SqliteDsn;
 pub(crate) struct Config {
     pub(crate) server: Server,
     pub(crate) metrics: Metrics,
-    /// The management key. When `AUTH_KEY` is empty and this node stands alone, it is read from, or generated into, a
+    /// The management key. When `AUTH_KEY` is empty and the database is a SQLite file, it is read from, or generated into, a
     /// protected file in the data directory.
     pub(crate) auth_key: Secret,
     /// Proxy keys that a fresh database starts with (`PROXY_KEYS`); empty: one is generated.
@@ -36,12 +41,32 @@ pub(crate) struct Config {
     /// Passphrase for stored keys; absent: they are stored in clear.
     pub(crate) encryption_key: Option<Secret>,
     pub(crate) database: DatabaseDsn,
+    pub(crate) database_pool: DatabasePool,
+    /// Carries notices between nodes (`REDIS_DSN`); always absent with SQLite, which has one node.
+    pub(crate) redis: Option<RedisDsn>,
+    /// Whether this node leaves the work that is done once, such as changes of the schema, to others (`IS_SLAVE`).
+    pub(crate) is_slave: bool,
     pub(crate) cors: Option<Cors>,
     pub(crate) log: Log,
     /// For groups that name no proxy of their own.
     pub(crate) outbound_proxy: OutboundProxy,
     /// `TZ` where only the `.env` file sets it: the process was started in another zone.
     pub(crate) time_zone: Option<String>,
+}
+
+/// How many connections this node keeps to a database server, and for how long. SQLite's are fixed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DatabasePool {
+    /// At most (`DATABASE_MAX_CONNECTIONS`); never below 2.
+    pub(crate) connections_max: u32,
+    /// Kept even when idle (`DATABASE_MIN_CONNECTIONS`); never above the most.
+    pub(crate) connections_min: u32,
+    /// How long a statement waits for a free connection, the making of a new one included (`DATABASE_ACQUIRE_TIMEOUT`).
+    pub(crate) acquire_timeout: Duration,
+    /// How long a connection above the fewest may idle (`DATABASE_IDLE_TIMEOUT`); `None`: no limit.
+    pub(crate) idle_timeout: Option<Duration>,
+    /// How old a connection may become (`DATABASE_CONNECTION_LIFETIME`); `None`: no limit.
+    pub(crate) lifetime_max: Option<Duration>,
 }
 
 /// `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`, or their lower-case twins, checked; empty where they are not set.

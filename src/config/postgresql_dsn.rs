@@ -1,101 +1,178 @@
-//! PostgreSQL: the URL form of its client library.
+//! PostgreSQL: the URL and keyword forms of its client library, with the gaps filled from its environment variables.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
-use super::query;
+use super::{
+    database_dsn::Certificates,
+    password_file,
+    postgresql_keywords::{Keywords, choice},
+    query,
+};
 use crate::crypto::Secret;
 
 const DEFAULT_PORT: u16 = 5432;
+const APPLICATION_NAME: &str = "gpt-load";
 
-#[derive(Debug)]
+/// How to reach PostgreSQL. `Debug` and `Display` show neither the password nor values of session parameters.
+#[derive(Clone)]
 pub(crate) struct PostgreSqlDsn {
-    user: Option<String>,
-    password: Option<Secret>,
-    /// Tried in this order; a name that begins with `/` is the directory of a Unix socket.
-    hosts: Vec<(String, u16)>,
-    database: String,
-    ssl_mode: String,
-    connect_timeout: Option<Duration>,
-    target_session_attributes: String,
-    /// Files and names for TLS, and parameters of the session.
-    others: Vec<(String, String)>,
+    /// Absent: the name that this process runs under.
+    pub(crate) user: Option<String>,
+    pub(crate) password: Option<Secret>,
+    /// Tried in this order; a name that begins with `/` is the directory of a Unix socket. Never empty.
+    pub(crate) hosts: Vec<(String, u16)>,
+    pub(crate) database: String,
+    pub(crate) tls: PostgreSqlTls,
+    pub(crate) certificates: Certificates,
+    /// How long a connection to one host may take to be made.
+    pub(crate) connect_timeout: Option<Duration>,
+    /// Only a server that takes writes will do (`target_session_attrs`); otherwise whichever answers first.
+    pub(crate) must_be_writable: bool,
+    pub(crate) application_name: String,
+    /// How many prepared statements a connection keeps; never 0.
+    pub(crate) statement_cache_capacity: Option<usize>,
+    /// Command-line options of the session, as `options` has them.
+    pub(crate) options: Option<String>,
+    /// What the client does not know is a parameter of the session.
+    pub(crate) parameters: Vec<(String, String)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PostgreSqlTls {
+    Disable,
+    Prefer,
+    Require,
+    VerifyAuthority,
+    VerifyFull,
 }
 
 impl PostgreSqlDsn {
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let (_, rest) = text.split_once("://").ok_or("must begin with postgres://")?;
-        let (rest, options) = rest.split_once('?').unwrap_or((rest, ""));
-        let (server, database) = rest.split_once('/').unwrap_or((rest, ""));
-        let (credentials, hosts) = server.rsplit_once('@').unwrap_or(("", server));
-        let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
-        let mut dsn = Self {
-            user: Some(query::decode(user)?).filter(|user| !user.is_empty()),
-            password: Some(query::decode(password)?).filter(|password| !password.is_empty()).map(Secret::new),
-            hosts: Vec::new(),
-            database: query::decode(database)?,
-            ssl_mode: "prefer".to_owned(),
-            connect_timeout: None,
-            target_session_attributes: "any".to_owned(),
-            others: Vec::new(),
-        };
-        let (mut host_option, mut port_option) = (None, None);
-        for (name, value) in query::options(options) {
-            match name.as_str() {
-                "host" => host_option = Some(value),
-                "port" => port_option = Some(value),
-                _ => dsn.take_option(&name, value).map_err(|problem| format!("has an option {name} that {problem}"))?,
-            }
-        }
-        let port = match port_option {
-            Some(port) => port.parse().map_err(|_| "has an option port that is no number from 1 to 65535")?,
-            None => DEFAULT_PORT,
-        };
-        let hosts = host_option.map_or_else(|| query::decode(hosts), Ok)?;
-        for host in hosts.split(',') {
-            let (name, port) =
-                if host.starts_with('/') { (host.to_owned(), port) } else { query::host_and_port(host, port)? };
-            dsn.hosts.push((if name.is_empty() { "localhost".to_owned() } else { name }, port));
-        }
-        if dsn.database.is_empty() {
-            return Err("names no database after the server".to_owned());
-        }
-        Ok(dsn)
-    }
+    /// Reads either form. `gaps` looks up environment variables such as `PGPASSWORD`, for what the text leaves open.
+    pub(super) fn parse(text: &str, gaps: &dyn Fn(&str) -> Option<String>) -> Result<(Self, Vec<String>), String> {
+        let mut keywords = if text.contains("://") { Keywords::of_url(text)? } else { Keywords::of_assignments(text)? };
+        let mut warnings = keywords.check()?;
+        keywords.fill(gaps);
+        let mut take = |name: &str| keywords.take(name);
 
-    fn take_option(&mut self, name: &str, value: String) -> Result<(), String> {
-        match name {
-            "user" => self.user = Some(value),
-            "password" => self.password = Some(Secret::new(value)),
-            "dbname" | "database" => self.database = value,
-            "sslmode" => {
-                const MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
-                if !MODES.contains(&value.as_str()) {
-                    return Err(format!("must be one of {}", MODES.join(", ")));
-                }
-                self.ssl_mode = value;
-            }
-            "connect_timeout" => {
-                let seconds = value.parse().map_err(|_| "must be a whole number of seconds")?;
-                self.connect_timeout = Some(Duration::from_secs(seconds));
-            }
-            "target_session_attrs" => {
-                const ROLES: [&str; 6] = ["any", "read-write", "read-only", "primary", "standby", "prefer-standby"];
-                if !ROLES.contains(&value.as_str()) {
-                    return Err(format!("must be one of {}", ROLES.join(", ")));
-                }
-                self.target_session_attributes = value;
-            }
-            // The server knows the zone by one name only.
-            "TimeZone" | "timezone" | "time_zone" => self.others.push(("TimeZone".to_owned(), value)),
-            // A secret of its own.
-            "sslpassword" => return Err("is not supported; use a key file without a password".to_owned()),
-            _ => self.others.push((name.to_owned(), value)),
+        let certificates = Certificates {
+            authority: take("sslrootcert").map(PathBuf::from),
+            certificate: take("sslcert").map(PathBuf::from),
+            key: take("sslkey").map(PathBuf::from),
+        };
+        if certificates.certificate.is_some() != certificates.key.is_some() {
+            return Err("must name sslcert and sslkey together".to_owned());
         }
-        Ok(())
+        let tls = tls(take("sslmode"), &certificates, &mut warnings)?;
+        let hosts = hosts(take("host").or_else(|| take("hostaddr")), take("port"))?;
+        let user = take("user");
+        let database = take("dbname").ok_or("names no database")?;
+        let mut password = take("password").map(Secret::new);
+        if password.is_none()
+            && let (Some(file), Some(user)) = (take("passfile"), &user)
+        {
+            match password_file::look_up(&file, &hosts, &database, user) {
+                Ok(found) => password = found,
+                Err(warning) => warnings.push(warning),
+            }
+        }
+        let mut dsn = Self {
+            user,
+            password,
+            hosts,
+            database,
+            tls,
+            certificates,
+            connect_timeout: take("connect_timeout").map(|text| seconds(&text)).transpose()?.flatten(),
+            must_be_writable: must_be_writable(take("target_session_attrs"))?,
+            application_name: take("application_name").unwrap_or_else(|| APPLICATION_NAME.to_owned()),
+            statement_cache_capacity: statement_cache_capacity(
+                take("statement_cache_capacity"),
+                take("default_query_exec_mode"),
+                &mut warnings,
+            )?,
+            options: take("options"),
+            parameters: Vec::new(),
+        };
+        dsn.parameters = keywords.parameters()?;
+        Ok((dsn, warnings))
     }
 }
 
-/// Everything but the password.
+fn tls(mode: Option<String>, certificates: &Certificates, warnings: &mut Vec<String>) -> Result<PostgreSqlTls, String> {
+    Ok(match choice("sslmode", mode, &["prefer", "disable", "allow", "require", "verify-ca", "verify-full"])? {
+        "disable" => PostgreSqlTls::Disable,
+        "allow" => {
+            warnings.push("sslmode=allow of DATABASE_DSN acts as prefer: encrypted where the server can".to_owned());
+            PostgreSqlTls::Prefer
+        }
+        // As PostgreSQL's own library has it: who names an authority wants it asked.
+        "require" if certificates.authority.is_none() => PostgreSqlTls::Require,
+        "require" | "verify-ca" => {
+            warnings.push(
+                "sslmode=verify-ca of DATABASE_DSN takes a certificate for any host name; write verify-full to have the name checked"
+                    .to_owned(),
+            );
+            PostgreSqlTls::VerifyAuthority
+        }
+        "verify-full" => PostgreSqlTls::VerifyFull,
+        _ => PostgreSqlTls::Prefer,
+    })
+}
+
+/// Names and ports, each separated by commas: one port for all, or one for each.
+fn hosts(names: Option<String>, ports: Option<String>) -> Result<Vec<(String, u16)>, String> {
+    let names = names.unwrap_or_else(|| "localhost".to_owned());
+    let names: Vec<&str> = names.split(',').map(|name| if name.is_empty() { "localhost" } else { name }).collect();
+    let ports = ports.unwrap_or_default();
+    let ports = ports.split(',').map(|port| match port {
+        "" => Ok(DEFAULT_PORT),
+        _ => port.parse().ok().filter(|&port| port > 0).ok_or("has a port that is no number from 1 to 65535"),
+    });
+    let ports = ports.collect::<Result<Vec<u16>, _>>()?;
+    if ports.len() != 1 && ports.len() != names.len() {
+        return Err("must name one port for all of its hosts, or one for each".to_owned());
+    }
+    let port = |at: usize| ports.get(at).or(ports.first()).copied().unwrap_or(DEFAULT_PORT);
+    Ok(names.iter().enumerate().map(|(at, name)| ((*name).to_owned(), port(at))).collect())
+}
+
+/// Zero and less mean that there is no limit.
+fn seconds(text: &str) -> Result<Option<Duration>, String> {
+    let seconds = text.parse().map_err(|_| "has a connect_timeout that must be a whole number of seconds")?;
+    Ok(super::environment::limit(seconds))
+}
+
+fn must_be_writable(attributes: Option<String>) -> Result<bool, String> {
+    let words = ["any", "read-write", "primary", "read-only", "standby", "prefer-standby"];
+    match choice("target_session_attrs", attributes, &words)? {
+        "any" => Ok(false),
+        "read-write" | "primary" => Ok(true),
+        _ => Err("must have target_session_attrs=read-write, primary or any: this program writes".to_owned()),
+    }
+}
+
+/// Go's client can do without prepared statements; ours cannot. A cache of 0 would leave each of them on the server.
+fn statement_cache_capacity(
+    capacity: Option<String>,
+    mode: Option<String>,
+    warnings: &mut Vec<String>,
+) -> Result<Option<usize>, String> {
+    let modes = ["cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"];
+    let mode = choice("default_query_exec_mode", mode, &modes)?;
+    let problem = "has a statement_cache_capacity that must be a whole number";
+    let capacity = capacity.map(|text| text.parse().map_err(|_| problem)).transpose()?;
+    if mode == "cache_statement" && capacity != Some(0) {
+        return Ok(capacity);
+    }
+    warnings.push(
+        "statements are prepared whatever DATABASE_DSN says (default_query_exec_mode, statement_cache_capacity); behind \
+         PgBouncer with pool_mode=transaction its max_prepared_statements must be above 0, as it can be since version 1.21"
+            .to_owned(),
+    );
+    Ok(None)
+}
+
+/// Everything but the password, and of session parameters only the names.
 impl fmt::Display for PostgreSqlDsn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("postgres://")?;
@@ -109,66 +186,36 @@ impl fmt::Display for PostgreSqlDsn {
             f.write_str("@")?;
         }
         let hosts: Vec<_> = self.hosts.iter().map(|(host, port)| query::show_address(host, *port)).collect();
-        write!(f, "{}/{}?sslmode={}", hosts.join(","), self.database, self.ssl_mode)?;
+        let mode = match self.tls {
+            PostgreSqlTls::Disable => "disable",
+            PostgreSqlTls::Prefer => "prefer",
+            PostgreSqlTls::Require => "require",
+            PostgreSqlTls::VerifyAuthority => "verify-ca",
+            PostgreSqlTls::VerifyFull => "verify-full",
+        };
+        write!(f, "{}/{}?sslmode={mode}", hosts.join(","), self.database)?;
         if let Some(timeout) = self.connect_timeout {
             write!(f, "&connect_timeout={}", timeout.as_secs())?;
         }
-        if self.target_session_attributes != "any" {
-            write!(f, "&target_session_attrs={}", self.target_session_attributes)?;
+        if self.must_be_writable {
+            f.write_str("&target_session_attrs=read-write")?;
         }
-        if !self.others.is_empty() {
-            write!(f, "&{}", query::show(&self.others))?;
+        if self.application_name != APPLICATION_NAME {
+            write!(f, "&application_name={}", self.application_name)?;
         }
-        Ok(())
+        if let Some(capacity) = self.statement_cache_capacity {
+            write!(f, "&statement_cache_capacity={capacity}")?;
+        }
+        self.parameters.iter().try_for_each(|(name, _)| write!(f, "&{name}=…"))
+    }
+}
+
+impl fmt::Debug for PostgreSqlDsn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(text: &str, password: Option<&str>, shown: &str) {
-        let dsn = PostgreSqlDsn::parse(text).unwrap();
-        assert_eq!(dsn.password.as_ref().map(Secret::expose), password, "{text}");
-        assert_eq!(dsn.to_string(), shown, "{text}");
-    }
-
-    #[test]
-    fn the_forms_that_deployments_use() {
-        check("postgres://u:p@h:5433/d?sslmode=disable", Some("p"), "postgres://u:****@h:5433/d?sslmode=disable");
-        check("postgresql://u@h/d", None, "postgres://u@h:5432/d?sslmode=prefer");
-        check("postgres://h/d", None, "postgres://h:5432/d?sslmode=prefer");
-        check("postgres:///d", None, "postgres://localhost:5432/d?sslmode=prefer");
-        check("postgres://u:a%40b%2Fc+d@h/d", Some("a@b/c+d"), "postgres://u:****@h:5432/d?sslmode=prefer");
-        check("postgres://u:p@a:1,b,[::1]:3/d", Some("p"), "postgres://u:****@a:1,b:5432,[::1]:3/d?sslmode=prefer");
-        check(
-            "postgres://u:p@x/d?host=/run/pg&port=6000",
-            Some("p"),
-            "postgres://u:****@/run/pg:6000/d?sslmode=prefer",
-        );
-        check(
-            "postgres://u:p@h/d?sslmode=verify-full&connect_timeout=7&target_session_attrs=read-write&timezone=UTC&search_path=x",
-            Some("p"),
-            "postgres://u:****@h:5432/d?sslmode=verify-full&connect_timeout=7&target_session_attrs=read-write&TimeZone=UTC&search_path=x",
-        );
-        check("postgres://h/?dbname=d&user=u&password=p", Some("p"), "postgres://u:****@h:5432/d?sslmode=prefer");
-    }
-
-    #[test]
-    fn mistakes_are_named_and_values_are_not() {
-        for (text, expected) in [
-            ("postgres://u:hunter2@h", "names no database"),
-            ("postgres://u:hunter2@h:x/d", "port"),
-            ("postgres://u:hunter2@h/d?sslmode=off", "must be one of disable"),
-            ("postgres://u:hunter2@h/d?connect_timeout=5s", "whole number of seconds"),
-            ("postgres://u:hunter2@h/d?target_session_attrs=master", "must be one of any"),
-            ("postgres://u:hunter2@h/d?port=x", "port"),
-            ("postgres://u:hunter2%FF@h/d", "not UTF-8"),
-            ("postgres://u@h/d?sslpassword=hunter2", "not supported"),
-        ] {
-            let problem = PostgreSqlDsn::parse(text).unwrap_err();
-            assert!(problem.contains(expected), "{text}: {problem}");
-            assert!(!problem.contains("hunter2"), "{problem}");
-        }
-    }
-}
+#[path = "postgresql_dsn_tests.rs"]
+mod tests;

@@ -7,11 +7,6 @@ pub(super) fn options(query: &str) -> impl Iterator<Item = (String, String)> {
     url::form_urlencoded::parse(query.as_bytes()).into_owned()
 }
 
-/// Writes options back, for showing a connection string without its password.
-pub(super) fn show(options: &[(String, String)]) -> String {
-    options.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
-}
-
 /// Percent-decodes text of a URL in which `+` is a plus.
 pub(super) fn decode(text: &str) -> Result<String, String> {
     let decoded = percent_encoding::percent_decode_str(text).decode_utf8();

@@ -1,158 +1,196 @@
-//! The database: one writer, a few readers, and the schema that we share with the original.
+//! The database on one of three engines, and the schema that we share with the original.
 
+mod changes;
+mod connect;
+mod engine;
 mod error;
-mod schema;
+mod migrations;
+mod row;
+mod server;
+mod source;
+mod sql;
+mod sqlite;
 mod tables;
 mod timestamp;
 mod zones;
 
-use std::{
-    fs, io,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
+use std::time::Duration;
 
-use sea_query::SqliteQueryBuilder;
-use sea_query_sqlx::{SqlxBinder, SqlxValues};
-use sqlx::{
-    AssertSqlSafe, ConnectOptions, Sqlite, SqlitePool, Transaction,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
-};
+use sqlx::{MySqlPool, PgPool, SqlitePool};
+use tokio::sync::Notify;
 
+use self::connect::Zone;
 pub(crate) use self::{
+    changes::{Change, Changed, Changes},
+    engine::Engine,
     error::Error,
+    row::{AnyTime, FromRow, JsonText, Row},
+    source::{Readers, Source, Transaction},
+    sql::{Json, Sql, VALUES_MAX, Value},
     tables::{ApiKeys, GroupHourlyStats, GroupSubGroups, Groups, RequestLogs, SystemSettings, Tasks},
     timestamp::Timestamp,
 };
-use crate::config::{DatabaseDsn, SqliteDsn};
+use crate::config::{DatabaseDsn, DatabasePool};
 
-const READERS_MAX: u32 = 4;
-/// Of the writer: room for the pages that one lot of the request log touches. With SQLite's own 2 MiB a lot of a group
-/// with many keys spills, and each page is written several times. The memory is taken only as it is needed.
-const WRITER_CACHE_KIBIBYTES: i64 = 16 * 1024;
-/// The journal is folded into the file at this size (in pages, so at 32 or 64 MiB). Pages of indexes that change with every
-/// lot are then copied once in a while and not each time.
-const JOURNAL_PAGES_MAX: i64 = 8_192;
-/// Of a new file: twice SQLite's own, since rows of the request log are long and their indexes many.
-const PAGE_BYTES: u32 = 8 * 1024;
 /// How long a stop waits for those who only read.
 const READERS_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a connection waits for another program that holds the file.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A cheap handle on the open database.
 #[derive(Debug, Clone)]
 pub(crate) struct Database {
-    writer: SqlitePool,
-    readers: SqlitePool,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    engine: Engine,
+    writer: Writer,
+    readers: Readers,
     /// For the question whether the database answers: it must not queue behind long work.
-    probe: SqlitePool,
-    are_times_utc: Arc<AtomicBool>,
+    probe: Readers,
+    are_times_utc: AtomicBool,
+    /// What this process is called in the feed of changes.
+    node: String,
+    /// Somebody committed a change: other nodes should hear of it.
+    changed: Notify,
+    statements: AtomicU64,
+}
+
+#[derive(Debug)]
+enum Writer {
+    /// The one connection that writes.
+    Sqlite(SqlitePool),
+    MySql(MySqlPool, Zone),
+    PostgreSql(PgPool),
+}
+
+/// Who brings the schema up to date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Migrations {
+    /// We do.
+    Run,
+    /// Another node does: a slave checks that it is done.
+    Expect,
+    /// Nobody: the database is looked at as it is.
+    Leave,
 }
 
 impl Database {
-    /// Opens the file, creates it when it is missing, and brings its schema up to date.
-    pub(crate) async fn open(dsn: &DatabaseDsn) -> Result<Self, Error> {
-        let DatabaseDsn::Sqlite(dsn) = dsn;
-        create_private(&dsn.path).map_err(|error| Error::at(&dsn.path, "create", error))?;
-        let writer_options =
-            options(dsn, &[("cache_size", -WRITER_CACHE_KIBIBYTES), ("wal_autocheckpoint", JOURNAL_PAGES_MAX)]);
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_with(writer_options)
-            .await
-            .map_err(|error| Error::at(&dsn.path, "open", error))?;
-        let reading = options(dsn, &[("query_only", 1)]);
-        let database = Self {
-            writer,
-            probe: SqlitePoolOptions::new().max_connections(1).connect_lazy_with(reading.clone()),
-            // Whatever is to be changed goes through the one writer, so that nobody ever finds the file locked.
-            readers: SqlitePoolOptions::new().max_connections(READERS_MAX).connect_lazy_with(reading),
-            are_times_utc: Arc::default(),
+    /// Connects, or opens the file and creates it when it is missing, and brings the schema up to date.
+    ///
+    /// # Errors
+    /// The database cannot be reached, was written by a later release, or is not prepared yet by a master.
+    pub(crate) async fn open(dsn: &DatabaseDsn, pool: &DatabasePool, migrations: Migrations) -> Result<Self, Error> {
+        let (writer, readers, probe) = match dsn {
+            DatabaseDsn::Sqlite(dsn) => sqlite::open(dsn, migrations).await?,
+            DatabaseDsn::MySql(dsn) => server::open_mysql(dsn, pool).await?,
+            DatabaseDsn::PostgreSql(dsn) => server::open_postgresql(dsn, pool).await?,
         };
-        schema::prepare(&database).await.map_err(|error| Error::at(&dsn.path, "prepare", error))?;
+        let engine = Source::engine(&&readers);
+        let database = Self {
+            shared: Arc::new(Shared {
+                engine,
+                writer,
+                readers,
+                probe,
+                are_times_utc: AtomicBool::new(!engine.is_sqlite()),
+                node: uuid::Uuid::now_v7().to_string(),
+                changed: Notify::new(),
+                statements: AtomicU64::new(0),
+            }),
+        };
+        migrations::prepare(&database, migrations).await?;
         Ok(database)
     }
 
+    pub(crate) fn engine(&self) -> Engine {
+        self.shared.engine
+    }
+
+    /// What this process is called among the nodes that share the database: another name at each start.
+    pub(crate) fn node(&self) -> &str {
+        &self.shared.node
+    }
+
+    /// A statement for this engine.
+    pub(crate) fn sql(&self, text: &'static str) -> Sql {
+        Sql::new(self.engine(), text)
+    }
+
     /// For statements that only look.
-    pub(crate) fn readers(&self) -> &SqlitePool {
-        &self.readers
+    pub(crate) fn readers(&self) -> &Readers {
+        self.count_statement();
+        &self.shared.readers
     }
 
     /// Whether no row of the log has a time in another zone, so that their texts sort as they do: not before
     /// [`Database::rewrite_local_times`] has seen to it.
     pub(crate) fn are_times_utc(&self) -> bool {
-        self.are_times_utc.load(Ordering::Relaxed)
+        self.shared.are_times_utc.load(Ordering::Relaxed)
     }
 
-    /// Looks into the file, and at nothing else.
+    /// How often somebody asked for a connection: a measure of who uses the database at all.
+    pub(crate) fn uses(&self) -> u64 {
+        self.shared.statements.load(Ordering::Relaxed)
+    }
+
+    fn count_statement(&self) {
+        self.shared.statements.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Looks into the database, and at nothing else.
     ///
     /// # Errors
     /// It cannot be read.
     pub(crate) async fn probe(&self) -> Result<(), Error> {
-        sqlx::query("SELECT 1 FROM system_settings LIMIT 1").fetch_optional(&self.probe).await?;
+        let readers = &self.shared.probe;
+        readers.rows(Sql::new(readers.engine(), "SELECT 1 FROM system_settings LIMIT 1")).await?;
         Ok(())
     }
 
-    /// The one connection that writes. It is locked for writing from the start, so a transaction never fails half-way
-    /// because another one was faster.
-    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, Error> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    /// A transaction that writes what no other node holds in memory. On SQLite it is the only one of its kind until it
+    /// ends, so it never fails half-way because another one was faster.
+    pub(crate) async fn begin(&self) -> Result<Transaction, Error> {
+        self.count_statement();
+        Ok(match &self.shared.writer {
+            Writer::Sqlite(pool) => Transaction::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
+            Writer::MySql(pool, zone) => Transaction::MySql(pool.begin().await?, *zone),
+            Writer::PostgreSql(pool) => Transaction::PostgreSql(pool.begin().await?),
+        })
     }
 
-    /// Leaves one complete file behind, without a journal beside it.
+    /// For several looks at one and the same moment. (MySQL shows each of them the present: whoever looks again at each
+    /// change sees the end of one that it saw half of.)
+    pub(crate) async fn snapshot(&self) -> Result<Transaction, Error> {
+        self.count_statement();
+        Ok(match &self.shared.readers {
+            Readers::Sqlite(pool) => Transaction::Sqlite(pool.begin().await?),
+            Readers::MySql(pool, zone) => Transaction::MySql(pool.begin().await?, *zone),
+            Readers::PostgreSql(pool) => {
+                Transaction::PostgreSql(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+            }
+        })
+    }
+
+    /// Ends when another change was committed by this process.
+    pub(crate) async fn changed(&self) {
+        self.shared.changed.notified().await;
+    }
+
+    /// On SQLite, leaves one complete file behind, without a journal beside it.
     pub(crate) async fn close(self) {
         // A search that nobody waits for any more must not hold up the stop.
-        let readers = async { tokio::join!(self.readers.close(), self.probe.close()) };
+        let readers = async { tokio::join!(self.shared.readers.close(), self.shared.probe.close()) };
         if tokio::time::timeout(READERS_CLOSE_TIMEOUT, readers).await.is_err() {
             tracing::warn!("Something is still reading in the database; it is cut with the process");
         }
-        if let Err(error) = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.writer).await {
-            tracing::warn!(%error, "Could not fold the journal into the database file: it is kept beside it");
+        if let Writer::Sqlite(pool) = &self.shared.writer {
+            sqlite::close(pool).await;
         }
-        self.writer.close().await;
-    }
-}
-
-/// Text and values of a statement, as `sqlx::query_with` takes them.
-pub(crate) fn build(statement: &impl SqlxBinder) -> (AssertSqlSafe<String>, SqlxValues) {
-    // Values are bound, never spliced into the text, so a built statement is safe by construction.
-    let (text, values) = statement.build_sqlx(SqliteQueryBuilder);
-    (AssertSqlSafe(text), values)
-}
-
-fn options(dsn: &SqliteDsn, pragmas: &[(&'static str, i64)]) -> SqliteConnectOptions {
-    let options = SqliteConnectOptions::new()
-        .filename(&dsn.path)
-        .busy_timeout(BUSY_TIMEOUT)
-        .page_size(PAGE_BYTES)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Normal)
-        // Files of the original may hold keys whose group is gone; enforcement would refuse to touch them.
-        .foreign_keys(false)
-        // Statements of bulk work are long, and a log is no place for them.
-        .disable_statement_logging();
-    let options = pragmas.iter().fold(options, |options, (name, value)| options.pragma(*name, value.to_string()));
-    // The operator's own options come last: they win.
-    dsn.pragmas.iter().fold(options, |options, (name, value)| options.pragma(name.to_ascii_lowercase(), value.clone()))
-}
-
-/// Creates the file, and the folders above it, for our user only: it holds keys.
-fn create_private(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::DirBuilder::new().recursive(true).mode(0o750).create(folder)?;
-    }
-    match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
     }
 }
 

@@ -118,6 +118,7 @@ tables! {
         Error "error",
         StartedAt "started_at",
         FinishedAt "finished_at",
+        Node "node",
     }
     GroupHourlyStats "group_hourly_stats" {
         Time "time",

@@ -1,25 +1,78 @@
 //! Databases for tests: fresh ones, and files as versions of the original left them.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use sqlx::{
     ConnectOptions, Connection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode},
 };
 use tempfile::TempDir;
+use testkit::FreshDatabase;
 
-use super::Database;
-use crate::config::{DatabaseDsn, SqliteDsn};
+use super::{Database, Error, FromRow, Migrations, Source as _, Sql, row::Column};
+use crate::config::{DatabaseDsn, DatabasePool, SqliteDsn};
 
-/// A fresh database in a folder that goes away with the guard.
-pub(crate) async fn fresh() -> (TempDir, Database) {
-    let folder = TempDir::new().unwrap();
-    let database = Database::open(&dsn(&folder.path().join("gpt-load.db"))).await.unwrap();
-    (folder, database)
+/// A fresh database on the engine of this run (`TEST_ENGINE`), which goes away with the guard.
+pub(crate) async fn fresh() -> (FreshDatabase, Database) {
+    on(FreshDatabase::of_this_run().await).await
 }
+
+/// For what is about files.
+pub(crate) async fn fresh_file() -> (FreshDatabase, Database) {
+    on(FreshDatabase::create(testkit::Engine::Sqlite).await).await
+}
+
+async fn on(place: FreshDatabase) -> (FreshDatabase, Database) {
+    let database = open_again(&place).await.unwrap();
+    (place, database)
+}
+
+/// As another start, or another node, finds it.
+pub(crate) async fn open_again(place: &FreshDatabase) -> Result<Database, Error> {
+    let (dsn, _) = DatabaseDsn::parse(place.dsn(), &|_| None).unwrap();
+    Database::open(&dsn, &POOL, Migrations::Run).await
+}
+
+/// Opens a file, and brings it up to date.
+pub(crate) async fn open_file(path: &Path) -> Result<Database, Error> {
+    Database::open(&dsn(path), &POOL, Migrations::Run).await
+}
+
+/// Small, since many tests run at once.
+pub(crate) const POOL: DatabasePool = DatabasePool {
+    connections_max: 5,
+    connections_min: 0,
+    acquire_timeout: Duration::from_secs(30),
+    idle_timeout: None,
+    lifetime_max: None,
+};
 
 pub(crate) fn dsn(path: &Path) -> DatabaseDsn {
     DatabaseDsn::Sqlite(SqliteDsn { path: path.to_owned(), pragmas: Vec::new() })
+}
+
+impl Database {
+    /// Runs statements behind everyone's back.
+    pub(crate) async fn run(&self, statements: &str) {
+        let mut transaction = self.begin().await.unwrap();
+        transaction.run(statements.to_owned()).await.unwrap();
+        transaction.commit().await.unwrap();
+    }
+
+    pub(crate) async fn rows_of<T: FromRow + Send>(&self, text: &str) -> Vec<T> {
+        self.readers().all(Sql::made(self.engine(), text.to_owned())).await.unwrap()
+    }
+
+    pub(crate) async fn column_of<T: Column + Send>(&self, text: &str) -> Vec<T> {
+        self.readers().values(Sql::made(self.engine(), text.to_owned())).await.unwrap()
+    }
+
+    pub(crate) async fn value_of<T: Column + Send>(&self, text: &str) -> T {
+        self.readers().value(Sql::made(self.engine(), text.to_owned())).await.unwrap()
+    }
 }
 
 /// Runs statements on a file without any of our own start-up work.
@@ -39,7 +92,7 @@ pub(crate) async fn write_file(path: &Path, statements: &'static str) {
 /// A file of version 1.0.13 with groups, keys, logs and settings in it, opened by us.
 pub(crate) async fn upgraded_from_1_0_13() -> (TempDir, Database) {
     let (folder, path) = file_of_1_0_13().await;
-    let database = Database::open(&dsn(&path)).await.unwrap();
+    let database = open_file(&path).await.unwrap();
     (folder, database)
 }
 

@@ -2,14 +2,13 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Duration, NaiveDate, NaiveDateTime, NaiveTime, Timelike, Utc};
+use chrono::{DateTime, Duration, NaiveDate, NaiveDateTime, NaiveTime, SubsecRound, Timelike, Utc};
 use sea_query::{Nullable, Value};
 use serde::{Serialize, Serializer};
 use sqlx::{
-    Decode, Encode, Sqlite, Type,
-    encode::IsNull,
+    Decode, Sqlite, Type,
     error::BoxDynError,
-    sqlite::{SqliteArgumentsBuffer, SqliteTypeInfo, SqliteValueRef},
+    sqlite::{SqliteTypeInfo, SqliteValueRef},
 };
 
 /// An instant. Its stored texts sort like the instants themselves, since all of them carry the same offset.
@@ -17,8 +16,14 @@ use sqlx::{
 pub(crate) struct Timestamp(pub(crate) DateTime<Utc>);
 
 impl Timestamp {
+    /// To the millisecond, which every engine keeps.
     pub(crate) fn now() -> Self {
-        Self(Utc::now())
+        Self(Utc::now()).to_milliseconds()
+    }
+
+    /// Cut, not rounded: no instant moves into the next hour.
+    pub(crate) fn to_milliseconds(self) -> Self {
+        Self(self.0.trunc_subsecs(3))
     }
 
     /// `2026-11-23 05:18:54.15+00:00`: no `T`, no `Z`, no trailing zeros in the fraction.
@@ -116,25 +121,19 @@ impl Serialize for Timestamp {
 
 impl From<Timestamp> for Value {
     fn from(timestamp: Timestamp) -> Self {
-        Self::String(Some(timestamp.to_stored()))
+        Self::ChronoDateTimeUtc(Some(timestamp.0))
     }
 }
 
 impl Nullable for Timestamp {
     fn null() -> Value {
-        Value::String(None)
+        Value::ChronoDateTimeUtc(None)
     }
 }
 
 impl Type<Sqlite> for Timestamp {
     fn type_info() -> SqliteTypeInfo {
         <str as Type<Sqlite>>::type_info()
-    }
-}
-
-impl Encode<'_, Sqlite> for Timestamp {
-    fn encode_by_ref(&self, buffer: &mut SqliteArgumentsBuffer) -> Result<IsNull, BoxDynError> {
-        Encode::<Sqlite>::encode(self.to_stored(), buffer)
     }
 }
 

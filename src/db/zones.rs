@@ -5,9 +5,7 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use sqlx::AssertSqlSafe;
-
-use super::{Database, Error, Timestamp};
+use super::{Database, Engine, Error, Source, Sql, Timestamp};
 
 /// Rows that one transaction rewrites.
 const LOT_ROWS: i64 = 500;
@@ -33,10 +31,14 @@ impl Database {
     /// Rewrites every stored time that is not in UTC; hours that are the same instant become one row. Returns how many
     /// rows were touched. Dropping the future stops the work between two lots.
     pub(crate) async fn rewrite_local_times(&self) -> Result<u64, Error> {
+        if !self.engine().is_sqlite() {
+            // The servers have a type for times.
+            return Ok(0);
+        }
         let mut rewritten = self.merge_hours().await?;
         // The log has an index over its times, so that looking for work does not read the whole table.
         rewritten += self.rewrite_column("request_logs", "timestamp", "timestamp").await?;
-        self.are_times_utc.store(true, Ordering::Relaxed);
+        self.shared.are_times_utc.store(true, Ordering::Relaxed);
         for (table, column) in COLUMNS {
             rewritten += self.rewrite_column(table, column, "rowid").await?;
         }
@@ -55,9 +57,9 @@ impl Database {
         // Above every time, which begins with a digit.
         let mut last = (i64::MAX, "~".to_owned());
         loop {
-            let select = sqlx::query_as::<_, (i64, String)>(AssertSqlSafe(select.clone()));
+            let select = Sql::made(Engine::Sqlite, select.clone());
             let select = if order == "rowid" { select.bind(last.0) } else { select.bind(last.1) };
-            let lot = select.bind(last.0).bind(LOT_ROWS).fetch_all(self.readers()).await?;
+            let lot: Vec<(i64, String)> = self.readers().all(select.bind(last.0).bind(LOT_ROWS)).await?;
             let Some(end) = lot.last().cloned() else {
                 return Ok(rewritten);
             };
@@ -68,8 +70,8 @@ impl Database {
                     tracing::warn!("Row {row} of {table} holds {text:?} as {column}, which is no time: left as it is");
                     continue;
                 };
-                let update = sqlx::query(AssertSqlSafe(update.clone())).bind(time).bind(row).bind(text);
-                rewritten += update.execute(&mut *writer).await?.rows_affected();
+                let update = Sql::made(Engine::Sqlite, update.clone()).bind(time).bind(*row).bind(&**text);
+                rewritten += writer.execute(update).await?.rows_affected;
             }
             writer.commit().await?;
             tokio::time::sleep(PAUSE).await;
@@ -80,13 +82,10 @@ impl Database {
         let mut merged = 0;
         let mut last = i64::MIN;
         loop {
-            let lot: Vec<(i64, String)> = sqlx::query_as(
+            let select = self.sql(
                 "SELECT id, time FROM group_hourly_stats WHERE id > ? AND time NOT LIKE '%+00:00' ORDER BY id LIMIT ?",
-            )
-            .bind(last)
-            .bind(LOT_ROWS)
-            .fetch_all(self.readers())
-            .await?;
+            );
+            let lot: Vec<(i64, String)> = self.readers().all(select.bind(last).bind(LOT_ROWS)).await?;
             let Some((end, _)) = lot.last() else {
                 return Ok(merged);
             };
@@ -98,30 +97,21 @@ impl Database {
                     continue;
                 };
                 // Taken out first, so that it is not in its own way.
-                let taken: Option<(i64, i64, i64, Option<Timestamp>, Option<Timestamp>)> = sqlx::query_as(
+                let delete = self.sql(
                     "DELETE FROM group_hourly_stats WHERE id = ? AND time = ? \
                      RETURNING group_id, success_count, failure_count, created_at, updated_at",
-                )
-                .bind(id)
-                .bind(text)
-                .fetch_optional(&mut *writer)
-                .await?;
+                );
+                let taken: Option<(i64, i64, i64, Option<Timestamp>, Option<Timestamp>)> =
+                    writer.optional(delete.bind(*id).bind(&**text)).await?;
                 let Some((group, successes, failures, created, updated)) = taken else { continue };
-                sqlx::query(
+                let insert = self.sql(
                     "INSERT INTO group_hourly_stats \
                      (id, time, group_id, success_count, failure_count, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?) \
                      ON CONFLICT (time, group_id) DO UPDATE SET success_count = success_count + excluded.success_count, \
                      failure_count = failure_count + excluded.failure_count",
-                )
-                .bind(id)
-                .bind(time.hour())
-                .bind(group)
-                .bind(successes)
-                .bind(failures)
-                .bind(created)
-                .bind(updated)
-                .execute(&mut *writer)
-                .await?;
+                );
+                let insert = insert.bind(*id).bind(time.hour()).bind(group).bind(successes).bind(failures);
+                writer.execute(insert.bind(created).bind(updated)).await?;
                 merged += 1;
             }
             writer.commit().await?;
@@ -136,7 +126,7 @@ mod tests {
     use crate::db::testing;
 
     async fn texts(database: &Database, query: &'static str) -> Vec<String> {
-        sqlx::query_scalar(query).fetch_all(database.readers()).await.unwrap()
+        database.readers().values(database.sql(query)).await.unwrap()
     }
 
     #[tokio::test]

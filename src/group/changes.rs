@@ -60,7 +60,7 @@ pub(crate) struct GroupPatch {
 /// Stores a new group and returns it as stored.
 pub(crate) async fn create(database: &Database, wanted: NewGroup) -> Result<Record, Error> {
     let mut record = check_new(&wanted)?;
-    let mut writer = database.begin().await?;
+    let mut writer = database.begin_change().await?;
     record.id = queries::insert(&mut writer, &record).await?;
     writer.commit().await?;
     Ok(record)
@@ -114,7 +114,7 @@ fn check_new(wanted: &NewGroup) -> Result<Record, Invalid> {
 /// Changes a group and returns it as stored. Nobody else changes groups in between, so a rule that held when it was
 /// checked holds when the change is stored, and a group that was deleted stays deleted.
 pub(crate) async fn update(database: &Database, id: GroupId, patch: GroupPatch) -> Result<Record, Error> {
-    let mut writer = database.begin().await?;
+    let mut writer = database.begin_change().await?;
     let before = queries::find(&mut *writer, id).await?;
     let parents = queries::count_parents(&mut *writer, id).await?;
     let after = apply(before, &patch, parents)?;
@@ -206,7 +206,7 @@ fn check_proxy_keys(text: &str) -> Result<String, Invalid> {
 /// Gives groups their positions, all of them or none.
 pub(crate) async fn reorder(database: &Database, positions: &[(GroupId, i64)]) -> Result<(), Error> {
     check_positions(positions)?;
-    let mut writer = database.begin().await?;
+    let mut writer = database.begin_change().await?;
     for &(id, sort) in positions {
         if !queries::set_sort(&mut writer, id, sort).await? {
             return Err(Invalid::value("validation.reorder_group_not_found").into());

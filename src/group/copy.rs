@@ -16,7 +16,7 @@ const DISPLAY_NAME_ENDING: &str = " Copy";
 /// Besides those of the database: [`db::Error::NotFound`] where there is no such group, [`db::Error::Duplicate`] where
 /// every name that a copy could have is taken.
 pub(crate) async fn copy(database: &Database, id: GroupId) -> Result<Record, Error> {
-    let mut writer = database.begin().await?;
+    let mut writer = database.begin_change().await?;
     let source = queries::find(&mut *writer, id).await?;
     let taken: HashSet<String> = queries::names(&mut *writer).await?.into_iter().collect();
     let name = free_name(&source.name, |name| taken.contains(name)).ok_or(db::Error::Duplicate)?;

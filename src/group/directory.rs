@@ -104,10 +104,10 @@ impl Directory {
 
 /// Settings, groups and members as they were at one moment.
 async fn read(database: &Database, lasting: &mut Lasting) -> Result<Snapshot, db::Error> {
-    let mut reader = database.readers().begin().await?;
+    let mut reader = database.snapshot().await?;
     let settings = settings::load_from(&mut reader).await?;
-    let records = queries::all(&mut *reader).await?;
-    let memberships = queries::memberships(&mut *reader).await?;
+    let records = queries::all(&mut reader).await?;
+    let memberships = queries::memberships(&mut reader).await?;
     reader.rollback().await?;
     Ok(assemble(settings, &records, &memberships, lasting))
 }

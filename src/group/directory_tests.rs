@@ -10,9 +10,7 @@ use crate::{
 };
 
 async fn execute(database: &Database, statement: &'static str) {
-    let mut writer = database.begin().await.unwrap();
-    sqlx::raw_sql(statement).execute(&mut *writer).await.unwrap();
-    writer.commit().await.unwrap();
+    database.run(statement).await;
 }
 
 async fn create(database: &Database, name: &str) -> GroupId {

@@ -49,9 +49,3 @@ pub(crate) enum Error {
     #[error(transparent)]
     Database(#[from] db::Error),
 }
-
-impl From<sqlx::Error> for Error {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Database(error.into())
-    }
-}

@@ -33,7 +33,7 @@ pub(crate) async fn parents(database: &Database, id: GroupId) -> Result<Vec<Weig
 /// Lets groups join, all of them or none.
 pub(crate) async fn add(database: &Database, id: GroupId, wanted: &[NewMember]) -> Result<(), Error> {
     // The rules look at groups and members that nobody changes before the new members are stored.
-    let mut writer = database.begin().await?;
+    let mut writer = database.begin_change().await?;
     let aggregate = aggregate(queries::find(&mut *writer, id).await)?;
     check_numbers(wanted)?;
     let groups = queries::find_all(&mut *writer, wanted.iter().map(|member| member.group_id)).await?;
@@ -50,7 +50,7 @@ pub(crate) async fn add(database: &Database, id: GroupId, wanted: &[NewMember]) 
 }
 
 pub(crate) async fn set_weight(database: &Database, id: GroupId, member: GroupId, weight: i64) -> Result<(), Error> {
-    let mut writer = database.begin().await?;
+    let mut writer = database.begin_change().await?;
     aggregate(queries::find(&mut *writer, id).await)?;
     check_weight(weight)?;
     if !queries::set_weight(&mut writer, id, member, weight).await? {
@@ -61,7 +61,7 @@ pub(crate) async fn set_weight(database: &Database, id: GroupId, member: GroupId
 }
 
 pub(crate) async fn remove(database: &Database, id: GroupId, member: GroupId) -> Result<(), Error> {
-    let mut writer = database.begin().await?;
+    let mut writer = database.begin_change().await?;
     aggregate(queries::find(&mut *writer, id).await)?;
     if !queries::remove_member(&mut writer, id, member).await? {
         return Err(Invalid::absent("group.sub_group_not_found").into());

@@ -1,12 +1,11 @@
 //! A group as it is stored: texts and JSON that are not interpreted yet.
 
 use serde_json::value::RawValue;
-use sqlx::{FromRow, Row, sqlite::SqliteRow};
 
 use super::GroupId;
 use crate::{
     channel::Channel,
-    db::{Groups, Timestamp},
+    db::{self, AnyTime, FromRow, Groups, JsonText, Row, Timestamp},
 };
 
 /// A row of `groups`. JSON keeps its text, so that numbers keep their digits.
@@ -81,14 +80,14 @@ impl Record {
     }
 }
 
-impl FromRow<'_, SqliteRow> for Record {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+impl FromRow for Record {
+    fn from_row(row: &Row) -> Result<Self, db::Error> {
         let name = text(row, Groups::Name)?;
         let group_type = text(row, Groups::GroupType)?;
         let time = |column: Groups| stored_time(row, column, &name);
         let json = |column: Groups, kind: Json| stored_json(row, column, kind, &name);
         Ok(Self {
-            id: row.try_get(Groups::Id.name())?,
+            id: row.get(Groups::Id.name())?,
             display_name: text(row, Groups::DisplayName)?,
             proxy_keys: text(row, Groups::ProxyKeys)?,
             description: text(row, Groups::Description)?,
@@ -99,15 +98,13 @@ impl FromRow<'_, SqliteRow> for Record {
             upstreams: json(Groups::Upstreams, Json::ARRAY)?.unwrap_or_else(|| Json::ARRAY.empty()),
             validation_endpoint: text(row, Groups::ValidationEndpoint)?,
             channel_type: text(row, Groups::ChannelType)?,
-            sort: row.try_get::<Option<i64>, _>(Groups::Sort.name())?.unwrap_or_default(),
+            sort: row.get::<Option<i64>>(Groups::Sort.name())?.unwrap_or_default(),
             test_model: text(row, Groups::TestModel)?,
             param_overrides: json(Groups::ParamOverrides, Json::OBJECT)?,
             config: json(Groups::Config, Json::OBJECT)?,
             header_rules: json(Groups::HeaderRules, Json::ARRAY)?,
             model_redirect_rules: json(Groups::ModelRedirectRules, Json::OBJECT)?,
-            model_redirect_strict: row
-                .try_get::<Option<bool>, _>(Groups::ModelRedirectStrict.name())?
-                .unwrap_or_default(),
+            model_redirect_strict: row.get::<Option<bool>>(Groups::ModelRedirectStrict.name())?.unwrap_or_default(),
             last_validated_at: time(Groups::LastValidatedAt)?,
             created_at: time(Groups::CreatedAt)?,
             updated_at: time(Groups::UpdatedAt)?,
@@ -117,20 +114,21 @@ impl FromRow<'_, SqliteRow> for Record {
 }
 
 /// Rows that are older than a column hold NULL there: it means empty.
-fn text(row: &SqliteRow, column: Groups) -> Result<String, sqlx::Error> {
-    Ok(row.try_get::<Option<String>, _>(column.name())?.unwrap_or_default())
+fn text(row: &Row, column: Groups) -> Result<String, db::Error> {
+    Ok(row.get::<Option<String>>(column.name())?.unwrap_or_default())
 }
 
 /// One time that nobody can read must not keep all groups from serving.
-fn stored_time(row: &SqliteRow, column: Groups, group: &str) -> Result<Option<Timestamp>, sqlx::Error> {
-    // Unchecked: the column takes values of any type.
-    let Some(text) = row.try_get_unchecked::<Option<String>, _>(column.name())? else { return Ok(None) };
-    let time = Timestamp::parse_stored(&text);
-    if time.is_none() {
-        let column = column.name();
-        tracing::warn!(group.name = %group, "Group {group}: {text:?} in {column} is no time and counts as none");
+fn stored_time(row: &Row, column: Groups, group: &str) -> Result<Option<Timestamp>, db::Error> {
+    match row.get::<Option<AnyTime>>(column.name())? {
+        None => Ok(None),
+        Some(AnyTime(Ok(time))) => Ok(Some(time)),
+        Some(AnyTime(Err(text))) => {
+            let column = column.name();
+            tracing::warn!(group.name = %group, "Group {group}: {text:?} in {column} is no time and counts as none");
+            Ok(None)
+        }
     }
-    Ok(time)
 }
 
 /// The shape that a JSON column must have.
@@ -151,9 +149,8 @@ impl Json {
     }
 }
 
-fn stored_json(row: &SqliteRow, column: Groups, kind: Json, group: &str) -> Result<Option<Box<RawValue>>, sqlx::Error> {
-    // Unchecked: these columns have numeric affinity, so whatever looks like a number is stored as one.
-    let Some(text) = row.try_get_unchecked::<Option<String>, _>(column.name())? else {
+fn stored_json(row: &Row, column: Groups, kind: Json, group: &str) -> Result<Option<Box<RawValue>>, db::Error> {
+    let Some(JsonText(text)) = row.get::<Option<JsonText>>(column.name())? else {
         return Ok(kind.null_is_empty.then(|| kind.empty()));
     };
     match RawValue::from_string(text) {

@@ -97,13 +97,8 @@ async fn a_new_group_is_stored_in_normal_form() {
 async fn what_was_not_given_is_stored_as_the_original_stores_it() {
     let (_folder, database) = testing::fresh().await;
     create(&database, aggregate("all")).await.unwrap();
-    let stored: String = sqlx::query_scalar(
-        "SELECT upstreams || ' ' || test_model || ' ' || validation_endpoint || ' ' || param_overrides || ' ' || config || ' '
-         || header_rules || ' ' || model_redirect_rules || ' ' || group_type FROM groups",
-    )
-    .fetch_one(database.readers())
-    .await
-    .unwrap();
+    let stored: String = database.value_of("SELECT upstreams || ' ' || test_model || ' ' || validation_endpoint || ' ' || param_overrides || ' ' || config || ' '
+         || header_rules || ' ' || model_redirect_rules || ' ' || group_type FROM groups").await;
     assert_eq!(stored, "[] -  null null [] {} aggregate");
 }
 
@@ -377,7 +372,7 @@ async fn rows_of_the_original_are_read_and_can_be_changed() {
     let patch = GroupPatch { display_name: Some("Main".into()), ..GroupPatch::default() };
     update(&database, main.id, patch).await.unwrap();
     let created: String =
-        sqlx::query_scalar("SELECT created_at FROM groups WHERE id = 1").fetch_one(database.readers()).await.unwrap();
+        database.value_of("SELECT created_at FROM groups WHERE id = 1").await;
     assert_eq!(created, "2025-07-01 01:00:00+00:00", "the same instant, in UTC");
     assert!(matches!(queries::find(database.readers(), 99).await, Err(db::Error::NotFound)));
 }

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::task::JoinHandle;
 
-use super::{Pool, queries};
+use super::{Pool, queries::{self, ActiveKeys}};
 use crate::{
     channel,
     crypto::{self, Cipher, Secret},
@@ -43,9 +43,6 @@ pub(crate) enum OpenError {
     Task(#[from] tokio::task::JoinError),
 }
 
-/// One key: id, group, failures, stored text, hash.
-type StoredKey = (i64, GroupId, i64, String, Option<String>);
-
 struct Piece {
     keys: Vec<(Arc<Key>, u32)>,
     unreadable: usize,
@@ -60,11 +57,11 @@ pub(super) async fn load(database: &Database, cipher: &Cipher) -> Result<HashMap
     let mut pending: VecDeque<JoinHandle<Result<Piece, serde_json::Error>>> = VecDeque::new();
     let mut last_id = Some(i64::MIN);
     while let Some(id) = last_id {
-        let (id, text) = queries::active_keys_above(database.readers(), id, KEYS_PER_PIECE, !cipher.is_on()).await?;
+        let (id, keys) = queries::active_keys_above(database.readers(), id, KEYS_PER_PIECE, !cipher.is_on()).await?;
         last_id = id;
         let cipher = cipher.clone();
         // The next piece is read while these are decrypted; they are taken in the order of their ids.
-        pending.push_back(tokio::task::spawn_blocking(move || decrypt(&text, &cipher)));
+        pending.push_back(tokio::task::spawn_blocking(move || decrypt(keys, &cipher)));
         while pending.len() > pieces_at_once || (last_id.is_none() && !pending.is_empty()) {
             if let Some(task) = pending.pop_front() {
                 let piece = task.await??;
@@ -99,8 +96,11 @@ fn fill(pools: &mut HashMap<GroupId, Arc<Pool>>, keys: Vec<(Arc<Key>, u32)>) {
     }
 }
 
-fn decrypt(text: &str, cipher: &Cipher) -> Result<Piece, serde_json::Error> {
-    let stored: Vec<StoredKey> = serde_json::from_str(text)?;
+fn decrypt(keys: ActiveKeys, cipher: &Cipher) -> Result<Piece, serde_json::Error> {
+    let stored = match keys {
+        ActiveKeys::Json(text) => serde_json::from_str(&text)?,
+        ActiveKeys::Rows(rows) => rows,
+    };
     let mut piece = Piece { keys: Vec::with_capacity(stored.len()), unreadable: 0, unsendable: 0 };
     for (id, group_id, failure_count, text, hash) in stored {
         match readable(&text, hash.as_deref(), cipher) {

@@ -5,6 +5,7 @@
 
 mod import;
 mod load;
+mod look_again;
 mod mismatch;
 mod pool;
 mod queries;
@@ -32,7 +33,7 @@ pub(crate) use self::{
 };
 use crate::{
     crypto::Cipher,
-    db::{self, Database},
+    db::{self, Changed, Database},
     group::{self, GroupId, Key},
     stats,
 };
@@ -150,9 +151,10 @@ impl KeyPools {
         self.clear_all(group_id).await?;
         // One turn for the rest: an import or a test that is under way finds the group, or nothing of it.
         let _turn = self.turn().await;
-        let mut transaction = self.shared.database.begin().await?;
+        let mut transaction = self.shared.database.begin_change().await?;
         // In this order no reference ever points to nothing.
         queries::delete_all_of(&mut transaction, group_id).await?;
+        transaction.note(Changed::KeysBetween { group_id, first_id: 0, last_id: i64::MAX });
         stats::delete_of_aggregate(&mut transaction, group_id).await?;
         group::queries::delete(&mut transaction, group_id).await?;
         transaction.commit().await?;
@@ -192,8 +194,9 @@ impl KeyPools {
     /// meanwhile, perhaps with its group, whose pool does not come back then.
     pub(crate) async fn revive(&self, key: Arc<Key>) -> Result<bool, db::Error> {
         let _turn = self.turn().await;
-        let mut transaction = self.shared.database.begin().await?;
+        let mut transaction = self.shared.database.begin_change().await?;
         let is_stored = queries::revive(&mut transaction, &[key.id]).await? > 0;
+        transaction.note_keys(key.group_id, &[key.id]);
         transaction.commit().await?;
         if is_stored {
             self.ensure(key.group_id).revive(key);
@@ -220,10 +223,10 @@ impl KeyPools {
 
     /// So that a statement that looks at the stored state finds the present one.
     async fn store_changes_in(&self, _turn: &MutexGuard<'_, ()>) -> Result<(), db::Error> {
-        for pool in self.shared.pools.load_full().values() {
+        for (group_id, pool) in self.shared.pools.load_full().iter() {
             let changes: Vec<_> = pool.take_changes().into_iter().collect();
             for (index, lot) in changes.chunks(KEYS_PER_LOT).enumerate() {
-                if let Err(error) = self.store_lot(lot).await {
+                if let Err(error) = self.store_lot(*group_id, pool, lot).await {
                     pool.keep_changes(changes[index * KEYS_PER_LOT..].iter().copied());
                     return Err(error);
                 }
@@ -232,10 +235,29 @@ impl KeyPools {
         Ok(())
     }
 
-    async fn store_lot(&self, lot: &[(i64, pool::Change)]) -> Result<(), db::Error> {
-        let mut transaction = self.shared.database.begin().await?;
-        queries::store_changes(&mut transaction, lot).await?;
+    async fn store_lot(&self, group_id: GroupId, pool: &Pool, lot: &[(i64, pool::Change)]) -> Result<(), db::Error> {
+        let mut transaction = self.shared.database.begin_change().await?;
+        if transaction.engine().is_sqlite() {
+            let states: Vec<_> = lot.iter().map(|(id, change)| change.alone(*id)).collect();
+            queries::store_states(&mut transaction, &states).await?;
+            return transaction.commit().await;
+        }
+        // What other nodes have counted meanwhile counts as well. Nobody else changes these rows before the commit.
+        let changes: HashMap<i64, pool::Change> = lot.iter().copied().collect();
+        let stored = queries::states_of(&mut *transaction, &changes.keys().copied().collect::<Vec<_>>()).await?;
+        let states: Vec<_> = stored
+            .iter()
+            .filter_map(|(id, status, failure_count)| {
+                let is_active = status == KeyStatus::Active.name();
+                Some(changes.get(id)?.among_others(*id, is_active, *failure_count))
+            })
+            .collect();
+        queries::store_states(&mut transaction, &states).await?;
+        transaction.note_keys(group_id, &states.iter().map(|state| state.id).collect::<Vec<_>>());
         transaction.commit().await?;
+        for state in &states {
+            pool.adopt(state.id, state.status == KeyStatus::Active, state.failure_count);
+        }
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ use std::{
     time::Instant,
 };
 
+use super::{KeyStatus, queries::NewState};
 use crate::group::Key;
 
 /// Rests that may end in one `pick`: when thousands end in the same instant, no single request pays for all of them.
@@ -26,11 +27,46 @@ pub(crate) struct Pool {
     doubts: Doubts,
 }
 
-/// What the database has to learn about a key. The last state wins, so writing it late or twice does no harm.
+/// What the database has to learn about a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Change {
+    /// Consecutive failures, as far as this node knows.
     pub(crate) failure_count: u32,
     pub(crate) is_active: bool,
+    /// Of them those that the database was not told of, since the success before them if there was one.
+    pub(crate) failures: u32,
+    /// A success came before these failures: what was counted until then is void.
+    pub(crate) has_succeeded: bool,
+    /// Failures in a row that take a key out; 0: any number is borne.
+    pub(crate) threshold: u32,
+}
+
+impl Change {
+    const SUCCESS: Self =
+        Self { failure_count: 0, is_active: true, failures: 0, has_succeeded: true, threshold: 0 };
+
+    /// What becomes of a key that nobody else uses. The last state wins, so writing it late or twice does no harm.
+    pub(super) fn alone(self, id: i64) -> NewState {
+        let status = if self.is_active { KeyStatus::Active } else { KeyStatus::Invalid };
+        NewState { id, status, failure_count: i64::from(self.failure_count) }
+    }
+
+    /// What becomes of a key that other nodes use as well, and that is stored like this: their failures and ours add up.
+    pub(super) fn among_others(self, id: i64, is_active: bool, stored_failures: i64) -> NewState {
+        let before = if self.has_succeeded { 0 } else { stored_failures };
+        let failure_count = before.saturating_add(i64::from(self.failures));
+        let has_failed_too_often = self.threshold > 0 && failure_count >= i64::from(self.threshold);
+        let is_active = is_active && self.is_active && !has_failed_too_often;
+        NewState { id, status: if is_active { KeyStatus::Active } else { KeyStatus::Invalid }, failure_count }
+    }
+
+    /// This and what happened after it as one.
+    fn followed_by(self, newer: Self) -> Self {
+        if newer.has_succeeded {
+            return newer;
+        }
+        Self { failures: self.failures.saturating_add(newer.failures), has_succeeded: self.has_succeeded, ..newer }
+    }
 }
 
 /// The keys of a group that can be picked.
@@ -139,7 +175,7 @@ impl Pool {
         let Some(slot) = rotation.slots.get_mut(&key.id) else { return };
         if mem::take(&mut slot.failure_count) > 0 {
             self.doubts.drop_one(key.id);
-            rotation.changes.insert(key.id, Change { failure_count: 0, is_active: true });
+            rotation.changes.insert(key.id, Change::SUCCESS);
         }
     }
 
@@ -154,7 +190,9 @@ impl Pool {
         slot.failure_count = slot.failure_count.saturating_add(1);
         let failure_count = slot.failure_count;
         let is_out = threshold > 0 && failure_count >= threshold;
-        rotation.changes.insert(key.id, Change { failure_count, is_active: !is_out });
+        let change = Change { failure_count, is_active: !is_out, failures: 1, has_succeeded: false, threshold };
+        let change = rotation.changes.get(&key.id).map_or(change, |before| before.followed_by(change));
+        rotation.changes.insert(key.id, change);
         if is_out {
             self.take(&mut rotation, key.id);
         }
@@ -225,12 +263,53 @@ impl Pool {
         mem::take(&mut self.lock().changes)
     }
 
-    /// Takes back what could not be stored; what happened since is newer and wins.
+    /// Takes back what could not be stored; what happened since is newer.
     pub(super) fn keep_changes(&self, unwritten: impl IntoIterator<Item = (i64, Change)>) {
         let mut rotation = self.lock();
         for (id, change) in unwritten {
-            rotation.changes.entry(id).or_insert(change);
+            let change = rotation.changes.get(&id).map_or(change, |newer| change.followed_by(*newer));
+            rotation.changes.insert(id, change);
         }
+    }
+
+    /// Takes over what is stored of a key, other nodes' news included; what is not stored yet comes on top. A key that is
+    /// out goes out here, too; one that is not in rotation does not come in by this.
+    pub(super) fn adopt(&self, id: i64, is_active: bool, stored_failures: i64) {
+        let mut rotation = self.lock();
+        if !is_active {
+            self.take(&mut rotation, id);
+            rotation.changes.remove(&id);
+            return;
+        }
+        let unwritten = rotation.changes.get(&id).copied();
+        let Some(slot) = rotation.slots.get_mut(&id) else { return };
+        let stored = u32::try_from(stored_failures).unwrap_or(0);
+        let failure_count = match unwritten {
+            Some(change) if change.has_succeeded => change.failures,
+            Some(change) => stored.saturating_add(change.failures),
+            None => stored,
+        };
+        match (mem::replace(&mut slot.failure_count, failure_count), failure_count) {
+            (0, 1..) => self.doubts.add_one(id),
+            (1.., 0) => self.doubts.drop_one(id),
+            _ => {}
+        }
+    }
+
+    /// Keys in rotation with ids above the one and up to the other.
+    pub(super) fn ids_between(&self, above_id: i64, last_id: i64) -> Vec<i64> {
+        let rotation = self.lock();
+        let width = usize::try_from(last_id.saturating_sub(above_id)).unwrap_or(usize::MAX);
+        if width < rotation.slots.len() {
+            return (above_id + 1..=last_id).filter(|id| rotation.slots.contains_key(id)).collect();
+        }
+        rotation.slots.keys().copied().filter(|id| *id > above_id && *id <= last_id).collect()
+    }
+
+    /// Which of these keys are not in rotation.
+    pub(super) fn missing_of(&self, ids: &[i64]) -> Vec<i64> {
+        let rotation = self.lock();
+        ids.iter().copied().filter(|id| !rotation.slots.contains_key(id)).collect()
     }
 
     fn wake_rested(&self, rotation: &mut Rotation, now: Instant) {
@@ -420,7 +499,7 @@ mod tests {
         for _ in 0..10 {
             assert!(!pool.failed(&key(1), 0));
         }
-        assert_eq!(pool.take_changes()[&1], Change { failure_count: 10, is_active: true });
+        assert_eq!(pool.take_changes()[&1], Change { failures: 10, failure_count: 10, ..pool_change(10) });
         assert_eq!(pool.active_count(), 1);
     }
 

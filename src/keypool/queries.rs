@@ -1,38 +1,27 @@
 //! All SQL of the key pool.
 //!
-//! Where a statement knows the hash or the id of what it wants, the group's condition is written `+group_id`: otherwise
-//! SQLite may take the index on the group, and read all of its keys for each lot. A lot is bound as one JSON list: building
-//! and binding a statement with thousands of values takes longer than running it.
+//! Where a statement of SQLite knows the hash or the id of what it wants, the group's condition is written `+group_id`:
+//! otherwise it may take the index on the group, and read all of its keys for each lot. The servers know how common a value
+//! is, and need no such hint.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt::Write as _};
 
-use sea_query::{Asterisk, Cond, Expr, ExprTrait, Func, Order, Query};
+use sea_query::{Expr, ExprTrait, Order, Query};
 use serde::Serialize;
-use sqlx::{FromRow, Row as _, Sqlite, SqliteConnection, SqlitePool, Transaction, sqlite::SqliteRow};
 
-use super::{KEYS_PER_LOT, KeyStatus, pool::Change, stored::Sort};
+use super::{KEYS_PER_LOT, KeyStatus, stored::Sort};
 use crate::{
-    db::{self, ApiKeys, Timestamp},
+    db::{self, ApiKeys, Engine, FromRow, Readers, Row as DbRow, Source, Sql, Timestamp, Transaction},
     group::GroupId,
 };
 
-/// Which keys of a group some hashes name.
-macro_rules! among_hashes {
-    () => {
-        "+group_id = ? AND key_hash IN (SELECT value FROM json_each(?))"
-    };
-}
-
-const KNOWN_HASHES: &str = concat!("SELECT key_hash FROM api_keys WHERE ", among_hashes!());
-const IDS_BY_HASH: &str = concat!("SELECT key_hash, id FROM api_keys WHERE ", among_hashes!());
-const INVALID_BY_HASH: &str =
-    concat!("SELECT id, key_value, key_hash FROM api_keys WHERE ", among_hashes!(), " AND +status = 'invalid'");
-const DELETE_BY_HASH: &str = concat!("DELETE FROM api_keys WHERE ", among_hashes!(), " RETURNING id");
-#[cfg(test)]
-pub(super) const ALL_BY_HASH: [&str; 4] = [KNOWN_HASHES, IDS_BY_HASH, INVALID_BY_HASH, DELETE_BY_HASH];
+/// Rows of one statement that inserts or changes many, where each value has a place of its own.
+const ROWS_PER_STATEMENT: usize = 2_000;
 
 /// Id, stored text and hash.
 pub(super) type Stored = (i64, String, Option<String>);
+/// Id, group, failures, stored text, hash.
+pub(super) type ActiveKey = (i64, GroupId, i64, String, Option<String>);
 
 pub(super) struct Row {
     pub(super) id: i64,
@@ -48,33 +37,110 @@ pub(super) struct Row {
     pub(super) updated_at: Option<Timestamp>,
 }
 
-impl FromRow<'_, SqliteRow> for Row {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+impl FromRow for Row {
+    fn from_row(row: &DbRow) -> Result<Self, db::Error> {
         use ApiKeys as K;
         Ok(Self {
-            id: row.try_get(K::Id.name())?,
-            key_value: row.try_get(K::KeyValue.name())?,
-            key_hash: row.try_get(K::KeyHash.name())?,
-            group_id: row.try_get(K::GroupId.name())?,
-            status: row.try_get(K::Status.name())?,
-            notes: row.try_get(K::Notes.name())?,
-            request_count: row.try_get(K::RequestCount.name())?,
-            failure_count: row.try_get(K::FailureCount.name())?,
-            last_used_at: row.try_get(K::LastUsedAt.name())?,
-            created_at: row.try_get(K::CreatedAt.name())?,
-            updated_at: row.try_get(K::UpdatedAt.name())?,
+            id: row.get(K::Id.name())?,
+            key_value: row.get(K::KeyValue.name())?,
+            key_hash: row.get(K::KeyHash.name())?,
+            group_id: row.get(K::GroupId.name())?,
+            status: row.get(K::Status.name())?,
+            notes: row.get(K::Notes.name())?,
+            request_count: row.get(K::RequestCount.name())?,
+            failure_count: row.get(K::FailureCount.name())?,
+            last_used_at: row.get(K::LastUsedAt.name())?,
+            created_at: row.get(K::CreatedAt.name())?,
+            updated_at: row.get(K::UpdatedAt.name())?,
         })
     }
 }
 
-/// Active keys above an id, as one text of JSON lists: a row of the driver for each of a million keys would take
-/// longer than all the rest of the start.
+/// Which keys of a group are meant.
+#[derive(Debug, Clone)]
+pub(super) struct Matching {
+    group_id: GroupId,
+    status: Option<KeyStatus>,
+    hash: Option<String>,
+    /// Only these.
+    ids: Option<Vec<i64>>,
+}
+
+impl Matching {
+    pub(super) fn of(group_id: GroupId, status: Option<KeyStatus>, hash: Option<String>) -> Self {
+        Self { group_id, status, hash, ids: None }
+    }
+
+    pub(super) fn among(self, ids: Vec<i64>) -> Self {
+        Self { ids: Some(ids), ..self }
+    }
+
+    fn push_to(&self, sql: &mut Sql) {
+        let engine = sql.engine();
+        let is_found_otherwise = self.hash.is_some() || self.ids.is_some();
+        sql.push(if engine.is_sqlite() && is_found_otherwise { "+group_id = " } else { "group_id = " });
+        sql.push_value(self.group_id);
+        if let Some(hash) = &self.hash {
+            sql.push(" AND key_hash = ").push_value(&**hash);
+        }
+        if let Some(status) = self.status {
+            sql.push(if engine.is_sqlite() { " AND +status = " } else { " AND status = " }).push_value(status.name());
+        }
+        if let Some(ids) = &self.ids {
+            sql.push(" AND id");
+            push_ids(sql, ids);
+        }
+    }
+}
+
+/// Among ids, however many: MySQL has places for 65,535 values, so there they stand in the text, being numbers.
+fn push_ids(sql: &mut Sql, ids: &[i64]) {
+    if !matches!(sql.engine(), Engine::MySql(_)) || ids.is_empty() {
+        sql.push_among(ids);
+        return;
+    }
+    let mut list = String::with_capacity(ids.len() * 8);
+    for id in ids {
+        // Writing to a string cannot fail.
+        let _ = write!(list, "{}{id}", if list.is_empty() { "" } else { "," });
+    }
+    sql.push(" IN (").push(&list).push(")");
+}
+
+/// The keys of a group that some hashes name: `before` and what they are.
+pub(super) fn by_hash(engine: Engine, before: &'static str, group_id: GroupId, hashes: &[String]) -> Sql {
+    let mut sql = Sql::new(engine, before);
+    sql.push(if engine.is_sqlite() { "+group_id = " } else { "group_id = " }).push_value(group_id);
+    sql.push(" AND key_hash").push_among(hashes);
+    sql
+}
+
+/// As one text where the engine can make it: a row of the driver for each of a million keys would take longer than all the
+/// rest of the start.
+pub(super) enum ActiveKeys {
+    Json(String),
+    Rows(Vec<ActiveKey>),
+}
+
+/// Active keys above an id, in the order of their ids, and the last id.
 pub(super) async fn active_keys_above(
-    readers: &SqlitePool,
+    readers: &Readers,
     id: i64,
     limit: u32,
     with_hash: bool,
-) -> Result<(Option<i64>, String), db::Error> {
+) -> Result<(Option<i64>, ActiveKeys), db::Error> {
+    let engine = readers.engine();
+    if !engine.is_sqlite() {
+        let text = if with_hash {
+            "SELECT id, group_id, failure_count, key_value, key_hash FROM api_keys \
+             WHERE id > ? AND status = 'active' ORDER BY id LIMIT ?"
+        } else {
+            "SELECT id, group_id, failure_count, key_value, NULL FROM api_keys \
+             WHERE id > ? AND status = 'active' ORDER BY id LIMIT ?"
+        };
+        let rows: Vec<ActiveKey> = readers.all(Sql::new(engine, text).bind(id).bind(limit)).await?;
+        return Ok((rows.last().map(|(id, ..)| *id), ActiveKeys::Rows(rows)));
+    }
     // `+status`: in the order of the table, which is that of the ids.
     let text = if with_hash {
         "SELECT max(id), json_group_array(json_array(id, group_id, failure_count, CAST(key_value AS TEXT), key_hash)) \
@@ -83,77 +149,72 @@ pub(super) async fn active_keys_above(
         "SELECT max(id), json_group_array(json_array(id, group_id, failure_count, CAST(key_value AS TEXT), NULL)) \
          FROM (SELECT * FROM api_keys WHERE id > ? AND +status = 'active' ORDER BY id LIMIT ?)"
     };
-    Ok(sqlx::query_as(text).bind(id).bind(limit).fetch_one(readers).await?)
+    let (last_id, keys) = readers.one(Sql::new(engine, text).bind(id).bind(limit)).await?;
+    Ok((last_id, ActiveKeys::Json(keys)))
 }
 
-/// Texts and hashes of some keys, the oldest and the newest: a file that two passphrases wrote has both kinds.
-pub(super) async fn sample(readers: &SqlitePool, limit: u64) -> Result<Vec<(String, String)>, db::Error> {
+/// Texts and hashes of some keys, the oldest and the newest: a table that two passphrases wrote has both kinds.
+pub(super) async fn sample(readers: &Readers, limit: u64) -> Result<Vec<(String, String)>, db::Error> {
     let mut rows = Vec::new();
     for order in [Order::Asc, Order::Desc] {
-        let (text, values) = db::build(
-            Query::select()
-                .columns([ApiKeys::KeyValue, ApiKeys::KeyHash])
-                .from(ApiKeys::Table)
-                .and_where(Expr::col(ApiKeys::KeyHash).ne(""))
-                .and_where(Expr::col(ApiKeys::KeyValue).ne(""))
-                .order_by(ApiKeys::Id, order)
-                .limit(limit),
-        );
-        rows.extend(sqlx::query_as_with::<_, (String, String), _>(text, values).fetch_all(readers).await?);
+        let mut select = Query::select();
+        select
+            .columns([ApiKeys::KeyValue, ApiKeys::KeyHash])
+            .from(ApiKeys::Table)
+            .and_where(Expr::col(ApiKeys::KeyHash).ne(""))
+            .and_where(Expr::col(ApiKeys::KeyValue).ne(""))
+            .order_by(ApiKeys::Id, order)
+            .limit(limit);
+        rows.extend(readers.all::<(String, String)>(Sql::built(readers.engine(), &select)).await?);
     }
     Ok(rows)
 }
 
-pub(super) fn matching(group_id: GroupId, status: Option<KeyStatus>, hash: Option<String>) -> Cond {
-    let group = match hash {
-        Some(_) => Expr::cust("+group_id"),
-        None => Expr::col(ApiKeys::GroupId),
-    };
-    Cond::all()
-        .add(group.eq(group_id))
-        .add_option(hash.map(|hash| Expr::col(ApiKeys::KeyHash).eq(hash)))
-        .add_option(status.map(|status| Expr::cust("+status").eq(status.name())))
-}
-
-pub(super) async fn count(readers: &SqlitePool, condition: Cond) -> Result<u64, db::Error> {
-    let (text, values) =
-        db::build(Query::select().expr(Func::count(Expr::col(Asterisk))).from(ApiKeys::Table).cond_where(condition));
-    let count: i64 = sqlx::query_scalar_with(text, values).fetch_one(readers).await?;
-    Ok(count.unsigned_abs())
+pub(super) async fn count(readers: &Readers, matching: &Matching) -> Result<u64, db::Error> {
+    let mut sql = Sql::new(readers.engine(), "SELECT count(*) FROM api_keys WHERE ");
+    matching.push_to(&mut sql);
+    Ok(readers.value::<i64>(sql).await?.unsigned_abs())
 }
 
 /// How many keys are not active: of all groups, or of one. The index of states has all that is needed for the former;
 /// for the latter only such keys are looked up, which are few where there are many.
-pub(super) async fn count_out_of_rotation(readers: &SqlitePool, group_id: Option<GroupId>) -> Result<u64, db::Error> {
-    let text = match group_id {
-        None => {
-            "SELECT (SELECT count(*) FROM api_keys WHERE status < 'active') \
-                  + (SELECT count(*) FROM api_keys WHERE status > 'active')"
-        }
-        Some(_) => {
-            "SELECT (SELECT count(*) FROM api_keys WHERE status < 'active' AND +group_id = ?1) \
-                  + (SELECT count(*) FROM api_keys WHERE status > 'active' AND +group_id = ?1)"
-        }
+pub(super) async fn count_out_of_rotation(readers: &Readers, group_id: Option<GroupId>) -> Result<u64, db::Error> {
+    let engine = readers.engine();
+    let condition = match group_id {
+        None => "",
+        Some(_) if engine.is_sqlite() => " AND +group_id = ?",
+        Some(_) => " AND group_id = ?",
     };
-    let query = sqlx::query_scalar::<_, i64>(text);
-    let query = if let Some(id) = group_id { query.bind(id) } else { query };
-    Ok(query.fetch_one(readers).await?.unsigned_abs())
+    let text = format!(
+        "SELECT (SELECT count(*) FROM api_keys WHERE status < 'active'{condition}) \
+              + (SELECT count(*) FROM api_keys WHERE status > 'active'{condition})"
+    );
+    let mut sql = Sql::made(engine, text);
+    if let Some(id) = group_id {
+        sql = sql.bind(id).bind(id);
+    }
+    Ok(readers.value::<i64>(sql).await?.unsigned_abs())
 }
 
 /// Of all groups.
-pub(super) async fn count_all(readers: &SqlitePool) -> Result<u64, db::Error> {
-    let count: i64 = sqlx::query_scalar("SELECT count(*) FROM api_keys").fetch_one(readers).await?;
+pub(super) async fn count_all(readers: &Readers) -> Result<u64, db::Error> {
+    let count: i64 = readers.value(Sql::new(readers.engine(), "SELECT count(*) FROM api_keys")).await?;
     Ok(count.unsigned_abs())
 }
 
 /// Of each group the number of its keys, and of those that are invalid.
-pub(super) async fn count_by_group(readers: &SqlitePool) -> Result<Vec<(GroupId, u64, u64)>, db::Error> {
+pub(super) async fn count_by_group(readers: &Readers) -> Result<Vec<(GroupId, u64, u64)>, db::Error> {
+    let engine = readers.engine();
     // Both are answered by an index: all keys by that on the group, the invalid ones, which are few, by that on the status.
-    let all: Vec<(GroupId, i64)> =
-        sqlx::query_as("SELECT group_id, count(*) FROM api_keys GROUP BY group_id").fetch_all(readers).await?;
-    let invalid = sqlx::query_as("SELECT group_id, count(*) FROM api_keys WHERE status = ? GROUP BY +group_id");
-    let invalid: Vec<(GroupId, i64)> = invalid.bind(KeyStatus::Invalid.name()).fetch_all(readers).await?;
-    let invalid: HashMap<GroupId, i64> = invalid.into_iter().collect();
+    let all = Sql::new(engine, "SELECT group_id, count(*) FROM api_keys GROUP BY group_id");
+    let all: Vec<(GroupId, i64)> = readers.all(all).await?;
+    let text = if engine.is_sqlite() {
+        "SELECT group_id, count(*) FROM api_keys WHERE status = ? GROUP BY +group_id"
+    } else {
+        "SELECT group_id, count(*) FROM api_keys WHERE status = ? GROUP BY group_id"
+    };
+    let invalid = Sql::new(engine, text).bind(KeyStatus::Invalid.name());
+    let invalid: HashMap<GroupId, i64> = readers.all::<(GroupId, i64)>(invalid).await?.into_iter().collect();
     let of = |id: GroupId, all: i64| {
         // Between the two statements keys may have been deleted, or become invalid.
         let invalid = invalid.get(&id).copied().unwrap_or_default();
@@ -163,225 +224,327 @@ pub(super) async fn count_by_group(readers: &SqlitePool) -> Result<Vec<(GroupId,
 }
 
 pub(super) async fn page(
-    readers: &SqlitePool,
-    condition: Cond,
+    readers: &Readers,
+    matching: &Matching,
     sort: Sort,
     offset: u64,
     limit: u64,
 ) -> Result<Vec<Row>, db::Error> {
-    use ApiKeys as K;
-    let direction = if sort.is_descending { Order::Desc } else { Order::Asc };
-    // First the ids alone, so that whole rows are neither sorted nor skipped.
-    let mut wanted = Query::select();
-    wanted
-        .column(K::Id)
-        .from(K::Table)
-        .cond_where(condition)
-        .order_by(sort.by.column(), direction.clone())
-        .order_by(K::Id, direction.clone())
-        // Beyond what SQLite can count to there is nothing anyway.
-        .offset(Ord::min(offset, i64::MAX as u64))
-        .limit(limit);
-    let (text, values) = db::build(
-        Query::select()
-            .columns([K::Id, K::KeyValue, K::KeyHash, K::GroupId, K::Status, K::Notes, K::RequestCount])
-            .columns([K::FailureCount, K::LastUsedAt, K::CreatedAt, K::UpdatedAt])
-            .from(K::Table)
-            .and_where(Expr::col(K::Id).in_subquery(wanted))
-            .order_by(sort.by.column(), direction.clone())
-            .order_by(K::Id, direction),
+    let engine = readers.engine();
+    let column = sort.by.column().name();
+    // What never happened is the earliest; PostgreSQL takes it for the latest.
+    let (direction, nulls) = match (sort.is_descending, engine) {
+        (true, Engine::PostgreSql) => ("DESC", " NULLS LAST"),
+        (false, Engine::PostgreSql) => ("ASC", " NULLS FIRST"),
+        (true, _) => ("DESC", ""),
+        (false, _) => ("ASC", ""),
+    };
+    let order = format!(" ORDER BY {column} {direction}{nulls}, id {direction}");
+    // Beyond what an engine can count to there is nothing anyway.
+    let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut sql = Sql::new(
+        engine,
+        "SELECT id, key_value, key_hash, group_id, status, notes, request_count, failure_count, last_used_at, \
+         created_at, updated_at FROM api_keys WHERE ",
     );
-    Ok(sqlx::query_as_with(text, values).fetch_all(readers).await?)
-}
-
-/// Only these keys; `ids` is a JSON list.
-pub(super) fn among_ids(ids: String) -> Expr {
-    Expr::cust_with_values("id IN (SELECT value FROM json_each(?))", [ids])
+    if engine.is_sqlite() {
+        // First the ids alone, so that whole rows are neither sorted nor skipped.
+        sql.push("id IN (SELECT id FROM api_keys WHERE ");
+        matching.push_to(&mut sql);
+        sql.push(&order).push(" LIMIT ").push_value(limit).push(" OFFSET ").push_value(offset).push(")");
+        sql.push(&order);
+    } else {
+        matching.push_to(&mut sql);
+        sql.push(&order).push(" LIMIT ").push_value(limit).push(" OFFSET ").push_value(offset);
+    }
+    readers.all(sql).await
 }
 
 /// How many keys match, and the highest id among them.
-pub(super) async fn extent(readers: &SqlitePool, condition: Cond) -> Result<(u64, i64), db::Error> {
-    let (text, values) = db::build(
-        Query::select()
-            .expr(Func::count(Expr::col(Asterisk)))
-            .expr(Func::coalesce([Func::max(Expr::col(ApiKeys::Id)).into(), Expr::value(0_i64)]))
-            .from(ApiKeys::Table)
-            .cond_where(condition),
-    );
-    let (count, last_id): (i64, i64) = sqlx::query_as_with(text, values).fetch_one(readers).await?;
+pub(super) async fn extent(readers: &Readers, matching: &Matching) -> Result<(u64, i64), db::Error> {
+    let mut sql = Sql::new(readers.engine(), "SELECT count(*), coalesce(max(id), 0) FROM api_keys WHERE ");
+    matching.push_to(&mut sql);
+    let (count, last_id): (i64, i64) = readers.one(sql).await?;
     Ok((count.unsigned_abs(), last_id))
 }
 
 /// The next keys of a group that a search looks through, in the order of their ids: the last id, all ids as a JSON list,
-/// and as another one those with notes, with them. Three texts for thousands of keys: a row of the driver for each would
-/// take longer than all the rest of the search.
+/// and as another one those with notes, with them. Three texts for thousands of keys: a row of SQLite's driver for each
+/// would take longer than all the rest of the search.
 pub(super) async fn searched_above(
-    readers: &SqlitePool,
+    readers: &Readers,
     group_id: GroupId,
     status: Option<KeyStatus>,
     hash: Option<&str>,
     above_id: i64,
     limit: u32,
 ) -> Result<(Option<i64>, String, String), db::Error> {
-    Ok(sqlx::query_as(
-        "SELECT max(id), json_group_array(id), json_group_array(json_array(id, notes)) FILTER (WHERE notes <> '') \
-         FROM (SELECT id, notes FROM api_keys WHERE group_id = ?1 AND id > ?2 AND (?3 IS NULL OR +status = ?3) \
-               AND (?4 IS NULL OR +key_hash = ?4) ORDER BY id LIMIT ?5)",
-    )
-    .bind(group_id)
-    .bind(above_id)
-    .bind(status.map(KeyStatus::name))
-    .bind(hash)
-    .bind(limit)
-    .fetch_one(readers)
-    .await?)
+    let engine = readers.engine();
+    if engine.is_sqlite() {
+        let sql = Sql::new(
+            engine,
+            "SELECT max(id), json_group_array(id), json_group_array(json_array(id, notes)) FILTER (WHERE notes <> '') \
+             FROM (SELECT id, notes FROM api_keys WHERE group_id = ?1 AND id > ?2 AND (?3 IS NULL OR +status = ?3) \
+                   AND (?4 IS NULL OR +key_hash = ?4) ORDER BY id LIMIT ?5)",
+        );
+        let sql = sql.bind(group_id).bind(above_id).bind(status.map(KeyStatus::name)).bind(hash).bind(limit);
+        return readers.one(sql).await;
+    }
+    let mut sql = Sql::new(engine, "SELECT id, notes FROM api_keys WHERE ");
+    Matching::of(group_id, status, hash.map(str::to_owned)).push_to(&mut sql);
+    sql.push(" AND id > ").push_value(above_id).push(" ORDER BY id LIMIT ").push_value(limit);
+    let rows: Vec<(i64, Option<String>)> = readers.all(sql).await?;
+    let ids: Vec<i64> = rows.iter().map(|(id, _)| *id).collect();
+    let noted: Vec<_> = rows.iter().filter(|(_, notes)| notes.as_ref().is_some_and(|notes| !notes.is_empty())).collect();
+    Ok((ids.last().copied(), json(&ids), json(&noted)))
 }
 
 /// Id, stored text and hash of these keys, as a JSON list of lists.
-pub(super) async fn texts_of(readers: &SqlitePool, ids: &[i64]) -> Result<String, db::Error> {
-    Ok(sqlx::query_scalar(
-        "SELECT json_group_array(json_array(id, CAST(key_value AS TEXT), key_hash)) FROM api_keys \
-         WHERE id IN (SELECT value FROM json_each(?))",
-    )
-    .bind(json(ids))
-    .fetch_one(readers)
-    .await?)
+pub(super) async fn texts_of(readers: &Readers, ids: &[i64]) -> Result<String, db::Error> {
+    if readers.engine().is_sqlite() {
+        let sql = Sql::new(
+            readers.engine(),
+            "SELECT json_group_array(json_array(id, CAST(key_value AS TEXT), key_hash)) FROM api_keys \
+             WHERE id IN (SELECT value FROM json_each(?))",
+        );
+        return readers.value(sql.bind(json(ids))).await;
+    }
+    Ok(json(&stored_of(readers, ids).await?))
+}
+
+/// The same as rows.
+pub(super) async fn stored_of(readers: &Readers, ids: &[i64]) -> Result<Vec<Stored>, db::Error> {
+    let mut sql = Sql::new(readers.engine(), "SELECT id, key_value, key_hash FROM api_keys WHERE id");
+    push_ids(&mut sql, ids);
+    readers.all(sql).await
+}
+
+/// Id, state and failures of some keys.
+pub(super) type KeyState = (i64, String, i64);
+
+/// The states of these keys, as far as they are there.
+pub(super) async fn states_of(source: impl Source, ids: &[i64]) -> Result<Vec<KeyState>, db::Error> {
+    let mut sql = Sql::new(source.engine(), "SELECT id, status, failure_count FROM api_keys WHERE id");
+    push_ids(&mut sql, ids);
+    source.all(sql).await
+}
+
+/// The states of a group's next keys above an id and up to another, in their order.
+pub(super) async fn states_between(
+    readers: &Readers,
+    group_id: GroupId,
+    above_id: i64,
+    last_id: i64,
+    limit: u32,
+) -> Result<Vec<KeyState>, db::Error> {
+    let sql = Sql::new(
+        readers.engine(),
+        "SELECT id, status, failure_count FROM api_keys WHERE group_id = ? AND id > ? AND id <= ? ORDER BY id LIMIT ?",
+    );
+    readers.all(sql.bind(group_id).bind(above_id).bind(last_id).bind(limit)).await
+}
+
+/// Groups that have keys.
+pub(super) async fn groups_with_keys(readers: &Readers) -> Result<Vec<GroupId>, db::Error> {
+    readers.values(Sql::new(readers.engine(), "SELECT DISTINCT group_id FROM api_keys")).await
 }
 
 /// Which of these hashes the group has.
 pub(super) async fn known_hashes(
-    transaction: &mut Transaction<'static, Sqlite>,
+    transaction: &mut Transaction,
     group_id: GroupId,
     hashes: &[String],
 ) -> Result<Vec<String>, db::Error> {
-    let query = sqlx::query_scalar(KNOWN_HASHES).bind(group_id).bind(json(hashes));
-    Ok(query.fetch_all(&mut **transaction).await?)
+    let sql = by_hash(transaction.engine(), "SELECT key_hash FROM api_keys WHERE ", group_id, hashes);
+    transaction.values(sql).await
 }
 
 /// The ids of those hashes that the group has.
 pub(super) async fn ids_by_hash(
-    readers: &SqlitePool,
+    readers: &Readers,
     group_id: GroupId,
     hashes: &[String],
 ) -> Result<HashMap<String, i64>, db::Error> {
     let mut ids = HashMap::new();
     for lot in hashes.chunks(KEYS_PER_LOT) {
-        let query = sqlx::query_as::<_, (String, i64)>(IDS_BY_HASH).bind(group_id).bind(json(lot));
-        ids.extend(query.fetch_all(readers).await?);
+        let sql = by_hash(readers.engine(), "SELECT key_hash, id FROM api_keys WHERE ", group_id, lot);
+        ids.extend(readers.all::<(String, i64)>(sql).await?);
     }
     Ok(ids)
 }
 
 /// Stores new keys, given as stored text and hash. Returns their ids and hashes.
 pub(super) async fn insert(
-    transaction: &mut Transaction<'static, Sqlite>,
+    transaction: &mut Transaction,
     group_id: GroupId,
     keys: &[(&str, &str)],
 ) -> Result<Vec<(i64, String)>, db::Error> {
     let now = Timestamp::now();
-    let query = sqlx::query_as(
-        "INSERT INTO api_keys (key_value, key_hash, group_id, status, notes, created_at, updated_at) \
-         SELECT value ->> 0, value ->> 1, ?1, 'active', '', ?2, ?2 FROM json_each(?3) RETURNING id, key_hash",
-    );
-    Ok(query.bind(group_id).bind(now).bind(json(keys)).fetch_all(&mut **transaction).await?)
+    let engine = transaction.engine();
+    match engine {
+        Engine::Sqlite => {
+            let sql = Sql::new(
+                engine,
+                "INSERT INTO api_keys (key_value, key_hash, group_id, status, notes, created_at, updated_at) \
+                 SELECT value ->> 0, value ->> 1, ?1, 'active', '', ?2, ?2 FROM json_each(?3) RETURNING id, key_hash",
+            );
+            transaction.all(sql.bind(group_id).bind(now).bind(json(keys))).await
+        }
+        Engine::PostgreSql => {
+            let (values, hashes): (Vec<_>, Vec<_>) =
+                keys.iter().map(|(value, hash)| ((*value).to_owned(), (*hash).to_owned())).unzip();
+            let sql = Sql::new(
+                engine,
+                "INSERT INTO api_keys (group_id, status, notes, created_at, updated_at, key_value, key_hash) \
+                 SELECT ?, 'active', '', ?, ?, * FROM unnest(?, ?) RETURNING id, key_hash",
+            );
+            let sql = sql.bind(group_id).bind(now).bind(now).bind_list(values).bind_list(hashes);
+            transaction.all(sql).await
+        }
+        Engine::MySql(_) => {
+            for lot in keys.chunks(ROWS_PER_STATEMENT) {
+                let rows = vec!["(?, ?, ?, 'active', '', ?, ?)"; lot.len()].join(", ");
+                let text = format!(
+                    "INSERT INTO api_keys (key_value, key_hash, group_id, status, notes, created_at, updated_at) VALUES {rows}"
+                );
+                let mut sql = Sql::made(engine, text).once();
+                for (value, hash) in lot {
+                    sql = sql.bind(*value).bind(*hash).bind(group_id).bind(now).bind(now);
+                }
+                transaction.execute(sql).await?;
+            }
+            // It does not say which ids it gave; a group has each hash once.
+            let hashes: Vec<String> = keys.iter().map(|(_, hash)| (*hash).to_owned()).collect();
+            let sql = by_hash(engine, "SELECT id, key_hash FROM api_keys WHERE ", group_id, &hashes);
+            transaction.all(sql).await
+        }
+    }
 }
 
 /// Returns the ids of what it deleted.
 pub(super) async fn delete_by_hash(
-    transaction: &mut Transaction<'static, Sqlite>,
+    transaction: &mut Transaction,
     group_id: GroupId,
     hashes: &[String],
 ) -> Result<Vec<i64>, db::Error> {
-    let query = sqlx::query_scalar(DELETE_BY_HASH).bind(group_id).bind(json(hashes));
-    Ok(query.fetch_all(&mut **transaction).await?)
+    let engine = transaction.engine();
+    if matches!(engine, Engine::MySql(_)) {
+        let found = by_hash(engine, "SELECT id FROM api_keys WHERE ", group_id, hashes);
+        let ids: Vec<i64> = transaction.values(found).await?;
+        delete_by_id(transaction, &ids).await?;
+        return Ok(ids);
+    }
+    let mut sql = by_hash(engine, "DELETE FROM api_keys WHERE ", group_id, hashes);
+    sql.push(" RETURNING id");
+    transaction.values(sql).await
 }
 
-pub(super) async fn delete_by_id(
-    transaction: &mut Transaction<'static, Sqlite>,
-    ids: &[i64],
-) -> Result<u64, db::Error> {
-    let query = sqlx::query("DELETE FROM api_keys WHERE id IN (SELECT value FROM json_each(?))").bind(json(ids));
-    Ok(query.execute(&mut **transaction).await?.rows_affected())
+pub(super) async fn delete_by_id(transaction: &mut Transaction, ids: &[i64]) -> Result<u64, db::Error> {
+    let mut sql = Sql::new(transaction.engine(), "DELETE FROM api_keys WHERE id");
+    push_ids(&mut sql, ids);
+    Ok(transaction.execute(sql).await?.rows_affected)
 }
 
-pub(super) async fn delete_all_of(
-    transaction: &mut Transaction<'static, Sqlite>,
-    group_id: GroupId,
-) -> Result<(), db::Error> {
-    let (text, values) =
-        db::build(Query::delete().from_table(ApiKeys::Table).and_where(Expr::col(ApiKeys::GroupId).eq(group_id)));
-    sqlx::query_with(text, values).execute(&mut **transaction).await?;
+pub(super) async fn delete_all_of(transaction: &mut Transaction, group_id: GroupId) -> Result<(), db::Error> {
+    let sql = Sql::new(transaction.engine(), "DELETE FROM api_keys WHERE group_id = ?").bind(group_id);
+    transaction.execute(sql).await?;
     Ok(())
 }
 
 /// Those that are invalid.
 pub(super) async fn find_invalid(
-    transaction: &mut Transaction<'static, Sqlite>,
+    transaction: &mut Transaction,
     group_id: GroupId,
     hashes: &[String],
 ) -> Result<Vec<Stored>, db::Error> {
-    let query = sqlx::query_as(INVALID_BY_HASH).bind(group_id).bind(json(hashes));
-    Ok(query.fetch_all(&mut **transaction).await?)
+    let engine = transaction.engine();
+    let mut sql = by_hash(engine, "SELECT id, key_value, key_hash FROM api_keys WHERE ", group_id, hashes);
+    sql.push(if engine.is_sqlite() { " AND +status = 'invalid'" } else { " AND status = 'invalid'" });
+    transaction.all(sql).await
 }
 
 /// The next keys of a group in the order of their ids.
 pub(super) async fn lot(
-    connection: &mut SqliteConnection,
+    source: impl Source,
     group_id: GroupId,
     status: Option<KeyStatus>,
     above_id: i64,
     limit: usize,
 ) -> Result<Vec<Stored>, db::Error> {
-    let (text, values) = db::build(
-        Query::select()
-            .columns([ApiKeys::Id, ApiKeys::KeyValue, ApiKeys::KeyHash])
-            .from(ApiKeys::Table)
-            .cond_where(matching(group_id, status, None))
-            .and_where(Expr::col(ApiKeys::Id).gt(above_id))
-            .order_by(ApiKeys::Id, Order::Asc)
-            .limit(limit as u64),
-    );
-    Ok(sqlx::query_as_with(text, values).fetch_all(connection).await?)
+    let mut sql = Sql::new(source.engine(), "SELECT id, key_value, key_hash FROM api_keys WHERE ");
+    Matching::of(group_id, status, None).push_to(&mut sql);
+    sql.push(" AND id > ").push_value(above_id).push(" ORDER BY id LIMIT ");
+    sql.push_value(i64::try_from(limit).unwrap_or(i64::MAX));
+    source.all(sql).await
 }
 
 /// Stores keys as active without failures. Returns how many there are.
-pub(super) async fn revive(transaction: &mut Transaction<'static, Sqlite>, ids: &[i64]) -> Result<u64, db::Error> {
-    let query = sqlx::query(
-        "UPDATE api_keys SET status = 'active', failure_count = 0, updated_at = ? \
-         WHERE id IN (SELECT value FROM json_each(?))",
-    );
-    Ok(query.bind(Timestamp::now()).bind(json(ids)).execute(&mut **transaction).await?.rows_affected())
+pub(super) async fn revive(transaction: &mut Transaction, ids: &[i64]) -> Result<u64, db::Error> {
+    let text = "UPDATE api_keys SET status = 'active', failure_count = 0, updated_at = ? WHERE id";
+    let mut sql = Sql::new(transaction.engine(), text).bind(Timestamp::now());
+    push_ids(&mut sql, ids);
+    Ok(transaction.execute(sql).await?.rows_affected)
 }
 
-pub(super) async fn store_changes(
-    transaction: &mut Transaction<'static, Sqlite>,
-    changes: &[(i64, Change)],
-) -> Result<(), db::Error> {
-    let status = |change: &Change| if change.is_active { KeyStatus::Active } else { KeyStatus::Invalid }.name();
-    let changes: Vec<_> = changes.iter().map(|(id, change)| (id, status(change), change.failure_count)).collect();
-    let query = sqlx::query(
-        "UPDATE api_keys SET status = changed.status, failure_count = changed.failures, updated_at = ? \
-         FROM (SELECT value ->> 0 AS id, value ->> 1 AS status, value ->> 2 AS failures FROM json_each(?)) AS changed \
-         WHERE api_keys.id = changed.id",
-    );
-    query.bind(Timestamp::now()).bind(json(&changes)).execute(&mut **transaction).await?;
+/// What a key's row shall say.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NewState {
+    pub(super) id: i64,
+    pub(super) status: KeyStatus,
+    pub(super) failure_count: i64,
+}
+
+pub(super) async fn store_states(transaction: &mut Transaction, states: &[NewState]) -> Result<(), db::Error> {
+    let engine = transaction.engine();
+    let now = Timestamp::now();
+    match engine {
+        Engine::Sqlite => {
+            let states: Vec<_> =
+                states.iter().map(|state| (state.id, state.status.name(), state.failure_count)).collect();
+            let sql = Sql::new(
+                engine,
+                "UPDATE api_keys SET status = changed.status, failure_count = changed.failures, updated_at = ? \
+                 FROM (SELECT value ->> 0 AS id, value ->> 1 AS status, value ->> 2 AS failures FROM json_each(?)) AS changed \
+                 WHERE api_keys.id = changed.id",
+            );
+            transaction.execute(sql.bind(now).bind(json(&states))).await?;
+        }
+        Engine::PostgreSql => {
+            let sql = Sql::new(
+                engine,
+                "UPDATE api_keys SET status = changed.status, failure_count = changed.failures, updated_at = ? \
+                 FROM unnest(?, ?, ?) AS changed (id, status, failures) WHERE api_keys.id = changed.id",
+            );
+            let sql = sql
+                .bind(now)
+                .bind_list(states.iter().map(|state| state.id).collect::<Vec<i64>>())
+                .bind_list(states.iter().map(|state| state.status.name().to_owned()).collect::<Vec<String>>())
+                .bind_list(states.iter().map(|state| state.failure_count).collect::<Vec<i64>>());
+            transaction.execute(sql).await?;
+        }
+        Engine::MySql(_) => {
+            for lot in states.chunks(ROWS_PER_STATEMENT) {
+                let rows = vec!["SELECT ? AS id, ? AS status, ? AS failures"; lot.len()].join(" UNION ALL ");
+                let text = format!(
+                    "UPDATE api_keys JOIN ({rows}) AS changed ON api_keys.id = changed.id \
+                     SET api_keys.status = changed.status, api_keys.failure_count = changed.failures, api_keys.updated_at = ?"
+                );
+                let mut sql = Sql::made(engine, text).once();
+                for state in lot {
+                    sql = sql.bind(state.id).bind(state.status.name()).bind(state.failure_count);
+                }
+                transaction.execute(sql.bind(now)).await?;
+            }
+        }
+    }
     Ok(())
 }
 
 /// False: there is no such key.
-pub(super) async fn set_notes(
-    transaction: &mut Transaction<'static, Sqlite>,
-    id: i64,
-    notes: &str,
-) -> Result<bool, db::Error> {
-    let (text, values) = db::build(
-        Query::update()
-            .table(ApiKeys::Table)
-            .value(ApiKeys::Notes, notes)
-            .value(ApiKeys::UpdatedAt, Timestamp::now())
-            .and_where(Expr::col(ApiKeys::Id).eq(id)),
-    );
-    Ok(sqlx::query_with(text, values).execute(&mut **transaction).await?.rows_affected() > 0)
+pub(super) async fn set_notes(transaction: &mut Transaction, id: i64, notes: &str) -> Result<bool, db::Error> {
+    let sql = Sql::new(transaction.engine(), "UPDATE api_keys SET notes = ?, updated_at = ? WHERE id = ?");
+    Ok(transaction.execute(sql.bind(notes).bind(Timestamp::now()).bind(id)).await?.rows_affected > 0)
 }
 
 /// A list of plain values always has a text.

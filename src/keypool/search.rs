@@ -5,7 +5,6 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use sea_query::Expr;
 use tokio::task::JoinHandle;
 
 use super::{KEYS_PER_LOT, KeyPools, KeyStatus, Pool, load::readable, queries};
@@ -30,12 +29,6 @@ pub(super) struct Found {
 
 /// What is looked for, in lower case.
 struct Part(Secret);
-
-impl Found {
-    pub(super) fn among(&self) -> Expr {
-        queries::among_ids(serde_json::to_string(&self.ids).unwrap_or_default())
-    }
-}
 
 impl KeyPools {
     /// Keys of a group with this part in their text or their notes.

@@ -2,7 +2,7 @@
 
 use std::{ops::ControlFlow, sync::Arc};
 
-use super::{KeyPools, aside, load::readable, queries};
+use super::{KeyPools, aside, load::readable, queries::{self, Matching}};
 use crate::{
     channel,
     crypto::Secret,
@@ -141,16 +141,16 @@ impl KeyPools {
         self.store_changes().await?;
         let hash = filter.text.as_ref().map(|text| self.shared.cipher.hash(text.expose()));
         let readers = self.shared.database.readers();
-        let condition = queries::matching(filter.group_id, filter.status, hash.clone());
-        let (condition, total) = match &filter.part {
-            None => (condition.clone(), queries::count(readers, condition).await?),
+        let matching = Matching::of(filter.group_id, filter.status, hash.clone());
+        let (matching, total) = match &filter.part {
+            None => (matching.clone(), queries::count(readers, &matching).await?),
             Some(part) => {
                 let found = self.search(filter.group_id, filter.status, hash, part).await?;
                 let total = found.ids.len() as u64;
-                if found.is_everything { (condition, total) } else { (condition.add(found.among()), total) }
+                if found.is_everything { (matching, total) } else { (matching.among(found.ids), total) }
             }
         };
-        let rows = queries::page(readers, condition, filter.sort, offset, limit).await?;
+        let rows = queries::page(readers, &matching, filter.sort, offset, limit).await?;
         let keys = rows.into_iter().map(|row| StoredKey {
             id: row.id,
             secret: self.shared.cipher.decrypt(&row.key_value).ok(),
@@ -169,7 +169,7 @@ impl KeyPools {
 
     /// How many keys a group has, invalid ones included.
     pub(crate) async fn count(&self, group_id: GroupId) -> Result<u64, db::Error> {
-        queries::count(self.shared.database.readers(), queries::matching(group_id, None, None)).await
+        queries::count(self.shared.database.readers(), &Matching::of(group_id, None, None)).await
     }
 
     /// How many keys a group has, and how many of them are active.
@@ -192,14 +192,14 @@ impl KeyPools {
     /// Whether a group has this very key.
     pub(crate) async fn contains(&self, group_id: GroupId, text: &Secret) -> Result<bool, db::Error> {
         let hash = self.shared.cipher.hash(text.expose());
-        let condition = queries::matching(group_id, None, Some(hash));
-        Ok(queries::count(self.shared.database.readers(), condition).await? > 0)
+        let matching = Matching::of(group_id, None, Some(hash));
+        Ok(queries::count(self.shared.database.readers(), &matching).await? > 0)
     }
 
     /// How many keys of a group there are, and the highest id among them.
     pub(crate) async fn extent(&self, group_id: GroupId, status: Option<KeyStatus>) -> Result<(u64, i64), db::Error> {
         self.store_changes().await?;
-        queries::extent(self.shared.database.readers(), queries::matching(group_id, status, None)).await
+        queries::extent(self.shared.database.readers(), &Matching::of(group_id, status, None)).await
     }
 
     /// Deletes keys by their texts, in lots. Returns how many there were. `progress` hears after each lot how many texts
@@ -215,8 +215,9 @@ impl KeyPools {
             // Before the others have to wait.
             let hashes = self.hashes(lot).await?;
             let _turn = self.turn().await;
-            let mut transaction = self.shared.database.begin().await?;
+            let mut transaction = self.shared.database.begin_change().await?;
             let ids = queries::delete_by_hash(&mut transaction, group_id, &hashes).await?;
+            transaction.note_keys(group_id, &ids);
             transaction.commit().await?;
             self.take_out(group_id, &ids);
             deleted += ids.len() as u64;
@@ -234,7 +235,7 @@ impl KeyPools {
             let hashes = self.hashes(lot).await?;
             let turn = self.turn().await;
             self.store_changes_in(&turn).await?;
-            let mut transaction = self.shared.database.begin().await?;
+            let mut transaction = self.shared.database.begin_change().await?;
             let found = queries::find_invalid(&mut transaction, group_id, &hashes).await?;
             restored += self.revive_found(transaction, group_id, found).await?;
         }
@@ -247,10 +248,10 @@ impl KeyPools {
         loop {
             let turn = self.turn().await;
             self.store_changes_in(&turn).await?;
-            let mut transaction = self.shared.database.begin().await?;
+            let mut transaction = self.shared.database.begin_change().await?;
             let invalid = Some(KeyStatus::Invalid);
             let found =
-                queries::lot(&mut transaction, group_id, invalid, last_id, self.shared.keys_per_bulk_lot).await?;
+                queries::lot(&mut *transaction, group_id, invalid, last_id, self.shared.keys_per_bulk_lot).await?;
             let Some((id, ..)) = found.last() else { return Ok(restored) };
             last_id = *id;
             restored += self.revive_found(transaction, group_id, found).await?;
@@ -284,9 +285,7 @@ impl KeyPools {
         limit: usize,
     ) -> Result<Vec<(i64, Option<Secret>)>, db::Error> {
         self.store_changes().await?;
-        let mut reader = self.shared.database.readers().acquire().await?;
-        let lot = queries::lot(&mut reader, group_id, status, above_id, limit).await?;
-        drop(reader);
+        let lot = queries::lot(self.shared.database.readers(), group_id, status, above_id, limit).await?;
         self.in_clear(lot).await
     }
 
@@ -297,14 +296,15 @@ impl KeyPools {
         loop {
             let turn = self.turn().await;
             self.store_changes_in(&turn).await?;
-            let mut transaction = self.shared.database.begin().await?;
+            let mut transaction = self.shared.database.begin_change().await?;
             let keys_max = self.shared.keys_per_bulk_lot;
-            let mut found = queries::lot(&mut transaction, group_id, status, last_id, keys_max).await?;
+            let mut found = queries::lot(&mut *transaction, group_id, status, last_id, keys_max).await?;
             found.retain(|(id, ..)| *id <= up_to_id);
             let Some((id, ..)) = found.last() else { return Ok(deleted) };
             last_id = *id;
             let ids: Vec<i64> = found.iter().map(|(id, ..)| *id).collect();
             deleted += queries::delete_by_id(&mut transaction, &ids).await?;
+            transaction.note_keys(group_id, &ids);
             transaction.commit().await?;
             self.take_out(group_id, &ids);
         }
@@ -320,12 +320,13 @@ impl KeyPools {
     /// rotation.
     async fn revive_found(
         &self,
-        mut transaction: sqlx::Transaction<'static, sqlx::Sqlite>,
+        mut transaction: db::Change,
         group_id: GroupId,
         found: Vec<queries::Stored>,
     ) -> Result<u64, db::Error> {
         let ids: Vec<i64> = found.iter().map(|(id, ..)| *id).collect();
         let count = queries::revive(&mut transaction, &ids).await?;
+        transaction.note_keys(group_id, &ids);
         transaction.commit().await?;
         if count == 0 {
             return Ok(0);

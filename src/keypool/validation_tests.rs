@@ -1,7 +1,6 @@
 //! Keys tested against a mock upstream.
 
 use serde_json::json;
-use tempfile::TempDir;
 use testkit::{MockUpstream, Play};
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +13,7 @@ use crate::{
 };
 
 pub(in crate::keypool) struct House {
-    _folder: TempDir,
+    _place: testkit::FreshDatabase,
     pub(in crate::keypool) database: Database,
     pub(in crate::keypool) directory: Directory,
     pub(in crate::keypool) pools: KeyPools,
@@ -23,12 +22,12 @@ pub(in crate::keypool) struct House {
 
 impl House {
     pub(in crate::keypool) async fn new() -> Self {
-        let (folder, database) = testing::fresh().await;
+        let (place, database) = testing::fresh().await;
         let directory = Directory::open(database.clone()).await.unwrap();
         let pools = KeyPools::open(database.clone(), Cipher::new(None)).await.unwrap();
         let proxy = OutboundProxy::default();
         let validator = Validator::new(directory.clone(), pools.clone(), Clients::new(proxy, 1));
-        Self { _folder: folder, database, directory, pools, validator }
+        Self { _place: place, database, directory, pools, validator }
     }
 
     /// A group of OpenAI's channel with these settings.
@@ -45,21 +44,15 @@ impl House {
         headers: &str,
         redirects: &str,
     ) -> Arc<Group> {
-        let mut transaction = self.database.begin().await.unwrap();
-        sqlx::query(
-            "INSERT INTO groups (name, group_type, upstreams, channel_type, test_model, config, param_overrides, \
-             header_rules, model_redirect_rules) VALUES (?, 'standard', ?, 'openai', 'test-model', ?, ?, ?, ?)",
-        )
-        .bind(name)
-        .bind(json!([{"url": upstream.base_url(), "weight": 1}]).to_string())
-        .bind(config)
-        .bind(overrides)
-        .bind(headers)
-        .bind(redirects)
-        .execute(&mut *transaction)
-        .await
-        .unwrap();
-        transaction.commit().await.unwrap();
+        let upstreams = json!([{"url": upstream.base_url(), "weight": 1}]);
+        self.database
+            .run(&format!(
+                "INSERT INTO {} (name, group_type, upstreams, channel_type, test_model, config, param_overrides, \
+                 header_rules, model_redirect_rules) VALUES ('{name}', 'standard', '{upstreams}', 'openai', 'test-model', \
+                 '{config}', '{overrides}', '{headers}', '{redirects}')",
+                self.database.engine().quoted("groups")
+            ))
+            .await;
         self.directory.reload().await.unwrap();
         self.directory.current().by_name[name].clone()
     }
@@ -125,12 +118,7 @@ async fn a_sweep_whose_verdict_cannot_be_stored_fails_and_stops() {
     house.invalidate(&group);
     let (count, last_id) = house.pools.extent(group.id, None).await.unwrap();
     assert_eq!(count, 3);
-    let mut transaction = house.database.begin().await.unwrap();
-    sqlx::query("CREATE TRIGGER refuse BEFORE UPDATE ON api_keys BEGIN SELECT RAISE(ABORT, 'no'); END")
-        .execute(&mut *transaction)
-        .await
-        .unwrap();
-    transaction.commit().await.unwrap();
+    house.database.run("CREATE TRIGGER refuse BEFORE UPDATE ON api_keys BEGIN SELECT RAISE(ABORT, 'no'); END").await;
     let swept = house.validator.sweep(&group, (None, last_id), &CancellationToken::new(), |_| {}).await;
     assert!(matches!(swept, Err(db::Error::Other(_))), "{swept:?}");
     assert_eq!(upstream.requests().len(), 1, "the others are not asked any more");

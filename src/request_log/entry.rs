@@ -14,6 +14,7 @@ use crate::{
 pub(super) const NAME_CHARACTERS_MAX: usize = 255;
 pub(super) const ADDRESS_CHARACTERS_MAX: usize = 500;
 pub(super) const USER_AGENT_CHARACTERS_MAX: usize = 512;
+pub(super) const CLIENT_KEY_CHARACTERS_MAX: usize = 64;
 /// The original's limits of long texts are in bytes, as those of MySQL's `text` are.
 const REQUEST_BODY_BYTES_MAX: usize = 65_000;
 pub(super) const ERROR_MESSAGE_BYTES_MAX: usize = 60_000;

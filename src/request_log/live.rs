@@ -1,20 +1,58 @@
-//! The log as it happens: whoever watches sees each entry when the writer takes it.
+//! The log as it happens: whoever watches sees each entry when the writer takes it; or, where several nodes write to one
+//! server, when it is found there, whichever of them wrote it.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
-use tokio::sync::broadcast;
+use chrono::{TimeDelta, Utc};
+use tokio::sync::{Notify, broadcast};
+use tokio_util::sync::CancellationToken;
 
-use super::{Entry, Filter, LoggedEntry, LoggedKey, Observer};
-use crate::{crypto::Cipher, db::Timestamp};
+use super::{Entry, Filter, LoggedEntry, LoggedKey, Observer, queries, search::read_for_watchers};
+use crate::{
+    crypto::Cipher,
+    db::{self, Database, Timestamp},
+};
 
 /// Entries that a watcher may be behind; one that reads too slowly misses some and hears how many.
 const ENTRIES_BEHIND_MAX: usize = 4_096;
+
+/// How often a server is asked for what is new, while somebody watches.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// How long after its end an entry may come to be seen there: nodes write twice a second, and their clocks differ.
+const LATE_MAX: TimeDelta = TimeDelta::seconds(10);
+/// Entries that one look goes through, and that are read at once.
+const ENTRIES_PER_LOOK_MAX: i64 = 20_000;
+const ENTRIES_PER_LOT: usize = 500;
 
 /// Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Live {
     entries: broadcast::Sender<Arc<LoggedEntry>>,
     cipher: Cipher,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// Entries come from a server.
+    is_following: AtomicBool,
+    somebody_watches: Notify,
+    /// When the first of those who watch now began, in milliseconds since 1970.
+    since: AtomicI64,
+}
+
+/// What was found on a server within the time in which late entries may still come.
+#[derive(Default)]
+struct Tail {
+    seen: HashMap<String, Timestamp>,
+    is_begun: bool,
 }
 
 /// One watcher's view of the log.
@@ -33,13 +71,69 @@ pub(crate) enum Watched {
 
 impl Live {
     pub(crate) fn new(cipher: Cipher) -> Self {
-        Self { entries: broadcast::Sender::new(ENTRIES_BEHIND_MAX), cipher }
+        Self { entries: broadcast::Sender::new(ENTRIES_BEHIND_MAX), cipher, shared: Arc::default() }
+    }
+
+    /// Shows the entries of all nodes that write to a server, until told to stop: none are read while nobody watches. Of a
+    /// file there is one writer, whose entries come as they are.
+    pub(crate) async fn follow(self, database: Database, stop: CancellationToken) {
+        if database.engine().is_sqlite() {
+            return;
+        }
+        self.shared.is_following.store(true, Ordering::Relaxed);
+        let mut tail = Tail::default();
+        let mut is_failing = false;
+        loop {
+            if self.entries.receiver_count() == 0 {
+                tail = Tail::default();
+                if stop.run_until_cancelled(self.shared.somebody_watches.notified()).await.is_none() {
+                    return;
+                }
+                continue;
+            }
+            let Some(outcome) = stop.run_until_cancelled(self.look(&database, &mut tail)).await else { return };
+            if let (Err(error), false) = (&outcome, is_failing) {
+                tracing::warn!(%error, "Entries of the log cannot be shown as they come");
+            }
+            is_failing = outcome.is_err();
+            if stop.run_until_cancelled(tokio::time::sleep(LOOK_INTERVAL)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Shows what came since the last look.
+    async fn look(&self, database: &Database, tail: &mut Tail) -> Result<(), db::Error> {
+        let from = Timestamp(Utc::now() - LATE_MAX);
+        let found = queries::ids_since(database.readers(), from, ENTRIES_PER_LOOK_MAX).await?;
+        let since = self.shared.since.load(Ordering::Relaxed);
+        // What is found by the first look is new only if it was not over before somebody watched.
+        let is_new = |time: Timestamp| tail.is_begun || time.0.timestamp_millis() >= since;
+        let fresh = found.iter().rev().filter(|(id, time)| !tail.seen.contains_key(id) && is_new(*time));
+        let fresh: Vec<String> = fresh.map(|(id, _)| id.clone()).collect();
+        for lot in fresh.chunks(ENTRIES_PER_LOT) {
+            let mut entries = read_for_watchers(database.readers(), &self.cipher, lot).await?;
+            entries.sort_by(|a, b| a.timestamp.cmp(&b.timestamp).then_with(|| a.id.cmp(&b.id)));
+            for entry in entries {
+                // An error says that the last watcher has left.
+                drop(self.entries.send(Arc::new(entry)));
+            }
+            tail.seen.extend(lot.iter().map(|id| (id.clone(), from)));
+        }
+        tail.is_begun = true;
+        tail.seen = found.into_iter().collect();
+        Ok(())
     }
 
     /// From the next entry on, those that match.
     pub(crate) fn watch(&self, filter: Filter) -> Watching {
         let key_hash = filter.key.as_ref().map(|key| self.cipher.hash(key.expose()));
-        Watching { entries: self.entries.subscribe(), filter, key_hash }
+        if self.entries.receiver_count() == 0 {
+            self.shared.since.store(Utc::now().timestamp_millis(), Ordering::Relaxed);
+        }
+        let watching = Watching { entries: self.entries.subscribe(), filter, key_hash };
+        self.shared.somebody_watches.notify_one();
+        watching
     }
 
     fn show(&self, entry: &Entry) -> LoggedEntry {
@@ -84,6 +178,9 @@ fn whole(number: u128) -> i64 {
 
 impl Observer for Live {
     fn see(&mut self, entries: &[Entry]) {
+        if self.shared.is_following.load(Ordering::Relaxed) {
+            return;
+        }
         for entry in entries {
             // Nobody watches most of the time.
             if self.entries.receiver_count() == 0 {

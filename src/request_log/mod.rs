@@ -1,6 +1,7 @@
 //! The record of every request: from the hot path through a bounded buffer into the database.
 
 mod buffer;
+mod characters;
 mod entry;
 mod live;
 mod queries;
@@ -23,7 +24,7 @@ pub(crate) use self::{
     entry::{Entry, GroupName, Kind, Verdict, body_text},
     live::{Live, Watched, Watching},
     retention::Retention,
-    search::{Filter, Found, LoggedEntry, LoggedKey, Search, SearchError, Start},
+    search::{Cursor, Filter, Found, LoggedEntry, LoggedKey, RowIds, Search, SearchError, Start},
     writer::Writer,
 };
 

@@ -48,12 +48,21 @@ impl Retention {
         if days == 0 {
             return Ok(0);
         }
-        let texts_below = self.texts_below(Timestamp(cutoff)).await?.to_stored();
-        let cutoff = Timestamp(cutoff).to_stored();
+        let cutoff = Timestamp(cutoff);
+        let texts = if self.database.engine().is_sqlite() {
+            Some((cutoff.to_stored(), self.texts_below(cutoff).await?.to_stored()))
+        } else {
+            None
+        };
         let mut deleted = 0;
         loop {
             let mut transaction = self.database.begin().await?;
-            let lot = queries::delete_older(&mut transaction, &cutoff, &texts_below, ROWS_PER_LOT).await?;
+            let lot = match &texts {
+                Some((cutoff, below)) => {
+                    queries::delete_older_texts(&mut transaction, cutoff, below, ROWS_PER_LOT).await?
+                }
+                None => queries::delete_older(&mut transaction, cutoff, ROWS_PER_LOT).await?,
+            };
             transaction.commit().await?;
             deleted += lot;
             if lot < u64::from(ROWS_PER_LOT) {

@@ -3,16 +3,18 @@
 use std::{collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use sqlx::{Arguments, error::BoxDynError, sqlite::SqliteArguments};
 use uuid::Uuid;
 
-use super::entry::{
-    ADDRESS_CHARACTERS_MAX, ERROR_MESSAGE_BYTES_MAX, Entry, GroupName, Kind, NAME_CHARACTERS_MAX,
-    USER_AGENT_CHARACTERS_MAX, cut_bytes, cut_characters, storable,
+use super::{
+    characters::Characters,
+    entry::{
+        ADDRESS_CHARACTERS_MAX, CLIENT_KEY_CHARACTERS_MAX, ERROR_MESSAGE_BYTES_MAX, Entry, GroupName, Kind,
+        NAME_CHARACTERS_MAX, USER_AGENT_CHARACTERS_MAX, cut_bytes, cut_characters,
+    },
 };
 use crate::{
     crypto::Cipher,
-    db::{RequestLogs, Timestamp},
+    db::{RequestLogs, Sql, Timestamp},
     group::Key,
 };
 
@@ -35,6 +37,8 @@ const KEYS_KNOWN_MAX: usize = 1_024;
 /// before: this is the dearest part of a request that its client does not wait for.
 pub(super) struct Rows {
     cipher: Cipher,
+    /// Those that the database can hold.
+    pub(super) characters: Characters,
     keys: HashMap<i64, StoredForm>,
     second: Second,
     empty: Arc<str>,
@@ -68,6 +72,7 @@ impl Rows {
         let memo = || Memo(empty.clone());
         Self {
             cipher,
+            characters: Characters::All,
             keys: HashMap::new(),
             second: Second::default(),
             is_final: Arc::from(Kind::Final.name()),
@@ -80,43 +85,57 @@ impl Rows {
         }
     }
 
-    pub(super) fn add(&mut self, entry: &Entry, to: &mut SqliteArguments) -> Result<(), BoxDynError> {
+    pub(super) fn add(&mut self, entry: &Entry, to: &mut Sql) {
         let (group_id, group_name) = self.named(entry.group.as_ref());
         let (parent_id, parent_name) = self.named(entry.parent.as_ref());
         let key = self.stored_form(entry.key.as_deref());
-        to.add(uuid_text(entry.row_uuid()))?;
-        to.add(self.second.stored(entry.ended_at))?;
-        to.add(group_id)?;
-        to.add(group_name)?;
-        to.add(parent_id)?;
-        to.add(parent_name)?;
-        to.add(key.text)?;
-        to.add(key.hash)?;
-        to.add(self.model.of(cut_characters(&storable(&entry.model), NAME_CHARACTERS_MAX)))?;
-        to.add(entry.is_success())?;
-        to.add(entry.source_ip.map_or_else(|| self.empty.clone(), |address| Arc::from(address.to_string())))?;
-        to.add(i64::from(entry.status))?;
-        to.add(self.path.of(cut_characters(&storable(&entry.request_path), ADDRESS_CHARACTERS_MAX)))?;
-        to.add(count(entry.duration.as_millis()))?;
-        to.add(self.rare(cut_bytes(&storable(&entry.error_message), ERROR_MESSAGE_BYTES_MAX)))?;
-        to.add(self.user_agent.of(cut_characters(&storable(&entry.user_agent), USER_AGENT_CHARACTERS_MAX)))?;
+        let fitting = self.characters;
+        to.add(uuid_text(entry.row_uuid()));
+        if to.engine().is_sqlite() {
+            to.add(self.second.stored(entry.ended_at));
+        } else {
+            to.add(entry.ended_at);
+        }
+        to.add(group_id);
+        to.add(group_name);
+        to.add(parent_id);
+        to.add(parent_name);
+        to.add(key.text);
+        to.add(key.hash);
+        to.add(self.model.of(cut_characters(&fitting.only(&entry.model), NAME_CHARACTERS_MAX)));
+        to.add(entry.is_success());
+        to.add(entry.source_ip.map_or_else(|| self.empty.clone(), |address| Arc::from(address.to_string())));
+        to.add(i64::from(entry.status));
+        to.add(self.path.of(cut_characters(&fitting.only(&entry.request_path), ADDRESS_CHARACTERS_MAX)));
+        to.add(count(entry.duration.as_millis()));
+        to.add(self.rare(cut_bytes(&fitting.only(&entry.error_message), ERROR_MESSAGE_BYTES_MAX)));
+        to.add(self.user_agent.of(cut_characters(&fitting.only(&entry.user_agent), USER_AGENT_CHARACTERS_MAX)));
         to.add(match entry.kind {
             Kind::Final => self.is_final.clone(),
             Kind::Retry => self.is_retry.clone(),
-        })?;
-        to.add(self.upstream.of(cut_characters(&storable(&entry.upstream_addr), ADDRESS_CHARACTERS_MAX)))?;
-        to.add(entry.is_stream)?;
-        to.add(self.rare(entry.request_body.as_deref().unwrap_or_default()))?;
-        to.add(uuid_text(entry.request_id))?;
-        to.add(i64::from(entry.attempt))?;
-        to.add(entry.first_byte.map(|duration| count(duration.as_millis())))?;
-        to.add(count(entry.overhead.as_micros()))?;
-        to.add(entry.verdict.name())?;
-        to.add(entry.client_key.clone())
+        });
+        to.add(self.upstream.of(cut_characters(&fitting.only(&entry.upstream_addr), ADDRESS_CHARACTERS_MAX)));
+        to.add(entry.is_stream);
+        to.add(self.rare(&fitting.only(entry.request_body.as_deref().unwrap_or_default())));
+        to.add(uuid_text(entry.request_id));
+        to.add(i64::from(entry.attempt));
+        to.add(entry.first_byte.map(|duration| count(duration.as_millis())));
+        to.add(count(entry.overhead.as_micros()));
+        to.add(entry.verdict.name());
+        to.add(entry.client_key.as_ref().map(|label| self.fitting(label, CLIENT_KEY_CHARACTERS_MAX)));
+    }
+
+    fn fitting(&self, text: &Arc<str>, characters_max: usize) -> Arc<str> {
+        let stored = self.characters.only(text);
+        let cut = cut_characters(&stored, characters_max);
+        if cut.len() == text.len() { text.clone() } else { Arc::from(cut) }
     }
 
     fn named(&self, group: Option<&GroupName>) -> (i64, Arc<str>) {
-        group.map_or_else(|| (0, self.empty.clone()), |group| (group.id, group.name.clone()))
+        group.map_or_else(
+            || (0, self.empty.clone()),
+            |group| (group.id, self.fitting(&group.name, NAME_CHARACTERS_MAX)),
+        )
     }
 
     fn rare(&self, text: &str) -> Arc<str> {

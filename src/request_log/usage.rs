@@ -1,20 +1,22 @@
-//! How often and when each key was used: counted in memory from the rows that were written, stored in large lots.
+//! How often and when each key was used. On a server that is stored along with the rows. In a file it is counted in memory
+//! from the rows that were written, and stored in large lots.
 //!
 //! A group of many keys uses another one for each request, so storing each use at once would double the work of the
 //! log. What is stored along with the counts is up to which row they were counted; what a crash swallows is counted
 //! again from the rows behind that.
 
-use std::{collections::HashMap, fmt::Write, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::Write,
+    time::Duration,
+};
 
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::{
-    Entry,
-    queries::{self, Writing},
-};
-use crate::db::{self, Database, Timestamp};
+use super::{Entry, queries};
+use crate::db::{self, Database, Timestamp, Transaction};
 
 const STATE_NAME: &str = "key_usage";
 /// Counts wait longer the more keys they are spread over, since then a longer wait saves more: about this many keys a
@@ -92,8 +94,7 @@ impl KeyUsage {
     pub(super) fn count(&mut self, entries: &[Entry], last_row_id: i64) {
         for entry in entries {
             let Some(key) = &entry.key else { continue };
-            // As precise as the row, so that the two are equal.
-            let ended_at = entry.ended_at.trunc_subsecs(6);
+            let ended_at = stored_end(entry);
             let used = self.counts.entry(key.id).or_insert(Use { requests: 0, last_at: ended_at });
             used.requests += 1;
             used.last_at = used.last_at.max(ended_at);
@@ -133,7 +134,7 @@ impl KeyUsage {
             Progress { partly: Some(Partly { key_ids_up_to: *highest_id, ..partly }), ..self.progress }
         };
         let mut transaction = database.begin().await?;
-        queries::add_uses(&mut transaction, &as_json(lot)).await?;
+        queries::add_uses_as_json(&mut transaction, &as_json(lot)).await?;
         store_progress(&mut transaction, progress).await?;
         transaction.commit().await?;
         self.storing.truncate(lot_start);
@@ -179,8 +180,26 @@ impl KeyUsage {
     }
 }
 
-pub(super) async fn store_progress(transaction: &mut Writing, progress: Progress) -> Result<(), sqlx::Error> {
-    let text = serde_json::to_string(&progress).map_err(|error| sqlx::Error::Encode(error.into()))?;
+/// Of each key, how often these entries used it and when last, in ascending order of the keys' ids.
+pub(super) fn uses_of(entries: &[&Entry]) -> Vec<(i64, i64, Timestamp)> {
+    let mut uses: BTreeMap<i64, (i64, Timestamp)> = BTreeMap::new();
+    for entry in entries {
+        let Some(key) = &entry.key else { continue };
+        let ended_at = Timestamp(stored_end(entry));
+        let (requests, last_at) = uses.entry(key.id).or_insert((0, ended_at));
+        *requests += 1;
+        *last_at = ended_at.max(*last_at);
+    }
+    uses.into_iter().map(|(id, (requests, last_at))| (id, requests, last_at)).collect()
+}
+
+/// As precise as the row, so that the two are equal.
+fn stored_end(entry: &Entry) -> DateTime<Utc> {
+    entry.ended_at.trunc_subsecs(6)
+}
+
+pub(super) async fn store_progress(transaction: &mut Transaction, progress: Progress) -> Result<(), db::Error> {
+    let text = serde_json::to_string(&progress).map_err(|error| db::Error::Other(error.into()))?;
     queries::set_state(transaction, STATE_NAME, &text).await
 }
 

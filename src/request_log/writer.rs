@@ -4,16 +4,17 @@
 //! long. It is kept for it, and has no effect here: entries are written within half a second, since that is as cheap
 //! as writing them later, and a crash loses less.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{collections::HashSet, sync::atomic::Ordering, time::Duration};
 
 use chrono::Utc;
-use sqlx::{Arguments, sqlite::SqliteArguments};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Entry, GroupName, Kind, Observer, RequestLog, queries,
+    Entry, GroupName, Kind, Observer, RequestLog,
+    characters::Characters,
+    queries,
     row::Rows,
-    usage::{KeyUsage, store_progress},
+    usage::{KeyUsage, store_progress, uses_of},
 };
 use crate::{
     crypto::Cipher,
@@ -25,6 +26,14 @@ const WRITE_INTERVAL: Duration = Duration::from_millis(500);
 /// Rows of one transaction: others who write get their turn after each. Pages that many rows share are written once for
 /// all of them, so fewer and larger transactions are cheaper.
 const ROWS_PER_TRANSACTION: usize = 16_384;
+/// Rows of one transaction on a server, which holds the figures of their keys until its end.
+const ROWS_PER_SERVER_TRANSACTION: usize = 2_000;
+/// Texts of one statement on a server: MySQL takes no more than 4 MiB at once where it is told nothing.
+const STATEMENT_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// What a row takes beside its long texts, at most.
+const ROW_BYTES: usize = 2_048;
+/// How often entries are tried again at once when transactions of other nodes are in the way.
+const CONFLICTS_MAX: u32 = 5;
 /// Entries that wait for a database that is away; beyond it the newest are dropped and counted.
 const BACKLOG_MAX: usize = 100_000;
 /// Tries to write what is left when the program stops.
@@ -35,18 +44,17 @@ pub(crate) struct Writer {
     database: Database,
     rows: Rows,
     /// Opened with the first write, since after a crash that takes a while.
-    usage: Option<KeyUsage>,
+    usage: Option<Usage>,
     backlog: Vec<Entry>,
     observers: Vec<Box<dyn Observer>>,
 }
 
-/// Why some entries were not written.
-#[derive(Debug)]
-enum Refusal {
-    /// One of them is to blame.
-    Entries(sqlx::Error),
-    /// The database is, or whatever is between it and us: it may work later.
-    Away(db::Error),
+/// When the uses of keys are stored.
+enum Usage {
+    /// In a file: later, those of many entries at once.
+    Later(KeyUsage),
+    /// On a server: in the transaction of their entries, so that a crash leaves nothing to be counted again.
+    AtOnce,
 }
 
 impl Writer {
@@ -83,24 +91,39 @@ impl Writer {
         self.collect();
         let mut usage = match self.usage.take() {
             Some(usage) => usage,
-            None => KeyUsage::open(&self.database).await?,
+            None => self.open_usage().await?,
         };
-        let outcome = self.write_backlog(&mut usage).await;
-        let outcome = match outcome {
-            Ok(()) if with_all_usage => usage.store_all(&self.database).await,
-            Ok(()) if usage.is_due() => usage.store(&self.database).await,
-            other => other,
-        };
+        let mut outcome = self.write_backlog(&mut usage).await;
+        if let (Ok(()), Usage::Later(usage)) = (&outcome, &mut usage) {
+            outcome = match with_all_usage {
+                true => usage.store_all(&self.database).await,
+                false if usage.is_due() => usage.store(&self.database).await,
+                false => Ok(()),
+            };
+        }
         self.usage = Some(usage);
         outcome
     }
 
-    async fn write_backlog(&mut self, usage: &mut KeyUsage) -> Result<(), db::Error> {
+    async fn open_usage(&mut self) -> Result<Usage, db::Error> {
+        if self.database.engine().is_sqlite() {
+            return Ok(Usage::Later(KeyUsage::open(&self.database).await?));
+        }
+        let sets = queries::character_sets(self.database.readers()).await?;
+        self.rows.characters = Characters::common_to(sets.iter().map(String::as_str));
+        Ok(Usage::AtOnce)
+    }
+
+    async fn write_backlog(&mut self, usage: &mut Usage) -> Result<(), db::Error> {
         let mut written = 0;
         let mut outcome = Ok(());
+        let rows_max = match usage {
+            Usage::Later(_) => ROWS_PER_TRANSACTION,
+            Usage::AtOnce => ROWS_PER_SERVER_TRANSACTION,
+        };
         let backlog = std::mem::take(&mut self.backlog);
         while outcome.is_ok() && written < backlog.len() {
-            let lot = &backlog[written..backlog.len().min(written + ROWS_PER_TRANSACTION)];
+            let lot = &backlog[written..backlog.len().min(written + rows_max)];
             let (done, result) = self.write_lot(lot, usage).await;
             written += done;
             outcome = result;
@@ -145,46 +168,100 @@ impl Writer {
     }
 
     /// Writes entries, leaving out those that the database refuses. Returns how many are dealt with.
-    async fn write_lot(&mut self, entries: &[Entry], usage: &mut KeyUsage) -> (usize, Result<(), db::Error>) {
+    async fn write_lot(&mut self, entries: &[Entry], usage: &mut Usage) -> (usize, Result<(), db::Error>) {
         // Halves are tried in their order, so all before the one that fails are dealt with.
         let mut parts = vec![entries];
         let mut done = 0;
+        let mut conflicts = 0;
+        let mut present = HashSet::new();
         while let Some(part) = parts.pop() {
-            match self.try_write(part, usage).await {
-                Ok(last_row_id) => {
-                    usage.count(part, last_row_id);
-                    done += part.len();
+            let outcome = match usage {
+                Usage::Later(usage) => self.write_to_file(part, usage).await,
+                Usage::AtOnce => self.write_to_server(part, &present).await,
+            };
+            match outcome {
+                Ok(()) => done += part.len(),
+                Err(db::Error::Conflict(_)) if conflicts < CONFLICTS_MAX => {
+                    conflicts += 1;
+                    parts.push(part);
                 }
-                Err(Refusal::Away(error)) => return (done, Err(error)),
-                Err(Refusal::Entries(error)) if part.len() == 1 => {
-                    tracing::warn!(%error, "The database refuses an entry of the request log: it is left out");
-                    self.log.buffer.count_dropped(1);
-                    done += 1;
+                Err(error @ (db::Error::Values(_) | db::Error::Duplicate)) => {
+                    if matches!((&error, &*usage), (db::Error::Duplicate, Usage::AtOnce)) {
+                        match self.find_present(part, &mut present).await {
+                            Ok(true) => {
+                                parts.push(part);
+                                continue;
+                            }
+                            Ok(false) => {}
+                            Err(error) => return (done, Err(error)),
+                        }
+                    }
+                    if part.len() == 1 {
+                        tracing::warn!(%error, "The database refuses an entry of the request log: it is left out");
+                        self.log.buffer.count_dropped(1);
+                        done += 1;
+                    } else {
+                        let (first, second) = part.split_at(part.len() / 2);
+                        parts.extend([second, first]);
+                    }
                 }
-                Err(Refusal::Entries(_)) => {
-                    let (first, second) = part.split_at(part.len() / 2);
-                    parts.extend([second, first]);
-                }
+                Err(error) => return (done, Err(error)),
             }
         }
         (done, Ok(()))
     }
 
-    /// All of these, or none. Returns the row id of the last.
-    async fn try_write(&mut self, entries: &[Entry], usage: &mut KeyUsage) -> Result<i64, Refusal> {
-        let mut transaction = self.database.begin().await.map_err(Refusal::Away)?;
+    /// When the answer to a commit was lost, its rows may be there: with all that is counted of them, since that was the
+    /// same commit. Whether some are that were not known to be.
+    async fn find_present(&self, entries: &[Entry], present: &mut HashSet<String>) -> Result<bool, db::Error> {
+        let ids: Vec<String> = entries.iter().map(|entry| entry.row_uuid().to_string()).collect();
+        let known = present.len();
+        present.extend(queries::present(self.database.readers(), &ids).await?);
+        Ok(present.len() > known)
+    }
+
+    /// All of these, or none; but those that are there already.
+    async fn write_to_server(&mut self, entries: &[Entry], present: &HashSet<String>) -> Result<(), db::Error> {
+        let is_absent = |entry: &&Entry| present.is_empty() || !present.contains(&entry.row_uuid().to_string());
+        let entries: Vec<&Entry> = entries.iter().filter(is_absent).collect();
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let mut transaction = self.database.begin().await?;
+        let engine = transaction.engine();
+        let mut left = &*entries;
+        while !left.is_empty() {
+            let (now, later) = left.split_at(queries::insert_size(engine, fitting_a_statement(left)));
+            let mut sql = queries::insert(engine, now.len());
+            for entry in now {
+                self.rows.add(entry, &mut sql);
+            }
+            transaction.execute(sql).await?;
+            left = later;
+        }
+        queries::add_uses(&mut transaction, &uses_of(&entries)).await?;
+        // Last, since every node counts in the same few rows.
+        for tally in stats::tallies(entries.iter().map(|entry| fact(entry))) {
+            stats::add_tally(&mut transaction, tally).await?;
+        }
+        transaction.commit().await
+    }
+
+    /// All of these, or none.
+    async fn write_to_file(&mut self, entries: &[Entry], usage: &mut KeyUsage) -> Result<(), db::Error> {
+        let mut transaction = self.database.begin().await?;
+        let engine = transaction.engine();
         let mut left = entries;
         let mut last_row_id = 0;
         let mut restarted = None;
         while !left.is_empty() {
-            let (now, later) = left.split_at(queries::insert_size(left.len()));
-            let mut arguments = SqliteArguments::default();
-            arguments.reserve(now.len() * super::row::COLUMNS.len(), 0);
+            let (now, later) = left.split_at(queries::insert_size(engine, left.len()));
+            let mut sql = queries::insert(engine, now.len());
             for entry in now {
-                self.rows.add(entry, &mut arguments).map_err(sqlx::Error::Encode)?;
+                self.rows.add(entry, &mut sql);
             }
             let is_first = left.len() == entries.len();
-            last_row_id = queries::insert(&mut transaction, now.len(), arguments).await?;
+            last_row_id = transaction.execute(sql).await?.last_insert_id;
             if is_first && let Some(progress) = usage.restart(last_row_id + 1 - i64::try_from(now.len()).unwrap_or(0)) {
                 store_progress(&mut transaction, progress).await?;
                 restarted = Some(progress);
@@ -198,7 +275,8 @@ impl Writer {
         if let Some(progress) = restarted {
             usage.adopt(progress);
         }
-        Ok(last_row_id)
+        usage.count(entries, last_row_id);
+        Ok(())
     }
 
     fn report(&self, outcome: Result<(), db::Error>) {
@@ -214,20 +292,18 @@ impl Writer {
     }
 }
 
-impl From<sqlx::Error> for Refusal {
-    fn from(error: sqlx::Error) -> Self {
-        // The low byte of SQLite's code is its kind: too big, constraint, mismatch.
-        const KINDS_OF_BAD_ROWS: [i32; 3] = [18, 19, 20];
-        let is_bad_row = match &error {
-            sqlx::Error::Encode(_) => true,
-            sqlx::Error::Database(error) => error
-                .code()
-                .and_then(|code| code.parse::<i32>().ok())
-                .is_some_and(|code| KINDS_OF_BAD_ROWS.contains(&(code & 0xff))),
-            _ => false,
-        };
-        if is_bad_row { Self::Entries(error) } else { Self::Away(error.into()) }
-    }
+/// How many of these entries are not too long together for one statement; one always is not.
+fn fitting_a_statement(entries: &[&Entry]) -> usize {
+    let bytes_of = |entry: &Entry| {
+        let long = entry.request_body.as_ref().map_or(0, String::len) + entry.error_message.len();
+        long + entry.request_path.len() + entry.user_agent.len() + ROW_BYTES
+    };
+    let mut bytes = 0;
+    let fits = |entry: &&&Entry| {
+        bytes += bytes_of(entry);
+        bytes <= STATEMENT_BYTES_MAX
+    };
+    entries.iter().take_while(fits).count().max(1)
 }
 
 /// What counts of an entry in the hourly figures.

@@ -4,12 +4,11 @@ use std::{collections::HashMap, net::Ipv6Addr};
 
 use rand::distr::{Alphanumeric, SampleString};
 use sea_query::{Expr, OnConflict, Query, SimpleExpr};
-use sqlx::{Sqlite, SqliteConnection, Transaction};
 
 use super::{Change, Setting, Settings, TABLE, Value};
 use crate::{
     crypto::Secret,
-    db::{self, Database, SystemSettings, Timestamp},
+    db::{self, Change as Writing, Changed, Database, Source, Sql, SystemSettings, Timestamp},
 };
 
 const GENERATED_KEY_CHARACTERS: usize = 48;
@@ -21,8 +20,8 @@ pub(crate) async fn seed(
     port: u16,
     initial_proxy_keys: Option<&Secret>,
 ) -> Result<(), db::Error> {
-    let mut transaction = database.begin().await?;
-    let present = stored(&mut transaction).await?;
+    let mut transaction = database.begin_change().await?;
+    let present = stored(&mut *transaction).await?;
     for setting in TABLE.iter().filter(|setting| !present.contains_key(setting.key)) {
         let value = match setting.key {
             "app_url" => Value::Text(url_from_address(host, port)),
@@ -39,8 +38,8 @@ pub(crate) async fn seed(
 }
 
 /// The settings in effect: stored ones where they can be used, defaults elsewhere.
-pub(crate) async fn load_from(connection: &mut SqliteConnection) -> Result<Settings, db::Error> {
-    let stored = stored(connection).await?;
+pub(crate) async fn load_from(source: impl Source) -> Result<Settings, db::Error> {
+    let stored = stored(source).await?;
     let mut settings = Settings::default();
     for setting in TABLE {
         let Some(text) = stored.get(setting.key) else { continue };
@@ -69,7 +68,7 @@ fn with_default(setting: &Setting, reason: &str) -> String {
 
 /// Saves checked values, all or none.
 pub(crate) async fn save(database: &Database, changes: &[Change]) -> Result<(), db::Error> {
-    let mut transaction = database.begin().await?;
+    let mut transaction = database.begin_change().await?;
     for (setting, value) in changes {
         upsert(&mut transaction, setting, value).await?;
     }
@@ -91,15 +90,15 @@ fn generate_proxy_key() -> String {
     format!("sk-{}", Alphanumeric.sample_string(&mut rand::rng(), GENERATED_KEY_CHARACTERS))
 }
 
-async fn stored(connection: &mut SqliteConnection) -> Result<HashMap<String, String>, db::Error> {
-    let (text, values) = db::build(
-        Query::select().columns([SystemSettings::SettingKey, SystemSettings::SettingValue]).from(SystemSettings::Table),
-    );
-    Ok(sqlx::query_as_with(text, values).fetch_all(connection).await?.into_iter().collect())
+async fn stored(source: impl Source) -> Result<HashMap<String, String>, db::Error> {
+    let mut select = Query::select();
+    select.columns([SystemSettings::SettingKey, SystemSettings::SettingValue]).from(SystemSettings::Table);
+    let sql = Sql::built(source.engine(), &select);
+    Ok(source.all::<(String, String)>(sql).await?.into_iter().collect())
 }
 
 async fn upsert(
-    transaction: &mut Transaction<'static, Sqlite>,
+    transaction: &mut Writing,
     setting: &Setting,
     value: &Value,
 ) -> Result<(), db::Error> {
@@ -111,8 +110,8 @@ async fn upsert(
         Expr::value(now),
         Expr::value(now),
     ];
-    let (text, values) = db::build(
-        Query::insert()
+    let mut insert = Query::insert();
+    insert
             .into_table(SystemSettings::Table)
             .columns([
                 SystemSettings::SettingKey,
@@ -126,8 +125,9 @@ async fn upsert(
                 OnConflict::column(SystemSettings::SettingKey)
                     .update_columns([SystemSettings::SettingValue, SystemSettings::UpdatedAt])
                     .to_owned(),
-            ),
-    );
-    sqlx::query_with(text, values).execute(&mut **transaction).await?;
+            );
+    transaction.note(Changed::Configuration);
+    let sql = Sql::built(transaction.engine(), &insert);
+    transaction.execute(sql).await?;
     Ok(())
 }

@@ -1,7 +1,6 @@
 //! The figures that the console shows: of a group, of the whole installation, hour by hour.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::SqlitePool;
 
 use super::{Counts, Scope, queries};
 use crate::{
@@ -77,7 +76,7 @@ pub(crate) async fn overview(database: &Database, now: DateTime<Utc>) -> Result<
 /// Requests a minute over the last ten minutes, and how that differs from the ten before, in percent.
 pub(crate) async fn rate(database: &Database, now: DateTime<Utc>) -> Result<(f64, Change), db::Error> {
     let minutes = TimeDelta::minutes(RATE_MINUTES.into());
-    let readers: &SqlitePool = database.readers();
+    let readers = database.readers();
     let current = queries::requests_logged(readers, (now - minutes, now)).await?;
     let previous = queries::requests_logged(readers, (now - minutes * 2, now - minutes)).await?;
     Ok((float(current) / f64::from(RATE_MINUTES), growth(current, previous)))

@@ -1,6 +1,7 @@
 //! Long jobs with progress: at most one at a time for a group, whoever began it may leave, and what they did is kept.
 //!
-//! Progress lives in memory; the table of tasks hears of a beginning and of an end.
+//! Progress lives in memory; the table of tasks hears of a beginning and of an end. Where other nodes share the database,
+//! it hears of progress as well, and tells whether one of them wants a task cancelled.
 
 mod queries;
 mod record;
@@ -31,6 +32,12 @@ pub(crate) const HISTORY_TASKS_MAX: u32 = 1_000;
 const SHOWN_AFTER_THE_END: TimeDelta = TimeDelta::minutes(60);
 /// How long whoever waits for the end of a cancelled task does so.
 const END_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Between two looks at what other nodes are told and want.
+const SHARE_INTERVAL: Duration = Duration::from_secs(1);
+/// A node that was not seen for so long does not run its tasks any more.
+const NODE_DEAD_AFTER: Duration = Duration::from_secs(20);
+/// Between two looks whether a task of another node has ended.
+const END_POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// Between two tries to store an end that could not be stored.
 const STORE_RETRY_INTERVAL: Duration = Duration::from_secs(5);
 /// Tries to store what is left when the program stops, and the pause between them.
@@ -159,7 +166,7 @@ impl Running {
 impl Tasks {
     /// Marks the tasks that the last process left running as interrupted.
     pub(crate) async fn open(database: Database, now: Now) -> Result<Self, db::Error> {
-        queries::interrupt_running(&database, Timestamp(now()), INTERRUPTED).await?;
+        queries::interrupt_running(&database, Timestamp(now()), INTERRUPTED, NODE_DEAD_AFTER).await?;
         let ended_last = queries::ended_last(database.readers()).await?;
         let board = Mutex::new(Board { ended_last, ..Board::default() });
         let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
@@ -173,9 +180,14 @@ impl Tasks {
     }
 
     async fn run_trying_every(self, interval: Duration, stop: CancellationToken) {
+        let is_shared = !self.shared.database.engine().is_sqlite();
+        let interval = if is_shared { interval.min(SHARE_INTERVAL) } else { interval };
         while stop.run_until_cancelled(tokio::time::sleep(interval)).await.is_some() {
             // That it failed was said when the task ended.
             let _ = self.store_ends().await;
+            if is_shared && let Err(error) = self.share_progress().await {
+                tracing::debug!(%error, "Other nodes could not be told how far the tasks are");
+            }
         }
         self.shared.stop.cancel();
         self.shared.tracker.close();
@@ -209,7 +221,10 @@ impl Tasks {
             started_at: self.now(),
             finished_at: None,
         };
-        task.id = queries::begin(&self.shared.database, &task, HISTORY_TASKS_MAX).await?;
+        task.id = match queries::begin(&self.shared.database, &task, HISTORY_TASKS_MAX).await {
+            Err(db::Error::Duplicate) => return Err(StartError::Busy),
+            outcome => outcome?,
+        };
         let cancel = self.shared.stop.child_token();
         let running = Arc::new(Running { task, processed: AtomicU64::new(0), cancel });
         self.board().places.insert(wanted.group_id, Some(running.clone()));
@@ -231,8 +246,35 @@ impl Tasks {
             running.cancel.cancel();
             return Ok(running.shown());
         }
-        queries::find(self.shared.database.readers(), id).await?;
+        let stored = queries::find(self.shared.database.readers(), id).await?;
+        if self.is_elsewhere(&stored) && queries::ask_to_cancel(&self.shared.database, id).await? {
+            return Ok(Task { state: State::Cancelling, ..stored });
+        }
         Err(CancelError::Over)
+    }
+
+    /// Whether another node runs it.
+    fn is_elsewhere(&self, task: &Task) -> bool {
+        !self.shared.database.engine().is_sqlite() && !task.state.is_over() && !self.present().contains_key(&task.id)
+    }
+
+    /// Ends the tasks of nodes that died while they ran them.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(crate) async fn interrupt_tasks_of_the_dead(&self) -> Result<(), db::Error> {
+        queries::interrupt_running(&self.shared.database, self.now(), INTERRUPTED, NODE_DEAD_AFTER).await
+    }
+
+    /// Tells other nodes how far our tasks are, and cancels those that one of them wants cancelled.
+    async fn share_progress(&self) -> Result<(), db::Error> {
+        for running in self.running() {
+            let processed = running.processed.load(Ordering::Relaxed);
+            if queries::note_progress(&self.shared.database, running.task.id, processed).await? {
+                running.cancel.cancel();
+            }
+        }
+        Ok(())
     }
 
     /// Tells the task of a group to stop, if one is running, and waits until it has ended. It is not waited for longer
@@ -257,17 +299,50 @@ impl Tasks {
                 changed.await;
             }
         };
+        let ended = async {
+            ended.await;
+            self.end_elsewhere_of(group_id).await
+        };
         tokio::time::timeout(limit, ended).await.is_ok()
     }
 
-    /// The one that began last among those that run, or else the one that ended last, for an hour.
-    pub(crate) fn status(&self) -> Option<Task> {
-        if let Some(running) = self.running().into_iter().max_by_key(|running| running.task.id) {
-            return Some(running.shown());
+    /// Returns when no other node runs a task of the group.
+    async fn end_elsewhere_of(&self, group_id: i64) {
+        if self.shared.database.engine().is_sqlite() {
+            return;
         }
-        let ended = self.board().ended_last.clone()?;
-        let age = self.now().0 - ended.finished_at?.0;
-        (age < SHOWN_AFTER_THE_END).then_some(ended)
+        loop {
+            match queries::running_of(self.shared.database.readers(), group_id).await {
+                Ok(None) => return,
+                Ok(Some(task)) => {
+                    if let Err(error) = queries::ask_to_cancel(&self.shared.database, task.id).await {
+                        tracing::debug!(%error, "Another node could not be asked to cancel task {}", task.id);
+                    }
+                }
+                Err(error) => tracing::debug!(%error, "Could not see whether a task of group {group_id} runs"),
+            }
+            tokio::time::sleep(END_POLL_INTERVAL).await;
+        }
+    }
+
+    /// The one that began last among those that run, or else the one that ended last, for an hour.
+    ///
+    /// # Errors
+    /// Those of the database, where other nodes may run one.
+    pub(crate) async fn status(&self) -> Result<Option<Task>, db::Error> {
+        if let Some(running) = self.running().into_iter().max_by_key(|running| running.task.id) {
+            return Ok(Some(running.shown()));
+        }
+        let mut ended = self.board().ended_last.clone();
+        if !self.shared.database.engine().is_sqlite() {
+            let readers = self.shared.database.readers();
+            if let Some(running) = queries::began_last(readers).await? {
+                return Ok(Some(running));
+            }
+            ended = queries::ended_last(readers).await?.or(ended);
+        }
+        let is_shown = |task: &Task| task.finished_at.is_some_and(|at| self.now().0 - at.0 < SHOWN_AFTER_THE_END);
+        Ok(ended.filter(is_shown))
     }
 
     /// # Errors

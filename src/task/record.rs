@@ -1,9 +1,8 @@
 //! What is known about one task.
 
 use serde_json::value::RawValue;
-use sqlx::{FromRow, Row as _, sqlite::SqliteRow};
 
-use crate::db::{Tasks as T, Timestamp};
+use crate::db::{self, FromRow, Row, Tasks as T, Timestamp};
 
 /// What a task does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,23 +83,23 @@ pub(crate) struct Task {
     pub(crate) finished_at: Option<Timestamp>,
 }
 
-impl FromRow<'_, SqliteRow> for Task {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        let count = |column: T| Ok::<_, sqlx::Error>(row.try_get::<i64, _>(column.name())?.unsigned_abs());
-        let result: Option<String> = row.try_get(T::Result.name())?;
+impl FromRow for Task {
+    fn from_row(row: &Row) -> Result<Self, db::Error> {
+        let count = |column: T| Ok::<_, db::Error>(row.get::<i64>(column.name())?.unsigned_abs());
+        let result: Option<String> = row.get(T::Result.name())?;
         Ok(Self {
-            id: row.try_get(T::Id.name())?,
-            kind: row.try_get(T::TaskType.name())?,
-            group_id: row.try_get(T::GroupId.name())?,
-            group_name: row.try_get(T::GroupName.name())?,
-            state: State::parse(row.try_get(T::State.name())?),
+            id: row.get(T::Id.name())?,
+            kind: row.get(T::TaskType.name())?,
+            group_id: row.get(T::GroupId.name())?,
+            group_name: row.get(T::GroupName.name())?,
+            state: State::parse(&row.get::<String>(T::State.name())?),
             processed: count(T::Processed)?,
             total: count(T::Total)?,
             // What is no JSON cannot be shown.
             result: result.and_then(|text| RawValue::from_string(text).ok()),
-            error: row.try_get(T::Error.name())?,
-            started_at: row.try_get(T::StartedAt.name())?,
-            finished_at: row.try_get(T::FinishedAt.name())?,
+            error: row.get(T::Error.name())?,
+            started_at: row.get(T::StartedAt.name())?,
+            finished_at: row.get(T::FinishedAt.name())?,
         })
     }
 }

@@ -4,7 +4,6 @@ use std::{ops::ControlFlow, sync::Mutex};
 
 use chrono::TimeZone as _;
 use serde_json::json;
-use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use super::*;
@@ -30,7 +29,7 @@ impl HeldClock {
 }
 
 struct House {
-    _folder: TempDir,
+    _place: testkit::FreshDatabase,
     database: Database,
     clock: HeldClock,
     tasks: Tasks,
@@ -38,10 +37,10 @@ struct House {
 
 impl House {
     async fn new() -> Self {
-        let (folder, database) = testing::fresh().await;
+        let (place, database) = testing::fresh().await;
         let clock = HeldClock::new();
         let tasks = Tasks::open(database.clone(), clock.now()).await.unwrap();
-        Self { _folder: folder, database, clock, tasks }
+        Self { _place: place, database, clock, tasks }
     }
 
     /// What a start after this moment finds.
@@ -69,9 +68,7 @@ impl House {
     }
 
     async fn execute(&self, statement: &'static str) {
-        let mut writer = self.database.begin().await.unwrap();
-        sqlx::query(statement).execute(&mut *writer).await.unwrap();
-        writer.commit().await.unwrap();
+        self.database.run(statement).await;
     }
 }
 

@@ -27,12 +27,12 @@ impl Content for KeysFile {
 
 pub(in crate::api) async fn export(api: Api, query: Query<Wanted>) -> Result<Sent<KeysFile>, Refusal> {
     // All that can go wrong with the search does so before the first byte.
-    let row_ids = api.log_search.newest_of_each_key(&filter(&query)?).await?;
+    let ids = api.log_search.newest_of_each_key(&filter(&query)?).await?;
     let search = api.log_search.clone();
     let body = download::body("export of the request log", |writer| async move {
         writer.send(HEADING).await?;
-        for lot in row_ids.chunks(ROWS_PER_LOT) {
-            writer.send(lines(&search.entries(lot).await?)).await?;
+        for lot in ids.lots(ROWS_PER_LOT) {
+            writer.send(lines(&search.entries(&lot).await?)).await?;
         }
         Ok(())
     });

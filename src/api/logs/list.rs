@@ -69,7 +69,7 @@ pub(in crate::api) async fn list(
     let start = match query.first("cursor") {
         None => Start::Offset(page.offset()),
         Some(NEWEST) => Start::Below(None),
-        Some(text) => Start::Below(Some(row_id(text).ok_or_else(wrong_cursor)?)),
+        Some(text) => Start::Below(Some(api.log_search.cursor(text).ok_or_else(wrong_cursor)?)),
     };
     let size = usize::try_from(page.size).unwrap_or(usize::MAX);
     let Found { entries, total, next } = api.log_search.page(&filter, start, size).await?;
@@ -81,13 +81,9 @@ pub(in crate::api) async fn list(
             total_items: total.map(|total| total.count),
             total_pages: total.map(|total| total.count.div_ceil(page.size)),
             total_is_exact: total.map(|total| total.is_exact),
-            next_cursor: next.map(|row_id| row_id.to_string()),
+            next_cursor: next.map(|cursor| cursor.to_string()),
         },
     })
-}
-
-fn row_id(text: &str) -> Option<i64> {
-    text.parse().ok().filter(|row_id| *row_id > 0)
 }
 
 fn wrong_cursor() -> Refusal {

@@ -33,7 +33,7 @@ pub(in crate::api) enum Latest<'a> {
 impl document::Shown for Latest<'_> {}
 
 pub(in crate::api) async fn status(api: Api) -> Result<Answer<Latest<'static>>, Refusal> {
-    match api.tasks.status() {
+    match api.tasks.status().await? {
         Some(task) => Answer::with(&Latest::Task(Shown::of(&task))),
         None => {
             let idle = Idle { task_type: "", is_running: false, processed: 0, total: 0, started_at: NEVER };

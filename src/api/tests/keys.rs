@@ -4,9 +4,15 @@ use serde_json::{Value, json};
 use testkit::{MockUpstream, Play};
 
 use super::{House, without_time};
+use crate::db::Timestamp;
 
 async fn add(house: &House, group: i64, keys: &str) -> Value {
     house.post("/api/keys/add-multiple", json!({"group_id": group, "keys_text": keys})).await.data()
+}
+
+/// A morning of November 2026.
+fn day(day: i64) -> Timestamp {
+    Timestamp::parse_stored(&format!("2026-11-0{day} 00:00:00+00:00")).unwrap()
 }
 
 async fn values(house: &House, filter: &str) -> Vec<String> {
@@ -68,16 +74,14 @@ async fn keys_are_sorted_as_it_is_asked_for() {
     add(&house, group, "sk-1 sk-2 sk-3").await;
     house.invalidate(group, &["sk-2"]);
     house.key_pools.counts(group).await.unwrap();
-    let mut transaction = house.database.begin().await.unwrap();
-    sqlx::query("UPDATE api_keys SET request_count = 10 - id, created_at = '2026-11-0' || id || ' 00:00:00+00:00'")
-        .execute(&mut *transaction)
-        .await
-        .unwrap();
-    sqlx::query("UPDATE api_keys SET last_used_at = created_at WHERE id <> 2")
-        .execute(&mut *transaction)
-        .await
-        .unwrap();
-    transaction.commit().await.unwrap();
+    for id in 1..=3_i64 {
+        let used = if id == 2 { None } else { Some(day(id)) };
+        let mut transaction = house.database.begin().await.unwrap();
+        let update = "UPDATE api_keys SET request_count = ?, created_at = ?, last_used_at = ? WHERE id = ?";
+        let update = house.database.sql(update).bind(10 - id).bind(day(id)).bind(used).bind(id);
+        transaction.execute(update).await.unwrap();
+        transaction.commit().await.unwrap();
+    }
     for (sort, expected) in [
         ("", ["sk-3", "sk-1", "sk-2"]),
         ("&sort=last_used_at&order=asc", ["sk-2", "sk-1", "sk-3"]),

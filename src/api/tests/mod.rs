@@ -30,12 +30,12 @@ use http::{
 };
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::{ClientAddress, Clock, State, router};
 use crate::{
+    cluster::{Cluster, Role},
     config::Cors,
     crypto::{Cipher, Secret},
     db::{self, Database},
@@ -59,7 +59,7 @@ pub(super) struct House {
     pub(super) log_live: Live,
     pub(super) stopping: CancellationToken,
     pub(super) tasks: Tasks,
-    _folder: TempDir,
+    _place: testkit::FreshDatabase,
 }
 
 pub(super) struct Reply {
@@ -79,7 +79,7 @@ impl House {
 
     /// After a change of what it is made with.
     pub(super) async fn with(change: impl FnOnce(&mut State)) -> Self {
-        let (folder, database) = db::testing::fresh().await;
+        let (place, database) = db::testing::fresh().await;
         let directory = Directory::open(database.clone()).await.unwrap();
         let cipher = Cipher::new(None);
         let key_pools = KeyPools::open(database.clone(), cipher.clone()).await.unwrap();
@@ -101,6 +101,7 @@ impl House {
             log_search: Search::new(database.clone(), cipher.clone()),
             log_live: log_live.clone(),
             tasks: tasks.clone(),
+            cluster: Cluster::open(database.clone(), Role::Master, None).await.unwrap(),
             request_log: RequestLog::new(1),
             clock: Clock::system(),
             metrics: Metrics::new(directory.clone(), key_pools.clone(), RequestLog::new(1), Instant::now()),
@@ -109,7 +110,7 @@ impl House {
         };
         change(&mut state);
         let router = router(state);
-        Self { router, database, directory, key_pools, log_live, stopping, tasks, _folder: folder }
+        Self { router, database, directory, key_pools, log_live, stopping, tasks, _place: place }
     }
 
     pub(super) async fn send(&self, request: Request<Body>) -> Reply {
@@ -130,9 +131,7 @@ impl House {
 
     /// Changes the database behind everyone's back.
     pub(super) async fn execute(&self, statements: &'static str) {
-        let mut writer = self.database.begin().await.unwrap();
-        sqlx::raw_sql(statements).execute(&mut *writer).await.unwrap();
-        writer.commit().await.unwrap();
+        self.database.run(statements).await;
     }
 
     /// As the operator, in English.
@@ -173,7 +172,7 @@ impl House {
     }
 
     pub(super) async fn stored_keys(&self) -> i64 {
-        sqlx::query_scalar("SELECT count(*) FROM api_keys").fetch_one(self.database.readers()).await.unwrap()
+        self.database.value_of("SELECT count(*) FROM api_keys").await
     }
 
     /// Takes keys out of rotation, as their upstream's refusals would.

@@ -124,9 +124,7 @@ async fn an_empty_change_does_nothing() {
 async fn a_change_that_cannot_be_put_into_effect_is_told_so_and_comes_into_effect_later() {
     let house = House::open().await;
     let execute = async |statement: &'static str| {
-        let mut writer = house.database.begin().await.unwrap();
-        sqlx::raw_sql(statement).execute(&mut *writer).await.unwrap();
-        writer.commit().await.unwrap();
+        house.database.run(statement).await;
     };
     // Settings can be stored, but what belongs to them cannot be read.
     execute("ALTER TABLE group_sub_groups RENAME TO elsewhere").await;
@@ -145,15 +143,8 @@ async fn a_change_that_cannot_be_put_into_effect_is_told_so_and_comes_into_effec
 #[tokio::test]
 async fn what_is_sent_back_as_it_was_shown_is_no_change() {
     let house = House::open().await;
-    let mut writer = house.database.begin().await.unwrap();
-    sqlx::raw_sql(
-        "INSERT OR REPLACE INTO system_settings (setting_key, setting_value, description) VALUES
-         ('app_url', 'myhost:3001', ''), ('proxy_url', '127.0.0.1:8080', ''), ('request_timeout', '99999999', '')",
-    )
-    .execute(&mut *writer)
-    .await
-    .unwrap();
-    writer.commit().await.unwrap();
+    house.database.run("INSERT OR REPLACE INTO system_settings (setting_key, setting_value, description) VALUES
+         ('app_url', 'myhost:3001', ''), ('proxy_url', '127.0.0.1:8080', ''), ('request_timeout', '99999999', '')").await;
     house.directory.reload().await.unwrap();
     // A console sends every setting, whatever was changed.
     let mut all = json!({});

@@ -25,7 +25,7 @@ impl House {
         let id = started.data()["id"].as_i64().unwrap();
         loop {
             let task = self.get(&format!("/api/tasks/{id}")).await.data();
-            if task["is_running"] == false && self.tasks.status().is_none_or(|shown| shown.state.is_over()) {
+            if task["is_running"] == false && self.tasks.status().await.unwrap().is_none_or(|shown| shown.state.is_over()) {
                 return task;
             }
             tokio::task::yield_now().await;
@@ -33,11 +33,7 @@ impl House {
     }
 
     async fn keys_of(&self, group: i64) -> Vec<String> {
-        sqlx::query_scalar("SELECT key_value FROM api_keys WHERE group_id = ? ORDER BY id")
-            .bind(group)
-            .fetch_all(self.database.readers())
-            .await
-            .unwrap()
+        self.database.column_of(&format!("SELECT key_value FROM api_keys WHERE group_id = {group} ORDER BY id")).await
     }
 
     /// A group whose upstream does not answer, with these keys.
@@ -351,10 +347,7 @@ async fn a_group_is_validated_and_what_is_unknown_is_said() {
     let expected = r#"{"total_keys":5,"valid_keys":2,"invalid_keys":3,"undecided_keys":1}"#;
     assert_eq!(over["result"].to_string(), expected);
     assert_eq!(upstream.count("sk-unreadable"), 0, "never sent");
-    let statuses: Vec<String> = sqlx::query_scalar("SELECT status FROM api_keys ORDER BY id")
-        .fetch_all(house.database.readers())
-        .await
-        .unwrap();
+    let statuses: Vec<String> = house.database.column_of("SELECT status FROM api_keys ORDER BY id").await;
     assert_eq!(statuses, ["active", "invalid", "active", "active", "active"], "stored when the task is over");
 
     let body = json!({"group_id": group, "status": "invalid"});
@@ -383,7 +376,7 @@ async fn a_group_has_one_task_at_a_time_and_other_groups_do_not_wait() {
     while house.get(&format!("/api/tasks/{}", import["id"])).await.data()["is_running"] == true {
         tokio::task::yield_now().await;
     }
-    while house.tasks.status().unwrap().id != 1 {
+    while house.tasks.status().await.unwrap().unwrap().id != 1 {
         tokio::task::yield_now().await;
     }
     let status = house.get("/api/tasks/status").await.data();
@@ -443,7 +436,7 @@ async fn a_group_that_is_deleted_ends_its_task_first() {
         )
         .await;
     house.delete(&format!("/api/groups/{group}")).await.says("The group and all of its keys have been deleted");
-    let seen: String = sqlx::query_scalar("SELECT state FROM seen").fetch_one(house.database.readers()).await.unwrap();
+    let seen: String = house.database.value_of("SELECT state FROM seen").await;
     assert_eq!(seen, "cancelled", "before anything of the group was deleted");
     assert_eq!(house.over(&started).await["state"], "cancelled");
 }

@@ -1,92 +1,42 @@
 //! The log read back: newest entries first, by any filter, quick also among millions of rows.
 //!
-//! Row ids ascend as entries are written, and every index of SQLite ends in the row id. So a search goes down from the
-//! newest row in windows of row ids, along the index of its rarest filter, and stops as soon as it has what was asked for:
-//! it never sorts what it does not show.
+//! A file is searched by row ids (`windows.rs`), a server's table by the times of its entries (`servers.rs`).
 
+mod cursor;
 mod filter;
 mod queries;
 mod rows;
+mod server_queries;
+mod servers;
 mod terms;
+mod windows;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicI64, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
 
+pub(super) use self::rows::read_for_watchers;
 pub(crate) use self::{
+    cursor::Cursor,
     filter::Filter,
-    rows::{LoggedEntry, LoggedKey},
+    rows::{LoggedEntry, LoggedKey, RowIds},
 };
-use self::{
-    queries::Scan,
-    terms::{Range, Term},
-};
+use self::windows::{Gaps, Limits};
 use crate::{
     crypto::Cipher,
     db::{self, Database},
 };
 
-/// How far a search goes before it looks at the clock, and for how long it goes on.
-#[derive(Debug, Clone, Copy)]
-struct Limits {
-    /// Row ids that the first look goes through.
-    first_window_rows: i64,
-    /// Where there was nothing in one window, the next may be full of rows to be compared.
-    window_rows_max: i64,
-    /// Time for one step of a search by cursor: what was not looked at by then is left for the next step.
-    step_time: Duration,
-    /// How long newest entries are looked at for a text in an error before the index of all errors is read.
-    glance_time: Duration,
-    /// Matches are counted up to this many; a page beyond is found all the same.
-    counted_max: usize,
-}
-
-impl Limits {
-    const DEFAULT: Self = Self {
-        first_window_rows: 8_192,
-        window_rows_max: 262_144,
-        step_time: Duration::from_millis(60),
-        glance_time: Duration::from_millis(15),
-        counted_max: 10_000,
-    };
-
-    /// As large as fits into the time of a look, going by the last one.
-    fn next_window(&self, window: i64, took: Duration) -> i64 {
-        let growth = WINDOW_TIME.as_micros() / took.as_micros().max(1);
-        let growth = i64::try_from(growth).unwrap_or(i64::MAX).min(WINDOW_GROWTH_MAX);
-        let next = if growth == 0 { window / 2 } else { window.saturating_mul(growth) };
-        next.clamp(self.first_window_rows, self.window_rows_max)
-    }
-}
-
-/// By what a look may grow over the one before.
-const WINDOW_GROWTH_MAX: i64 = 8;
-/// How long one look should take: no reader is held for long, and the end of a search's time is noticed.
-const WINDOW_TIME: Duration = Duration::from_millis(25);
 /// Time for a page with a number, which cannot say how far it looked.
 const PAGE_TIME: Duration = Duration::from_secs(15);
-/// What counting may add to a page's time.
-const COUNT_TIME: Duration = Duration::from_millis(40);
-/// Entries that a filter's index is asked for, to find out how rare what it finds is.
-const PROBED_MAX: i64 = 20_000;
-/// So many rows are counted anew for each page.
-const ROWS_COUNTED_AT_ONCE_MAX: i64 = 50_000;
-/// How long the number of gaps among row ids is believed.
-const GAPS_TIME: Duration = Duration::from_secs(60);
 
 /// Where a page of entries begins.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) enum Start {
     /// So many matches below the newest.
     Offset(u64),
-    /// Below this row; `None`: at the newest.
-    Below(Option<i64>),
+    /// Behind what a page before ended with; `None`: at the newest.
+    Below(Option<Cursor>),
 }
 
 /// How many entries match, as far as was counted.
@@ -104,20 +54,23 @@ pub(crate) struct Found {
     /// Only where the start was an offset.
     pub(crate) total: Option<Total>,
     /// What [`Start::Below`] continues from; `None`: that was all.
-    pub(crate) next: Option<i64>,
+    pub(crate) next: Option<Cursor>,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SearchError {
     #[error(transparent)]
-    Database(#[from] db::Error),
+    Database(db::Error),
     #[error("the search took longer than {PAGE_TIME:?}")]
     TooLong,
 }
 
-impl From<sqlx::Error> for SearchError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Database(error.into())
+impl From<db::Error> for SearchError {
+    fn from(error: db::Error) -> Self {
+        match error {
+            db::Error::TooLong => Self::TooLong,
+            error => Self::Database(error),
+        }
     }
 }
 
@@ -138,313 +91,56 @@ struct Shared {
     gaps: Gaps,
 }
 
-/// Row ids between the first and the last that no row has. There are none unless rows were deleted by hand or out of
-/// their order, so that counting all rows is not worth the time of each page.
-struct Gaps {
-    begin: Instant,
-    count: AtomicI64,
-    /// Milliseconds since `begin`; -1: never.
-    counted_at: AtomicI64,
-    is_counting: AtomicBool,
-}
-
-/// A filter made ready: its terms with the one to go along, and the row ids that can match.
-struct Plan {
-    scan: Scan,
-    /// Another way, worth a try where `scan` reads all of its index: newest first, for what is found soon.
-    glance: Option<Scan>,
-    range: Range,
-    is_unfiltered: bool,
-}
-
 impl Search {
     pub(crate) fn new(database: Database, cipher: Cipher) -> Self {
         Self::within(Limits::DEFAULT, database, cipher)
     }
 
     fn within(limits: Limits, database: Database, cipher: Cipher) -> Self {
-        let gaps = Gaps {
-            begin: Instant::now(),
-            count: AtomicI64::new(0),
-            counted_at: AtomicI64::new(-1),
-            is_counting: AtomicBool::new(false),
-        };
-        Self { shared: Arc::new(Shared { database, cipher, limits, places: Semaphore::new(SEARCHES_MAX), gaps }) }
+        let places = Semaphore::new(SEARCHES_MAX);
+        Self { shared: Arc::new(Shared { database, cipher, limits, places, gaps: Gaps::unknown() }) }
+    }
+
+    /// What a page told as its continuation; `None`: it is none of this database.
+    pub(crate) fn cursor(&self, text: &str) -> Option<Cursor> {
+        let cursor = Cursor::parse(text)?;
+        (matches!(cursor, Cursor::Row(_)) == self.shared.database.engine().is_sqlite()).then_some(cursor)
     }
 
     /// Up to `size` entries that match, newest first.
     ///
     /// # Errors
-    /// Besides those of the database: [`SearchError::TooLong`] where a page by offset cannot be found in time; by cursor a
-    /// search gives what it found so far instead.
+    /// Besides those of the database: [`SearchError::TooLong`] where a page cannot be found in time; in a file, a search by
+    /// cursor gives what it found so far instead.
     pub(crate) async fn page(&self, filter: &Filter, start: Start, size: usize) -> Result<Found, SearchError> {
         let _place = self.shared.places.acquire().await;
-        let Some(mut plan) = self.plan(filter).await? else { return Ok(Found::nothing(start)) };
-        match start {
-            Start::Below(row_id) => {
-                plan.range.last = row_id.map_or(plan.range.last, |row_id| plan.range.last.min(row_id - 1));
-                self.step(&plan, size).await
-            }
-            Start::Offset(offset) if plan.is_unfiltered => self.unfiltered(&plan, offset, size).await,
-            Start::Offset(offset) => match usize::try_from(offset) {
-                Ok(offset) if offset <= self.shared.limits.counted_max => self.counted(&plan, offset, size).await,
-                _ => self.deep(&plan, offset, size).await,
-            },
+        if self.shared.database.engine().is_sqlite() {
+            self.page_of_file(filter, start, size).await
+        } else {
+            self.page_of_server(filter, start, size).await
         }
     }
 
     /// Of each key among the matching entries, the newest of them; ordered by the hash of the key.
-    pub(crate) async fn newest_of_each_key(&self, filter: &Filter) -> Result<Vec<i64>, SearchError> {
+    pub(crate) async fn newest_of_each_key(&self, filter: &Filter) -> Result<RowIds, SearchError> {
         let _place = self.shared.places.acquire().await;
-        let Some(plan) = self.plan(filter).await? else { return Ok(Vec::new()) };
-        Ok(queries::newest_of_each_key(self.shared.database.readers(), &plan.scan, plan.range).await?)
+        if self.shared.database.engine().is_sqlite() {
+            Ok(RowIds::Numbers(self.newest_of_each_key_in_file(filter).await?))
+        } else {
+            Ok(RowIds::Texts(self.newest_of_each_key_on_server(filter).await?))
+        }
     }
 
     /// The entries of these rows, in the order asked for. Rows that are gone meanwhile are left out.
-    pub(crate) async fn entries(&self, row_ids: &[i64]) -> Result<Vec<LoggedEntry>, SearchError> {
-        let readers = self.shared.database.readers();
-        let mut found = rows::read(readers, &self.shared.cipher, row_ids).await?;
-        let place: std::collections::HashMap<i64, usize> =
-            row_ids.iter().enumerate().map(|(place, row_id)| (*row_id, place)).collect();
-        found.sort_by_key(|entry| entry.row_id.and_then(|row_id| place.get(&row_id).copied()));
+    pub(crate) async fn entries(&self, ids: &RowIds) -> Result<Vec<LoggedEntry>, SearchError> {
+        let mut found = rows::read(self.shared.database.readers(), &self.shared.cipher, ids).await?;
+        ids.sort(&mut found);
         Ok(found)
     }
-
-    /// `None`: nothing can match.
-    async fn plan(&self, filter: &Filter) -> Result<Option<Plan>, SearchError> {
-        let Shared { database, cipher, .. } = &*self.shared;
-        let readers = database.readers();
-        let Some(mut range) = queries::whole_range(readers).await? else { return Ok(None) };
-        let are_times_plain = database.are_times_utc();
-        let Some(terms) = terms::of(filter, cipher, are_times_plain, readers).await? else { return Ok(None) };
-        if let Some(from) = filter.start_time {
-            let Some(first) = queries::first_at(readers, terms::text_from(from, are_times_plain)).await? else {
-                return Ok(None);
-            };
-            range.first = range.first.max(first);
-        }
-        if let Some(to) = filter.end_time {
-            let Some(last) = queries::last_at(readers, terms::text_to(to, are_times_plain)).await? else {
-                return Ok(None);
-            };
-            range.last = range.last.min(last);
-        }
-        let is_unfiltered = terms.is_empty();
-        let scan = self.along_the_rarest(terms, range).await?;
-        let glance = scan.reads_whole_index().then(|| Scan::along_failures(scan.terms.clone()));
-        Ok(Some(Plan { scan, glance, range, is_unfiltered }))
-    }
-
-    /// Which of the terms that have an index finds the fewest rows.
-    async fn along_the_rarest(&self, terms: Vec<Term>, range: Range) -> Result<Scan, SearchError> {
-        let readers = self.shared.database.readers();
-        let indexed: Vec<usize> = (0..terms.len()).filter(|at| terms[*at].index.is_some()).collect();
-        let mut rarest = indexed.first().map(|at| (PROBED_MAX + 1, *at));
-        if indexed.len() > 1 {
-            for at in indexed {
-                // To find out how rare a text in an error is, all errors would have to be read.
-                let is_read_whole = terms[at].index.is_some_and(|index| index.is_read_whole);
-                let count = if is_read_whole {
-                    PROBED_MAX
-                } else {
-                    queries::probe(readers, &terms[at], range, PROBED_MAX).await?
-                };
-                rarest = rarest.filter(|(fewest, _)| *fewest <= count).or(Some((count, at)));
-            }
-        }
-        Ok(Scan { terms, along: rarest.map(|(_, at)| at) })
-    }
-
-    /// By cursor: as much as there is time for.
-    async fn step(&self, plan: &Plan, size: usize) -> Result<Found, SearchError> {
-        let looked = self.look(plan, size + 1, size + 1, self.shared.limits.step_time).await?;
-        let is_more = looked.row_ids.len() > size;
-        let shown = &looked.row_ids[..looked.row_ids.len().min(size)];
-        let next = match shown.last() {
-            Some(last) if is_more => Some(*last),
-            // Nothing down to here; below it nobody has looked yet.
-            _ => (looked.down_to > plan.range.first).then_some(looked.down_to),
-        };
-        Ok(Found { entries: self.newest_first(shown).await?, total: None, next })
-    }
-
-    async fn counted(&self, plan: &Plan, offset: usize, size: usize) -> Result<Found, SearchError> {
-        let counted_max = self.shared.limits.counted_max;
-        let enough = offset + size + 1;
-        let looked = self.look(plan, enough, enough.max(counted_max + 1), PAGE_TIME).await?;
-        let is_complete = looked.down_to <= plan.range.first;
-        if !is_complete && looked.row_ids.len() < enough {
-            return Err(SearchError::TooLong);
-        }
-        let all = &looked.row_ids;
-        let shown = &all[all.len().min(offset)..all.len().min(offset + size)];
-        // Where there is more, the number says so, since a console offers as many pages as it tells.
-        let count = if is_complete { all.len() } else { all.len().min(counted_max.max(enough)) };
-        Ok(Found {
-            entries: self.newest_first(shown).await?,
-            total: Some(Total { count: count as u64, is_exact: is_complete }),
-            next: shown.last().filter(|_| all.len() > offset + size).copied(),
-        })
-    }
-
-    /// A page far down: what is before it is only counted, window by window.
-    async fn deep(&self, plan: &Plan, offset: u64, size: usize) -> Result<Found, SearchError> {
-        let Shared { database, limits, .. } = &*self.shared;
-        let begin = Instant::now();
-        let mut before = 0;
-        let mut last = plan.range.last;
-        let mut window = if plan.scan.reads_whole_index() { i64::MAX } else { limits.first_window_rows };
-        while last >= plan.range.first {
-            let first = plan.range.first.max(last.saturating_sub(window).saturating_add(1));
-            let looked_since = Instant::now();
-            let count = queries::count(database.readers(), &plan.scan, Range { first, last }).await?;
-            if before + count > offset {
-                return self.page_below(plan, last, offset - before, (before, size)).await;
-            }
-            before += count;
-            last = first - 1;
-            window = limits.next_window(window, looked_since.elapsed());
-            if begin.elapsed() > PAGE_TIME {
-                return Err(SearchError::TooLong);
-            }
-        }
-        let total = Some(Total { count: before, is_exact: true });
-        Ok(Found { entries: Vec::new(), total, next: None })
-    }
-
-    /// The page behind so many matches from a row on down; so many are above that row.
-    async fn page_below(
-        &self,
-        plan: &Plan,
-        last: i64,
-        offset: u64,
-        (before, size): (u64, usize),
-    ) -> Result<Found, SearchError> {
-        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
-        let enough = offset.saturating_add(size + 1);
-        let range = Range { last, ..plan.range };
-        let looked = self.look_along(&plan.scan, range, enough, enough, PAGE_TIME).await?;
-        let is_complete = looked.down_to <= plan.range.first;
-        if !is_complete && looked.row_ids.len() < enough {
-            return Err(SearchError::TooLong);
-        }
-        let all = &looked.row_ids;
-        let shown = &all[all.len().min(offset)..all.len().min(offset + size)];
-        Ok(Found {
-            entries: self.newest_first(shown).await?,
-            total: Some(Total { count: before + all.len() as u64, is_exact: is_complete }),
-            next: shown.last().filter(|_| all.len() > offset + size).copied(),
-        })
-    }
-
-    async fn unfiltered(&self, plan: &Plan, offset: u64, size: usize) -> Result<Found, SearchError> {
-        let ids = plan.range.len();
-        let gaps = self.gaps(ids).await?;
-        let count = ids.saturating_sub(gaps.unwrap_or(0)).max(0).unsigned_abs();
-        let total = Some(Total { count, is_exact: gaps.is_some() });
-        let below = i64::try_from(offset).ok().filter(|offset| *offset < ids);
-        let Some(offset) = below else { return Ok(Found { entries: Vec::new(), total, next: None }) };
-        let readers = self.shared.database.readers();
-        let row_ids = if gaps.unwrap_or(0) == 0 {
-            let range = Range { last: plan.range.last - offset, ..plan.range };
-            queries::window(readers, &plan.scan, range, 0, size + 1).await?
-        } else {
-            queries::window(readers, &plan.scan, plan.range, offset.unsigned_abs(), size + 1).await?
-        };
-        let shown = &row_ids[..row_ids.len().min(size)];
-        let next = shown.last().filter(|_| row_ids.len() > size).copied();
-        Ok(Found { entries: self.newest_first(shown).await?, total, next })
-    }
-
-    /// Goes down from the newest row until it has `enough` and, while little time has passed, `most` matches.
-    async fn look(&self, plan: &Plan, enough: usize, most: usize, time: Duration) -> Result<Looked, SearchError> {
-        if let Some(glance) = &plan.glance {
-            let looked = self.look_along(glance, plan.range, enough, most, self.shared.limits.glance_time).await?;
-            if looked.row_ids.len() >= enough {
-                return Ok(looked);
-            }
-        }
-        self.look_along(&plan.scan, plan.range, enough, most, time).await
-    }
-
-    async fn look_along(
-        &self,
-        scan: &Scan,
-        range: Range,
-        enough: usize,
-        most: usize,
-        time: Duration,
-    ) -> Result<Looked, SearchError> {
-        let Shared { database, limits, .. } = &*self.shared;
-        let begin = Instant::now();
-        let mut row_ids: Vec<i64> = Vec::new();
-        let mut last = range.last;
-        let mut window = if scan.reads_whole_index() { i64::MAX } else { limits.first_window_rows };
-        while last >= range.first && row_ids.len() < most {
-            let first = range.first.max(last.saturating_sub(window).saturating_add(1));
-            let looked_since = Instant::now();
-            let wanted = most - row_ids.len();
-            let lot = queries::window(database.readers(), scan, Range { first, last }, 0, wanted).await?;
-            last = match lot.last() {
-                Some(row_id) if lot.len() == wanted => *row_id - 1,
-                _ => first - 1,
-            };
-            row_ids.extend(lot);
-            window = limits.next_window(window, looked_since.elapsed());
-            // Once at least, so that each step is one.
-            let limit = if row_ids.len() >= enough { COUNT_TIME } else { time };
-            if begin.elapsed() > limit {
-                break;
-            }
-        }
-        Ok(Looked { row_ids, down_to: last + 1 })
-    }
-
-    async fn newest_first(&self, row_ids: &[i64]) -> Result<Vec<LoggedEntry>, SearchError> {
-        let readers = self.shared.database.readers();
-        let mut entries = rows::read(readers, &self.shared.cipher, row_ids).await?;
-        // The original writes the entries of a minute in any order.
-        entries.sort_by(|a, b| b.timestamp.cmp(&a.timestamp).then(b.row_id.cmp(&a.row_id)));
-        Ok(entries)
-    }
-
-    /// `None`: they are being counted for the first time. Only few rows are counted while somebody waits.
-    async fn gaps(&self, ids: i64) -> Result<Option<i64>, SearchError> {
-        let Shared { database, gaps, .. } = &*self.shared;
-        let now = i64::try_from(gaps.begin.elapsed().as_millis()).unwrap_or(i64::MAX);
-        let counted_at = gaps.counted_at.load(Ordering::Acquire);
-        let is_known = counted_at >= 0;
-        if ids <= ROWS_COUNTED_AT_ONCE_MAX {
-            return Ok(Some(queries::gaps(database.readers()).await?));
-        }
-        let is_old = !is_known || u128::from((now - counted_at).unsigned_abs()) > GAPS_TIME.as_millis();
-        if is_old && !gaps.is_counting.swap(true, Ordering::Relaxed) {
-            // All rows are counted, which takes longer than a page may.
-            let this = self.clone();
-            tokio::spawn(async move {
-                let gaps = &this.shared.gaps;
-                match queries::gaps(this.shared.database.readers()).await {
-                    Ok(count) => {
-                        gaps.count.store(count, Ordering::Relaxed);
-                        gaps.counted_at.store(now, Ordering::Release);
-                    }
-                    Err(error) => tracing::warn!(%error, "The rows of the request log cannot be counted"),
-                }
-                gaps.is_counting.store(false, Ordering::Relaxed);
-            });
-        }
-        Ok(is_known.then(|| gaps.count.load(Ordering::Relaxed)))
-    }
-}
-
-struct Looked {
-    row_ids: Vec<i64>,
-    /// No row below this one was looked at.
-    down_to: i64,
 }
 
 impl Found {
-    fn nothing(start: Start) -> Self {
+    fn nothing(start: &Start) -> Self {
         let total = matches!(start, Start::Offset(_)).then_some(Total { count: 0, is_exact: true });
         Self { entries: Vec::new(), total, next: None }
     }

@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 
-use sqlx::{FromRow, Row as _, SqlitePool, sqlite::SqliteRow};
-
 use crate::{
     crypto::{Cipher, Secret},
-    db::{self, RequestLogs as L, Timestamp},
+    db::{self, AnyTime, FromRow, Readers, RequestLogs as L, Row, Source as _, Sql, Timestamp},
     group::GroupId,
+    request_log::row::COLUMNS,
 };
 
 /// An entry as it is stored, whoever wrote it. What a row of the original, or of an old version, lacks is `None` or empty.
@@ -56,21 +55,22 @@ pub(crate) enum LoggedKey {
     Unreadable,
 }
 
-/// In the order of the list of columns in [`read`].
-impl FromRow<'_, SqliteRow> for LoggedEntry {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        // Unchecked: some columns take values of any type, and one odd row must not hide its page.
-        let text = |column: L| row.try_get_unchecked::<Option<String>, _>(column.name());
-        let number = |column: L| row.try_get_unchecked::<Option<i64>, _>(column.name());
-        let filled = |column| Ok::<_, sqlx::Error>(text(column)?.unwrap_or_default());
-        let counted = |column| Ok::<_, sqlx::Error>(number(column)?.unwrap_or_default());
+impl FromRow for LoggedEntry {
+    fn from_row(row: &Row) -> Result<Self, db::Error> {
+        // Some columns of SQLite take values of any type, and one odd row must not hide its page.
+        let text = |column: L| row.get::<Option<String>>(column.name());
+        let number = |column: L| row.get::<Option<i64>>(column.name());
+        let flag = |column: L| Ok::<_, db::Error>(row.get::<Option<bool>>(column.name())?.unwrap_or_default());
+        let filled = |column| Ok::<_, db::Error>(text(column)?.unwrap_or_default());
+        let counted = |column| Ok::<_, db::Error>(number(column)?.unwrap_or_default());
+        let time: Option<AnyTime> = row.get(L::Timestamp.name())?;
         let request_id = text(L::RequestId)?;
         let stored_key = filled(L::KeyValue)?;
         let key_hash = filled(L::KeyHash)?;
         Ok(Self {
-            row_id: Some(row.try_get("rowid")?),
+            row_id: if let Row::Sqlite(_) = row { Some(row.get("rowid")?) } else { None },
             id: filled(L::Id)?,
-            timestamp: Timestamp::parse_stored(&filled(L::Timestamp)?),
+            timestamp: time.and_then(|time| time.0.ok()),
             group_id: counted(L::GroupId)?,
             group_name: filled(L::GroupName)?,
             parent_group_id: counted(L::ParentGroupId)?,
@@ -83,7 +83,7 @@ impl FromRow<'_, SqliteRow> for LoggedEntry {
             },
             key_hash,
             model: filled(L::Model)?,
-            is_success: counted(L::IsSuccess)? != 0,
+            is_success: flag(L::IsSuccess)?,
             source_ip: filled(L::SourceIp)?,
             status_code: counted(L::StatusCode)?,
             request_path: filled(L::RequestPath)?,
@@ -92,7 +92,7 @@ impl FromRow<'_, SqliteRow> for LoggedEntry {
             user_agent: filled(L::UserAgent)?,
             request_type: filled(L::RequestType)?,
             upstream_addr: filled(L::UpstreamAddr)?,
-            is_stream: counted(L::IsStream)? != 0,
+            is_stream: flag(L::IsStream)?,
             request_body: filled(L::RequestBody)?,
             request_id,
             attempt: number(L::Attempt)?,
@@ -104,20 +104,63 @@ impl FromRow<'_, SqliteRow> for LoggedEntry {
     }
 }
 
+/// Which rows are meant.
+#[derive(Debug, Clone)]
+pub(crate) enum RowIds {
+    /// Of a file.
+    Numbers(Vec<i64>),
+    /// On a server, which has no numbers for rows.
+    Texts(Vec<String>),
+}
+
+impl RowIds {
+    /// So many at once, in their order.
+    pub(crate) fn lots(&self, size: usize) -> Vec<Self> {
+        match self {
+            Self::Numbers(ids) => ids.chunks(size).map(|lot| Self::Numbers(lot.to_vec())).collect(),
+            Self::Texts(ids) => ids.chunks(size).map(|lot| Self::Texts(lot.to_vec())).collect(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Numbers(ids) => ids.is_empty(),
+            Self::Texts(ids) => ids.is_empty(),
+        }
+    }
+
+    /// Brings entries into the order of their ids here.
+    pub(super) fn sort(&self, entries: &mut [LoggedEntry]) {
+        match self {
+            Self::Numbers(ids) => {
+                let place: HashMap<i64, usize> = ids.iter().enumerate().map(|(place, id)| (*id, place)).collect();
+                entries.sort_by_key(|entry| entry.row_id.and_then(|row_id| place.get(&row_id).copied()));
+            }
+            Self::Texts(ids) => {
+                let place: HashMap<&str, usize> = ids.iter().enumerate().map(|(place, id)| (&**id, place)).collect();
+                entries.sort_by_key(|entry| place.get(&*entry.id).copied());
+            }
+        }
+    }
+}
+
 /// The entries of these rows, in no order.
-pub(super) async fn read(
-    readers: &SqlitePool,
-    cipher: &Cipher,
-    row_ids: &[i64],
-) -> Result<Vec<LoggedEntry>, db::Error> {
-    if row_ids.is_empty() {
+pub(super) async fn read(readers: &Readers, cipher: &Cipher, ids: &RowIds) -> Result<Vec<LoggedEntry>, db::Error> {
+    if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let mut entries: Vec<LoggedEntry> =
-        sqlx::query_as("SELECT rowid, * FROM request_logs WHERE rowid IN (SELECT value FROM json_each(?))")
-            .bind(serde_json::Value::from(row_ids).to_string())
-            .fetch_all(readers)
-            .await?;
+    let mut entries: Vec<LoggedEntry> = match ids {
+        RowIds::Numbers(ids) => {
+            let mut sql = Sql::new(readers.engine(), "SELECT rowid, * FROM request_logs WHERE rowid");
+            sql.push_among(ids);
+            readers.all(sql).await?
+        }
+        RowIds::Texts(ids) => {
+            let mut sql = Sql::new(readers.engine(), "SELECT * FROM request_logs WHERE id");
+            sql.push_among(ids);
+            readers.all(sql).await?
+        }
+    };
     let known = known_keys(readers, cipher, &entries).await?;
     for entry in &mut entries {
         let LoggedKey::Masked(stored) = &entry.key else { continue };
@@ -133,18 +176,40 @@ pub(super) async fn read(
 
 /// Keys that are still there, by their hashes.
 async fn known_keys(
-    readers: &SqlitePool,
+    readers: &Readers,
     cipher: &Cipher,
     entries: &[LoggedEntry],
 ) -> Result<HashMap<String, Secret>, db::Error> {
-    let mut hashes: Vec<&str> = entries.iter().map(|entry| &*entry.key_hash).filter(|hash| !hash.is_empty()).collect();
+    let hashes = entries.iter().map(|entry| &entry.key_hash).filter(|hash| !hash.is_empty());
+    let mut hashes: Vec<String> = hashes.cloned().collect();
     hashes.sort_unstable();
     hashes.dedup();
-    let stored: Vec<(String, String)> =
-        sqlx::query_as("SELECT key_hash, key_value FROM api_keys WHERE key_hash IN (SELECT value FROM json_each(?))")
-            .bind(serde_json::Value::from(hashes).to_string())
-            .fetch_all(readers)
-            .await?;
+    let mut sql = Sql::new(readers.engine(), "SELECT key_hash, key_value FROM api_keys WHERE key_hash");
+    sql.push_among(&hashes);
+    let stored: Vec<(String, String)> = readers.all(sql).await?;
     let readable = stored.into_iter().filter_map(|(hash, text)| Some((hash, cipher.decrypt(&text).ok()?)));
     Ok(readable.collect())
+}
+
+/// The entries of these rows of a server as a watcher may see them: no key in clear, and no body. In no order.
+pub(in crate::request_log) async fn read_for_watchers(
+    readers: &Readers,
+    cipher: &Cipher,
+    ids: &[String],
+) -> Result<Vec<LoggedEntry>, db::Error> {
+    let names = COLUMNS.map(|column| if column == L::RequestBody { "'' AS request_body" } else { column.name() });
+    let text = format!("SELECT {} FROM request_logs WHERE id", names.join(","));
+    let mut sql = Sql::made(readers.engine(), text);
+    sql.push_among(ids);
+    let mut entries: Vec<LoggedEntry> = readers.all(sql).await?;
+    for entry in &mut entries {
+        // The original stores the key itself.
+        if let (LoggedKey::Masked(stored), None) = (&entry.key, &entry.request_id) {
+            entry.key = match cipher.decrypt(stored) {
+                Ok(secret) => LoggedKey::Masked(secret.masked()),
+                Err(_) => LoggedKey::Unreadable,
+            };
+        }
+    }
+    Ok(entries)
 }

@@ -1,13 +1,12 @@
 //! A filter as conditions on columns, each with the index that finds its rows.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::{QueryBuilder, Sqlite, SqlitePool};
 use uuid::Uuid;
 
 use super::{Filter, queries};
 use crate::{
     crypto::Cipher,
-    db::{self, Timestamp},
+    db::{self, Readers, Sql, Timestamp},
     group::GroupId,
     request_log::{Kind, Verdict},
 };
@@ -99,13 +98,14 @@ pub(super) async fn of(
     filter: &Filter,
     cipher: &Cipher,
     are_times_plain: bool,
-    readers: &SqlitePool,
+    readers: &Readers,
 ) -> Result<Option<Vec<Term>>, db::Error> {
     let mut terms = Vec::new();
     let text = |column, text: &str, index| Term { column, test: Test::Text(text.to_owned()), index };
     if let Some(id) = &filter.request_id {
         let Ok(id) = Uuid::try_parse(id) else { return Ok(None) };
-        terms.push(rows_of_request(id));
+        let (first, last) = row_ids_of_request(id);
+        terms.push(Term { column: "id", test: Test::Between(first, last), index: Some(IDS) });
         terms.push(text("request_id", &id.hyphenated().to_string(), None));
     }
     if let Some(key) = &filter.key {
@@ -166,10 +166,11 @@ pub(super) async fn of(
     Ok(Some(terms))
 }
 
-/// The ids of a request's rows begin like the request's own id ([`crate::request_log::Entry::row_uuid`]).
-fn rows_of_request(id: Uuid) -> Term {
+/// The lowest and the highest id that a row of a request can have: they begin like the request's own id
+/// ([`crate::request_log::Entry::row_uuid`]).
+pub(super) fn row_ids_of_request(id: Uuid) -> (String, String) {
     let row_id = |low: u128| Uuid::from_u128(id.as_u128() & !0xffff | low).hyphenated().to_string();
-    Term { column: "id", test: Test::Between(row_id(0), row_id(0xffff)), index: Some(IDS) }
+    (row_id(0), row_id(0xffff))
 }
 
 /// The text below which no row's time is `from` or later.
@@ -190,29 +191,32 @@ impl Term {
     }
 
     /// Writes the condition. `is_along`: the statement goes along this term's index, and along no other.
-    pub(super) fn push(&self, statement: &mut QueryBuilder<Sqlite>, range: Range, is_along: bool) {
+    pub(super) fn push(&self, statement: &mut Sql, range: Range, is_along: bool) {
         // With the plus SQLite looks for no index.
         let column = if is_along { self.column.to_owned() } else { format!("+{}", self.column) };
         match &self.test {
-            Test::Text(text) => statement.push(format!("{column} = ")).push_bind(text.clone()),
-            Test::Integer(number) => statement.push(format!("{column} = ")).push_bind(*number),
+            Test::Text(text) => {
+                statement.push(&format!("{column} = ")).push_value(&**text);
+            }
+            Test::Integer(number) => {
+                statement.push(&format!("{column} = ")).push_value(*number);
+            }
             Test::Among(values) if values.len() == 1 => {
-                statement.push(format!("{column} = ")).push_bind(values[0].clone())
+                statement.push(&format!("{column} = ")).push_value(&*values[0]);
             }
             Test::Among(values) => {
-                statement.push(format!("{column} IN ("));
-                let mut list = statement.separated(",");
-                for value in values {
-                    list.push_bind(value.clone());
+                statement.push(&format!("{column} IN ("));
+                for (at, value) in values.iter().enumerate() {
+                    statement.push(if at == 0 { "" } else { "," }).push_value(&**value);
                 }
-                statement.push(")")
+                statement.push(")");
             }
             Test::Contains(part) => {
                 let column = self.column;
-                statement.push(format!("{column} LIKE ")).push_bind(pattern(part)).push(" ESCAPE '\\'")
+                statement.push(&format!("{column} LIKE ")).push_value(pattern(part)).push(" ESCAPE '\\'");
             }
             Test::Between(from, to) => {
-                statement.push(format!("{column} BETWEEN ")).push_bind(from.clone()).push(" AND ").push_bind(to.clone())
+                statement.push(&format!("{column} BETWEEN ")).push_value(&**from).push(" AND ").push_value(&**to);
             }
             Test::From(time, times) => push_time(statement, ">=", time, *times),
             Test::To(time, times) => push_time(statement, "<=", time, *times),
@@ -222,18 +226,18 @@ impl Term {
                     ("rowid IN (SELECT rowid", PARENTS, "parent_group_id"),
                     (" UNION ALL SELECT rowid", GROUPS, "group_id"),
                 ] {
-                    statement.push(format!("{part} FROM request_logs INDEXED BY {} WHERE {only} = ", index.name));
-                    statement.push_bind(*id).push(" AND rowid >= ").push_bind(range.first);
-                    statement.push(" AND rowid <= ").push_bind(range.last);
+                    statement.push(&format!("{part} FROM request_logs INDEXED BY {} WHERE {only} = ", index.name));
+                    statement.push_value(*id).push(" AND rowid >= ").push_value(range.first);
+                    statement.push(" AND rowid <= ").push_value(range.last);
                     if !index.only.is_empty() {
-                        statement.push(format!(" AND {}", index.only));
+                        statement.push(&format!(" AND {}", index.only));
                     }
                 }
-                statement.push(")")
+                statement.push(")");
             }
-        };
+        }
         if let Some(index) = self.index.filter(|index| is_along && !index.only.is_empty()) {
-            statement.push(format!(" AND {}", index.only));
+            statement.push(&format!(" AND {}", index.only));
         }
     }
 }
@@ -253,21 +257,16 @@ pub(super) fn pattern(part: &str) -> String {
     pattern
 }
 
-fn push_time<'a>(
-    statement: &'a mut QueryBuilder<Sqlite>,
-    operator: &'static str,
-    time: &str,
-    times: TimesAre,
-) -> &'a mut QueryBuilder<Sqlite> {
+fn push_time(statement: &mut Sql, operator: &'static str, time: &str, times: TimesAre) {
     match times {
-        TimesAre::Plain => statement.push(format!("+timestamp {operator} ")).push_bind(time.to_owned()),
+        TimesAre::Plain => statement.push(&format!("+timestamp {operator} ")).push_value(time),
         TimesAre::Mixed => statement
-            .push(format!("CASE WHEN substr(timestamp, -6) = '+00:00' THEN timestamp {operator} "))
-            .push_bind(time.to_owned())
-            .push(format!(
+            .push(&format!("CASE WHEN substr(timestamp, -6) = '+00:00' THEN timestamp {operator} "))
+            .push_value(time)
+            .push(&format!(
                 " ELSE coalesce(julianday(timestamp), julianday(substr(timestamp, 1, 19))) {operator} julianday("
             ))
-            .push_bind(time.to_owned())
+            .push_value(time)
             .push(") END"),
-    }
+    };
 }

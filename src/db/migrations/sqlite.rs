@@ -1,27 +1,14 @@
-//! The schema, and how a file that any version of the original wrote is brought up to it.
+//! The schema on SQLite, and how a file of any version of the original is brought up to it.
 //!
-//! There is no version number in the file: what is missing is found by looking. The texts are those that the original
-//! stores, down to the quotes, because it compares them at its own start and rebuilds a table that it finds different.
+//! The texts are those that the original stores, down to the quotes, because it compares them at its own start and
+//! rebuilds a table that it finds different.
 
 use std::collections::HashSet;
 
-use sqlx::{AssertSqlSafe, Row, Sqlite, Transaction};
+use super::{DROPPED_INDEXES, Table, columns, fill_hashes, record_version, refuse_newer, stored_version};
+use crate::db::{Database, Engine, Error, Source, Sql, Transaction};
 
-use super::{Database, Error};
-use crate::crypto;
-
-/// Rows whose hash is filled in by one look at the table.
-const HASH_FILL_ROWS: i64 = 1_000;
-
-struct Table {
-    name: &'static str,
-    create: &'static str,
-    /// Columns of ours, behind those of the original; each may be NULL.
-    own_columns: &'static [(&'static str, &'static str)],
-    indexes: &'static [(&'static str, &'static str)],
-}
-
-const TABLES: &[Table] = &[
+pub(super) const TABLES: &[Table] = &[
     Table {
         name: "system_settings",
         create: "CREATE TABLE `system_settings` (`id` integer PRIMARY KEY AUTOINCREMENT,`setting_key` varchar(255) NOT NULL,`setting_value` text NOT NULL,`description` varchar(512),`created_at` datetime,`updated_at` datetime,CONSTRAINT `uni_system_settings_setting_key` UNIQUE (`setting_key`))",
@@ -142,17 +129,17 @@ const TABLES: &[Table] = &[
     Table {
         name: "gpt_load_tasks",
         create: "CREATE TABLE `gpt_load_tasks` (`id` integer PRIMARY KEY AUTOINCREMENT,`task_type` varchar(32) NOT NULL,`group_id` integer NOT NULL,`group_name` varchar(255) NOT NULL,`state` varchar(16) NOT NULL,`processed` integer NOT NULL DEFAULT 0,`total` integer NOT NULL DEFAULT 0,`result` text,`error` text,`started_at` datetime NOT NULL,`finished_at` datetime)",
-        own_columns: &[],
+        own_columns: &[("node", "`node` varchar(36)")],
         indexes: &[],
     },
 ];
 
-/// Unique indexes of old versions that forbid what is allowed today.
-const DROPPED_INDEXES: &[&str] = &["idx_group_key", "idx_api_keys_group_id_key_value"];
-
 /// Either all tables and columns are in place afterwards, or the file is as it was. Indexes follow one by one.
 pub(super) async fn prepare(database: &Database) -> Result<(), Error> {
     let mut transaction = database.begin().await?;
+    if !column_names(&mut transaction, "gpt_load_state").await?.is_empty() {
+        refuse_newer(stored_version(&mut transaction).await?)?;
+    }
     for index in DROPPED_INDEXES {
         execute(&mut transaction, format!("DROP INDEX IF EXISTS `{index}`")).await?;
     }
@@ -161,6 +148,7 @@ pub(super) async fn prepare(database: &Database) -> Result<(), Error> {
     }
     drop_retries(&mut transaction).await?;
     fill_hashes(&mut transaction).await?;
+    record_version(&mut transaction).await?;
     transaction.commit().await?;
     for table in TABLES {
         complete_indexes(database, table).await?;
@@ -168,7 +156,7 @@ pub(super) async fn prepare(database: &Database) -> Result<(), Error> {
     Ok(())
 }
 
-async fn extend(transaction: &mut Transaction<'static, Sqlite>, table: &Table) -> Result<(), Error> {
+async fn extend(transaction: &mut Transaction, table: &Table) -> Result<(), Error> {
     let mut present = column_names(transaction, table.name).await?;
     let is_new = present.is_empty();
     if is_new {
@@ -206,77 +194,28 @@ async fn complete_indexes(database: &Database, table: &Table) -> Result<(), Erro
 }
 
 /// A column of versions before 1.0.22 that must not be NULL and that nobody fills any more.
-async fn drop_retries(transaction: &mut Transaction<'static, Sqlite>) -> Result<(), Error> {
+async fn drop_retries(transaction: &mut Transaction) -> Result<(), Error> {
     if column_names(transaction, "request_logs").await?.contains("retries") {
         execute(transaction, "ALTER TABLE `request_logs` DROP COLUMN `retries`").await?;
     }
     Ok(())
 }
 
-/// Keys of versions before 1.1.0 have no hash; they were stored in clear, so it is the plain one.
-async fn fill_hashes(transaction: &mut Transaction<'static, Sqlite>) -> Result<(), Error> {
-    let mut last_id = i64::MIN;
-    loop {
-        // An empty key has an empty hash: it is complete as it is.
-        let keys: Vec<(i64, String)> = sqlx::query_as(
-            "SELECT `id`, `key_value` FROM `api_keys` \
-             WHERE `id` > ? AND (`key_hash` IS NULL OR `key_hash` = '') AND `key_value` <> '' ORDER BY `id` LIMIT ?",
-        )
-        .bind(last_id)
-        .bind(HASH_FILL_ROWS)
-        .fetch_all(&mut **transaction)
-        .await?;
-        let Some((id, _)) = keys.last() else {
-            return Ok(());
-        };
-        last_id = *id;
-        for (id, key) in &keys {
-            sqlx::query("UPDATE `api_keys` SET `key_hash` = ? WHERE `id` = ?")
-                .bind(hex::encode(crypto::digest(key)))
-                .bind(id)
-                .execute(&mut **transaction)
-                .await?;
-        }
-    }
-}
-
-/// Names and definitions of the columns in the text of a `CREATE TABLE`.
-fn columns(create: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
-    let body = create.split_once('(').and_then(|(_, body)| body.strip_suffix(')')).unwrap_or_default();
-    let mut depth = 0_u32;
-    body.split(move |character| {
-        match character {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        character == ',' && depth == 0
-    })
-    .filter_map(|definition| {
-        let (name, _) = definition.strip_prefix('`')?.split_once('`')?;
-        Some((name, definition))
-    })
-}
-
-async fn column_names(transaction: &mut Transaction<'static, Sqlite>, table: &str) -> Result<HashSet<String>, Error> {
+async fn column_names(transaction: &mut Transaction, table: &str) -> Result<HashSet<String>, Error> {
     names(transaction, "SELECT `name` FROM pragma_table_info(?)", table).await
 }
 
-async fn index_names(transaction: &mut Transaction<'static, Sqlite>, table: &str) -> Result<HashSet<String>, Error> {
+async fn index_names(transaction: &mut Transaction, table: &str) -> Result<HashSet<String>, Error> {
     names(transaction, "SELECT `name` FROM pragma_index_list(?)", table).await
 }
 
-async fn names(
-    transaction: &mut Transaction<'static, Sqlite>,
-    query: &'static str,
-    table: &str,
-) -> Result<HashSet<String>, Error> {
-    let rows = sqlx::query(query).bind(table).fetch_all(&mut **transaction).await?;
-    rows.iter().map(|row| Ok(row.try_get::<String, _>(0)?.to_ascii_lowercase())).collect()
+async fn names(transaction: &mut Transaction, query: &'static str, table: &str) -> Result<HashSet<String>, Error> {
+    let names: Vec<String> = transaction.values(Sql::new(Engine::Sqlite, query).bind(table)).await?;
+    Ok(names.into_iter().map(|name| name.to_ascii_lowercase()).collect())
 }
 
-async fn execute(transaction: &mut Transaction<'static, Sqlite>, text: impl Into<String>) -> Result<(), Error> {
+async fn execute(transaction: &mut Transaction, text: impl Into<String>) -> Result<(), Error> {
     // Every text is made of constants of this file.
-    sqlx::query(AssertSqlSafe(text.into())).execute(&mut **transaction).await?;
+    transaction.execute(Sql::made(Engine::Sqlite, text.into()).once()).await?;
     Ok(())
 }
