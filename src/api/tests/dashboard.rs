@@ -255,10 +255,7 @@ async fn deleting_an_aggregate_deletes_its_figures_so_that_nothing_counts_twice(
     assert_eq!(total().await, 5);
     house.delete(&format!("/api/groups/{all}")).await;
     assert_eq!(total().await, 5);
-    let left: Vec<i64> = sqlx::query_scalar("SELECT group_id FROM group_hourly_stats")
-        .fetch_all(house.database.readers())
-        .await
-        .unwrap();
+    let left: Vec<i64> = house.database.column_of("SELECT group_id FROM group_hourly_stats").await;
     assert_eq!(left, [team]);
     house.delete(&format!("/api/groups/{team}")).await;
     assert_eq!(total().await, 5, "what a standard group did stays done");
