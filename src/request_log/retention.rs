@@ -95,7 +95,8 @@ mod tests {
     async fn left_after(database: &Database, rows: &[&str], days: u32, now: &str) -> Vec<String> {
         for (index, timestamp) in rows.iter().enumerate() {
             let row = format!("('{index:05}', '{timestamp}', 1, true, 200, 1, false)");
-            let insert = "INSERT INTO request_logs (id, timestamp, group_id, is_success, status_code, duration, is_stream)";
+            let insert =
+                "INSERT INTO request_logs (id, timestamp, group_id, is_success, status_code, duration, is_stream)";
             database.run(&format!("{insert} VALUES {row}")).await;
         }
         let now = Timestamp::parse_stored(now).unwrap().0;

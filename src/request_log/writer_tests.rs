@@ -295,7 +295,8 @@ async fn the_hourly_figures_equal_the_rows() {
         });
     }
     house.write(entries).await;
-    let of_rows = "SELECT timestamp, group_id, parent_group_id, request_type, status_code, is_success FROM request_logs";
+    let of_rows =
+        "SELECT timestamp, group_id, parent_group_id, request_type, status_code, is_success FROM request_logs";
     let mut rows: BTreeMap<(Timestamp, i64), [i64; 4]> = BTreeMap::new();
     let stored: Vec<(Timestamp, i64, i64, String, i64, bool)> = house.database.rows_of(of_rows).await;
     for (time, group_id, parent_id, kind, status, is_success) in stored {
@@ -467,7 +468,7 @@ async fn losing_answers_to_commits(server: std::net::SocketAddr) -> std::net::So
                 loop {
                     tokio::select! {
                         Ok(length @ 1..) = client.read(&mut up) => {
-                            let is_commit = up[..length].windows(6).any(|part| part.eq_ignore_ascii_case(b"commit"));
+                            let is_commit = up[..length].ends_with(b"COMMIT") || up[..length].ends_with(b"COMMIT\0");
                             server.write_all(&up[..length]).await.unwrap();
                             if is_commit {
                                 // The answer says that it is done.
@@ -496,7 +497,8 @@ async fn a_commit_whose_answer_was_lost_counts_once() {
         dsn[start..start + end].parse().unwrap()
     };
     let proxy = losing_answers_to_commits(server).await;
-    let (dsn, _) = crate::config::DatabaseDsn::parse(&dsn.replace(&server.to_string(), &proxy.to_string()), &|_| None).unwrap();
+    let dsn = dsn.replace(&server.to_string(), &proxy.to_string());
+    let (dsn, _) = crate::config::DatabaseDsn::parse(&dsn, &|_| None).unwrap();
     let pool = db::testing::POOL;
     let lossy = Database::open(&dsn, &pool, db::Migrations::Leave).await.unwrap();
     let mut writer = Writer::new(house.log.clone(), lossy, Cipher::new(None));

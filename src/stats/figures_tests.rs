@@ -198,9 +198,8 @@ async fn many_requests_are_counted_as_exactly_as_few() {
     .await;
     for (from, to) in [("10:00:00", "10:10:00"), ("10:00:30.05", "10:09:30.05"), ("10:05:00.05", "10:06:00.05")] {
         let [from, to] = [from, to].map(|time| at(&format!("2026-11-23 {time}+00:00")));
-        let sql = database.sql(
-            "SELECT count(*) FROM request_logs WHERE request_type = 'final' AND timestamp >= ? AND timestamp < ?",
-        );
+        let sql = database
+            .sql("SELECT count(*) FROM request_logs WHERE request_type = 'final' AND timestamp >= ? AND timestamp < ?");
         let expected: i64 = database.readers().value(sql.bind(Timestamp(from)).bind(Timestamp(to))).await.unwrap();
         assert!(expected > 3_000, "{expected}");
         assert_eq!(queries::requests_logged(database.readers(), (from, to)).await.unwrap(), expected, "{from} {to}");

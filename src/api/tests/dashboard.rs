@@ -59,10 +59,10 @@ async fn the_cards_show_keys_requests_and_how_they_moved() {
              VALUES ('2026-11-23 10:00:00+00:00', 1, 15, 1, 7, 8), ('2026-11-22 11:00:00+00:00', 1, 0, 1, 0, 0),
                     ('2026-11-22 10:00:00+00:00', 1, 18, 2, 1, 1), ('2026-11-23 10:00:00+00:00', 2, 99, 99, 9, 9);
              INSERT INTO request_logs (id, timestamp, group_id, request_type, is_success, status_code, duration, is_stream)
-             VALUES ('1', '2026-11-23 10:14:00+00:00', 1, 'final', 1, 200, 1, 0),
-                    ('2', '2026-11-23 10:13:00+00:00', 1, 'retry', 0, 500, 1, 0),
-                    ('3', '2026-11-23 10:04:00+00:00', 1, 'final', 1, 200, 1, 0),
-                    ('4', '2026-11-23 10:03:00+00:00', 1, 'final', 1, 200, 1, 0)",
+             VALUES ('1', '2026-11-23 10:14:00+00:00', 1, 'final', true, 200, 1, false),
+                    ('2', '2026-11-23 10:13:00+00:00', 1, 'retry', false, 500, 1, false),
+                    ('3', '2026-11-23 10:04:00+00:00', 1, 'final', true, 200, 1, false),
+                    ('4', '2026-11-23 10:03:00+00:00', 1, 'final', true, 200, 1, false)",
         )
         .await;
     let data = house.get("/api/dashboard/stats").await.data();

@@ -294,7 +294,8 @@ async fn a_key_is_shown_as_long_as_it_is_there_and_masked_afterwards() {
     };
     assert!(matches!(shown().await, LoggedKey::Masked(text) if text == "sk-0****cdef"));
     let hash = Cipher::new(None).hash(long);
-    let group = "INSERT INTO groups (id, name, upstreams, channel_type, test_model) VALUES (1, 'a', '[]', 'openai', '')";
+    let group =
+        "INSERT INTO groups (id, name, upstreams, channel_type, test_model) VALUES (1, 'a', '[]', 'openai', '')";
     house.execute(group).await;
     let values = format!("VALUES ('{long}', '{hash}', 1)");
     house.execute(&format!("INSERT INTO api_keys (key_value, key_hash, group_id) {values}")).await;
