@@ -147,12 +147,13 @@ impl FreshDatabase {
         self.execute(&read(file.as_ref())).await;
     }
 
-    /// The same with a text of the file replaced wherever it stands, such as the address of an upstream.
+    /// The same with texts of the file replaced wherever they stand, such as the address of an upstream or a day.
     ///
     /// # Panics
     /// As [`Self::load`].
-    pub async fn load_replacing(&self, file: impl AsRef<Path>, text: &str, by: &str) {
-        self.execute(&read(file.as_ref()).replace(text, by)).await;
+    pub async fn load_replacing(&self, file: impl AsRef<Path>, texts: &[(&str, &str)]) {
+        let statements = read(file.as_ref());
+        self.execute(&texts.iter().fold(statements, |statements, (text, by)| statements.replace(text, by))).await;
     }
 
     /// The rows that a query finds, each value as the engine prints it; NULL is `None`.
