@@ -131,11 +131,8 @@ async fn a_session_of_postgresql_is_as_the_text_says() {
     for (name, expected) in
         [("statement_timeout", "7s"), ("search_path", "a, b"), ("work_mem", "5MB"), ("application_name", "gpt-load")]
     {
-        let found: String = sqlx::query_scalar("SELECT current_setting($1)")
-            .bind(name)
-            .fetch_one(&mut connection)
-            .await
-            .unwrap();
+        let found: String =
+            sqlx::query_scalar("SELECT current_setting($1)").bind(name).fetch_one(&mut connection).await.unwrap();
         assert_eq!(found, expected, "{name}");
     }
 }
