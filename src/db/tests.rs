@@ -92,7 +92,7 @@ async fn what_is_written_is_one_file_after_closing() {
         .collect();
     assert_eq!(names, ["gpt-load.db"]);
     let database = open_again(&place).await.unwrap();
-    let value: String = database.value_of("SELECT value FROM gpt_load_state").await;
+    let value: String = database.value_of("SELECT value FROM gpt_load_state WHERE name = 'a'").await;
     assert_eq!(value, "b");
 }
 
