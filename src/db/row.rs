@@ -9,6 +9,7 @@ use sqlx::{
 
 use super::{Error, Timestamp, connect::Zone};
 
+#[derive(Debug)]
 pub(crate) enum Row {
     Sqlite(SqliteRow),
     MySql(MySqlRow, Zone),
