@@ -488,7 +488,7 @@ async fn losing_answers_to_commits(server: std::net::SocketAddr) -> std::net::So
 
 #[tokio::test]
 async fn a_commit_whose_answer_was_lost_counts_once() {
-    let Some(mut house) = house_of_server().await else { return };
+    let Some(house) = house_of_server().await else { return };
     house.add_keys(2).await;
     let dsn = house.place.dsn().to_owned();
     let server: std::net::SocketAddr = {
