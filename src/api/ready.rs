@@ -6,6 +6,11 @@
 
 use std::time::{Duration, Instant};
 
+use axum::{
+    extract::{Request, State as Shared},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
 use http::StatusCode;
 use serde::Serialize;
 use tokio::sync::Mutex;
@@ -16,6 +21,7 @@ use super::{
     answer::Bare,
     document::{Outside, Shape, shape::one_of},
     query::{Parameters, Query},
+    refusal::Refusal,
 };
 use crate::{db::Database, redis::State};
 
@@ -36,20 +42,29 @@ impl Probe {
         {
             return answers;
         }
-        let answers = match tokio::time::timeout(DATABASE_TIMEOUT, database.probe()).await {
-            Ok(Ok(())) => true,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "Not ready: the database cannot be read");
-                false
-            }
-            Err(_) => {
-                tracing::warn!("Not ready: the database does not answer within a second");
-                false
-            }
+        let problem = match tokio::time::timeout(DATABASE_TIMEOUT, database.probe()).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("no answer within a second".to_owned()),
         };
+        let answers = problem.is_none();
+        // Said once when it begins and once when it ends, however many ask.
+        match (last.is_none_or(|(_, answered)| answered), problem) {
+            (true, Some(problem)) => tracing::warn!("The database cannot be read: {problem}"),
+            (false, None) => tracing::info!("The database can be read again"),
+            _ => {}
+        }
         *last = Some((Instant::now(), answers));
         answers
     }
+}
+
+/// Refuses at once what would only wait for a database server that is away, and then fail.
+pub(super) async fn database_answers(Shared(api): Shared<Api>, request: Request, next: Next) -> Response {
+    if api.database.engine().is_sqlite() || api.0.probe.answers(&api.database).await {
+        return next.run(request).await;
+    }
+    Refusal::database_away().into_response()
 }
 
 #[derive(Serialize, ToSchema)]

@@ -39,6 +39,9 @@ const PIPELINED_BYTES_MAX: usize = 64 * 1024;
 /// How long what a client still sends is read and thrown away before its connection is closed. Closing at once would
 /// reset the connection, and the client could lose the answer that says what was wrong.
 const LINGER: Duration = Duration::from_secs(2);
+/// How long an idle connection stays open after a stop has begun. A request that was on its way when the stop began, or
+/// that comes meanwhile, is answered, and the answer says that the connection ends; so whoever uses it often loses nothing.
+pub(crate) const LAST_REQUEST_WAIT: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
@@ -86,7 +89,8 @@ impl TakeOver {
     }
 }
 
-/// Serves a connection until it ends, or until `stop` and the request that is in progress by then.
+/// Serves a connection until it ends, or until `stop`, the request that is in progress by then, or the one that comes soon
+/// after it.
 ///
 /// # Errors
 /// The connection broke, or an answer could not be completed.
@@ -218,6 +222,7 @@ impl Connection<'_> {
         let mut search = HeadSearch::default();
         let waiting_since = Instant::now();
         let mut head_since = None;
+        let mut stopping_since = None;
         let mut stopped = std::pin::pin!(stop.cancelled());
         poll_fn(|cx| {
             loop {
@@ -235,6 +240,8 @@ impl Connection<'_> {
                 if is_idle {
                     reader.release();
                     if stopped.as_mut().poll(cx).is_ready() {
+                        let since = *stopping_since.get_or_insert_with(Instant::now);
+                        ready!(alarm.poll(since + LAST_REQUEST_WAIT, cx));
                         return Poll::Ready(Ok(None));
                     }
                 } else {
