@@ -1,0 +1,1 @@
+//! Nodes and leases over a real database.

@@ -499,7 +499,7 @@ mod tests {
         for _ in 0..10 {
             assert!(!pool.failed(&key(1), 0));
         }
-        assert_eq!(pool.take_changes()[&1], Change { failures: 10, failure_count: 10, ..pool_change(10) });
+        assert_eq!(pool.take_changes()[&1], Change { failure_count: 10, is_active: true, failures: 10, has_succeeded: false, threshold: 0 });
         assert_eq!(pool.active_count(), 1);
     }
 

@@ -4,7 +4,10 @@ use std::time::Instant;
 
 
 use super::*;
-use crate::{crypto::Secret, db::testing};
+use crate::{
+    crypto::Secret,
+    db::{Source as _, testing},
+};
 
 const GROUP: GroupId = 1;
 

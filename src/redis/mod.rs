@@ -132,7 +132,7 @@ impl Listener {
             None => false,
         };
         if !is_open {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

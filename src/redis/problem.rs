@@ -77,13 +77,12 @@ impl Problem {
 
     /// The connection ended or broke. Before the first answer, this is how a server that wants TLS behaves.
     pub(super) fn closed(place: &str, before_any_answer: bool) -> Self {
-        Self::new(
-            place,
-            match before_any_answer {
-                true => "closes the connection without an answer: if it wants TLS, use rediss:// in REDIS_DSN",
-                false => "closed the connection",
-            },
-        )
+        let what = if before_any_answer {
+            "closes the connection without an answer: if it wants TLS, use rediss:// in REDIS_DSN"
+        } else {
+            "closed the connection"
+        };
+        Self::new(place, what)
     }
 
     /// Something came that is no answer of a Redis server.

@@ -24,7 +24,7 @@ pub(crate) use self::{
     entry::{Entry, GroupName, Kind, Verdict, body_text},
     live::{Live, Watched, Watching},
     retention::Retention,
-    search::{Cursor, Filter, Found, LoggedEntry, LoggedKey, RowIds, Search, SearchError, Start},
+    search::{Filter, Found, LoggedEntry, LoggedKey, Search, SearchError, Start},
     writer::Writer,
 };
 

@@ -187,7 +187,7 @@ impl Writer {
                 }
                 Err(error @ (db::Error::Values(_) | db::Error::Duplicate)) => {
                     if matches!((&error, &*usage), (db::Error::Duplicate, Usage::AtOnce)) {
-                        match self.find_present(part, &mut present).await {
+                        match find_present(&self.database, part, &mut present).await {
                             Ok(true) => {
                                 parts.push(part);
                                 continue;
@@ -209,15 +209,6 @@ impl Writer {
             }
         }
         (done, Ok(()))
-    }
-
-    /// When the answer to a commit was lost, its rows may be there: with all that is counted of them, since that was the
-    /// same commit. Whether some are that were not known to be.
-    async fn find_present(&self, entries: &[Entry], present: &mut HashSet<String>) -> Result<bool, db::Error> {
-        let ids: Vec<String> = entries.iter().map(|entry| entry.row_uuid().to_string()).collect();
-        let known = present.len();
-        present.extend(queries::present(self.database.readers(), &ids).await?);
-        Ok(present.len() > known)
     }
 
     /// All of these, or none; but those that are there already.
@@ -290,6 +281,19 @@ impl Writer {
             Ok(()) | Err(_) => {}
         }
     }
+}
+
+/// When the answer to a commit was lost, its rows may be there: with all that is counted of them, since that was the same
+/// commit. Whether some are that were not known to be.
+async fn find_present(
+    database: &Database,
+    entries: &[Entry],
+    present: &mut HashSet<String>,
+) -> Result<bool, db::Error> {
+    let ids: Vec<String> = entries.iter().map(|entry| entry.row_uuid().to_string()).collect();
+    let known = present.len();
+    present.extend(queries::present(database.readers(), &ids).await?);
+    Ok(present.len() > known)
 }
 
 /// How many of these entries are not too long together for one statement; one always is not.

@@ -13,7 +13,7 @@ fn object(value: Json) -> Map<String, Json> {
 }
 
 async fn load(database: &Database) -> Result<Settings, db::Error> {
-    load_from(&mut *database.readers().acquire().await?).await
+    load_from(database.readers()).await
 }
 
 async fn rows(database: &Database) -> Vec<(String, String, String)> {

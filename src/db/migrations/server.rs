@@ -6,7 +6,7 @@ use super::{DROPPED_INDEXES, Table, columns, fill_hashes, record_version, refuse
 use crate::db::{Database, Engine, Error, Source, Sql, Transaction};
 
 /// What the lock is called: a number on PostgreSQL.
-const LOCK_NUMBER: i64 = 0x6770_746c_6f61_64;
+const LOCK_NUMBER: i64 = 0x0067_7074_6c6f_6164;
 const LOCK_NAME: &str = "gpt_load_schema";
 /// How long another node may take for its migrations.
 const LOCK_SECONDS: i64 = 600;

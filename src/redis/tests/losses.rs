@@ -2,20 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use super::{
-    Log, Node,
-    servers::{Network, Server, figure},
-    two_nodes, until,
-};
+use testkit::{Cut, FaultProxy};
+
+use super::{Log, Node, PATIENCE, guarded_server, has_connections, notices_sent, plain_server, two_nodes, until};
 
 #[tokio::test]
 async fn after_a_restart_both_nodes_are_woken_and_hear_again_and_the_log_says_it_once() {
     let (log, _guard) = Log::capture();
-    let mut server = Server::start_with(&["--requirepass", "hunter2"]).await;
-    let (mut first, mut second) = two_nodes(&format!("redis://:hunter2@{}", server.address)).await;
+    let mut server = guarded_server().await;
+    let (mut first, mut second) = two_nodes(&server.dsn()).await;
     assert_eq!(log.count("Connected to Redis"), 2);
 
-    server.stop();
+    server.kill().await;
     for node in [&first, &second] {
         node.is_away().await;
     }
@@ -44,23 +42,41 @@ async fn after_a_restart_both_nodes_are_woken_and_hear_again_and_the_log_says_it
 }
 
 #[tokio::test]
-async fn a_notice_sent_while_redis_is_away_arrives_when_it_is_back() {
-    let mut server = Server::start().await;
-    let first = Node::connected("first", &server.dsn()).await;
-    server.stop();
-    first.is_away().await;
-    first.notices.send();
+async fn a_notice_sent_while_redis_is_away_goes_out_when_it_is_back() {
+    let mut server = plain_server().await;
+    let node = Node::connected("first", &server.dsn()).await;
+    server.kill().await;
+    node.is_away().await;
+    node.notices.send();
     server.start_again().await;
-    let mut second = Node::connected("second", &server.dsn()).await;
-    // At least the first notice of a new connection.
-    second.hears().await;
-    first.is_connected().await;
+    node.is_connected().await;
+    // The first of the new connection, and the one that waited; a new server counts from nothing.
+    let begin = Instant::now();
+    while notices_sent(&server).await != 2 {
+        assert!(begin.elapsed() < PATIENCE);
+    }
+}
+
+#[tokio::test]
+async fn connections_that_break_again_and_again_are_logged_as_one_loss() {
+    let (log, _guard) = Log::capture();
+    let server = plain_server().await;
+    let node = Node::connected("first", &server.dsn()).await;
+    for _ in 0..4 {
+        server.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
+        node.is_away().await;
+        node.is_connected().await;
+    }
+    assert_eq!((log.count("Lost Redis"), log.text().lines().count()), (1, 2), "{}", log.text());
+    until("it has settled", || log.count("Redis is back") == 1).await;
+    assert_eq!(log.text().lines().count(), 3, "{}", log.text());
 }
 
 #[tokio::test]
 async fn a_server_that_comes_later_is_found() {
     let (log, _guard) = Log::capture();
-    let mut server = Server::prepare(&[]);
+    let mut server = plain_server().await;
+    server.kill().await;
     let mut node = Node::start("first", &server.dsn());
     until("a try failed", || log.count("Started without Redis") == 1).await;
     assert!(node.is_away().await.contains("nothing listens there"));
@@ -75,29 +91,25 @@ async fn a_server_that_comes_later_is_found() {
 
 #[tokio::test]
 async fn wiping_redis_changes_nothing() {
-    let server = Server::start().await;
+    let server = plain_server().await;
     let (first, mut second) = two_nodes(&server.dsn()).await;
-    let _: String = server.ask("FLUSHALL").await;
+    server.flush().await;
     first.notices.send();
     second.hears().await;
 }
 
 #[tokio::test]
 async fn killed_connections_are_made_anew() {
-    let server = Server::start().await;
+    let server = plain_server().await;
     let (mut first, second) = two_nodes(&server.dsn()).await;
     for kind in ["pubsub", "normal"] {
         let before = [first.times_heard(), second.times_heard()];
-        let killed: u64 = server.ask(&format!("CLIENT KILL TYPE {kind}")).await;
+        let killed: u32 = server.command(&["CLIENT", "KILL", "TYPE", kind]).await.parse().unwrap();
         assert!(killed >= 2, "{killed}");
         until("both are woken", || first.times_heard() > before[0] && second.times_heard() > before[1]).await;
     }
-    // Nothing of the old connections stays behind: two a node, and the test's own.
-    let mut monitor = server.connection().await;
-    let begin = Instant::now();
-    while figure(&mut monitor, "clients", "connected_clients").await != 5 {
-        assert!(begin.elapsed() < super::PATIENCE);
-    }
+    // Nothing of the old connections stays behind: each node has two.
+    has_connections(&server, 4).await;
     first.is_connected().await;
     second.is_connected().await;
     let before = first.times_heard();
@@ -108,20 +120,20 @@ async fn killed_connections_are_made_anew() {
 
 #[tokio::test]
 async fn a_network_that_swallows_everything_is_noticed_within_three_seconds() {
-    let server = Server::start().await;
-    let network = Network::before(server.address).await;
-    let mut far = Node::connected("far", &format!("redis://{}", network.address)).await;
+    let server = plain_server().await;
+    let network = FaultProxy::before(server.address()).await;
+    let mut far = Node::connected("far", &server.dsn_through(network.address())).await;
     let mut near = Node::connected("near", &server.dsn()).await;
     far.hears().await;
 
-    network.cut();
+    network.cut(Cut::Silent).await;
     let begin = Instant::now();
     let problem = far.is_away().await;
     assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
     assert!(problem.contains("does not answer"), "{problem}");
     near.notices.send();
 
-    network.heal();
+    network.heal().await;
     far.hears().await;
     far.is_connected().await;
     near.hears().await;
@@ -131,15 +143,13 @@ async fn a_network_that_swallows_everything_is_noticed_within_three_seconds() {
 
 #[tokio::test]
 async fn a_server_that_hangs_is_noticed_too() {
-    let server = Server::start().await;
+    let mut server = plain_server().await;
     let mut node = Node::connected("first", &server.dsn()).await;
-    let mut other = server.connection().await;
-    // Sleeps for four seconds and answers nobody meanwhile.
-    let hang = tokio::spawn(async move { super::servers::ask::<String>(&mut other, "DEBUG SLEEP 4").await });
+    server.pause();
     let begin = Instant::now();
     node.is_away().await;
     assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
+    server.resume();
     node.hears().await;
     node.is_connected().await;
-    drop(hang);
 }
