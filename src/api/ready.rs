@@ -32,39 +32,50 @@ const DATABASE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The last look at the database; while one is under way, the others wait for it.
 #[derive(Default)]
-pub(super) struct Probe(Mutex<Option<(Instant, bool)>>);
+pub(super) struct Probe(Mutex<Option<(Instant, Seen)>>);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Answers,
+    /// It is away, or slow.
+    TakesLong,
+    Fails,
+}
 
 impl Probe {
-    async fn answers(&self, database: &Database) -> bool {
+    async fn look(&self, database: &Database) -> Seen {
         let mut last = self.0.lock().await;
-        if let Some((at, answers)) = *last
+        if let Some((at, seen)) = *last
             && at.elapsed() < DATABASE_INTERVAL
         {
-            return answers;
+            return seen;
         }
-        let problem = match tokio::time::timeout(DATABASE_TIMEOUT, database.probe()).await {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some("no answer within a second".to_owned()),
+        let (seen, problem) = match tokio::time::timeout(DATABASE_TIMEOUT, database.probe()).await {
+            Ok(Ok(())) => (Seen::Answers, None),
+            Ok(Err(error)) => (Seen::Fails, Some(error.to_string())),
+            Err(_) => (Seen::TakesLong, Some("no answer within a second".to_owned())),
         };
-        let answers = problem.is_none();
         // Said once when it begins and once when it ends, however many ask.
-        match (last.is_none_or(|(_, answered)| answered), problem) {
+        match (last.is_none_or(|(_, seen)| seen == Seen::Answers), problem) {
             (true, Some(problem)) => tracing::warn!("The database cannot be read: {problem}"),
             (false, None) => tracing::info!("The database can be read again"),
             _ => {}
         }
-        *last = Some((Instant::now(), answers));
-        answers
+        *last = Some((Instant::now(), seen));
+        seen
     }
 }
 
 /// Refuses at once what would only wait for a database server that is away, and then fail.
 pub(super) async fn database_answers(Shared(api): Shared<Api>, request: Request, next: Next) -> Response {
-    if api.database.engine().is_sqlite() || api.0.probe.answers(&api.database).await {
-        return next.run(request).await;
-    }
-    Refusal::database_away().into_response()
+    let is_away = !api.database.engine().is_sqlite()
+        && match api.0.probe.look(&api.database).await {
+            Seen::Answers => false,
+            // Whoever is patient learns more from it.
+            Seen::TakesLong => api.cluster.is_behind(),
+            Seen::Fails => true,
+        };
+    if is_away { Refusal::database_away().into_response() } else { next.run(request).await }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -104,7 +115,7 @@ impl Outside for Readiness {
 pub(super) async fn read(api: Api, query: Query<Wanted>) -> Bare<Readiness> {
     let check = |is_ok: bool, otherwise: &'static str| if is_ok { "ok" } else { otherwise };
     let checks = Checks {
-        database: check(api.0.probe.answers(&api.database).await, "not answering"),
+        database: check(api.0.probe.look(&api.database).await == Seen::Answers, "not answering"),
         groups: check(!api.directory.is_behind(), "out of date"),
         request_log: check(!api.request_log.is_failing(), "not written"),
         cluster: check(!api.cluster.is_behind(), "out of date"),

@@ -410,7 +410,12 @@ impl Connection<'_> {
                         Poll::Ready(Ok(Taken::Some)) => {}
                         // Dropped before its last bytes are written, so that what it holds is free when the client has
                         // them.
-                        Poll::Ready(Ok(Taken::All)) => body = None,
+                        Poll::Ready(Ok(Taken::All)) => {
+                            body = None;
+                            if keeps_alive && stop.is_cancelled() {
+                                self.hold_back();
+                            }
+                        }
                         // What came before the break is written first.
                         Poll::Ready(Err(error)) => {
                             body = None;
@@ -434,12 +439,22 @@ impl Connection<'_> {
         }
         self.resets = false;
         self.take_back();
-        keeps_alive &= self.loan.is_none();
+        // The head promised more, if it went out before the stop; the end of the connection is with the last byte then.
+        keeps_alive &= self.loan.is_none() && !stop.is_cancelled();
         Ok(match tunnel {
             Some(tunnel) => Outcome::TakeOver(tunnel),
             None if keeps_alive => Outcome::KeepAlive,
             None => Outcome::Close,
         })
+    }
+
+    /// What is written from here on waits for the end of the connection, which is near, and goes out together with it: so
+    /// no client can take the last byte of its answer for a leave to send its next request.
+    fn hold_back(&self) {
+        if let Some(writer) = &self.writer {
+            // Where it fails, the end comes a moment after the last byte.
+            let _ = socket2::SockRef::from(writer.as_ref()).set_tcp_cork(true);
+        }
     }
 
     /// Answers what is no request, and closes.

@@ -162,7 +162,8 @@ async fn a_database_that_takes_no_writes_stops_no_traffic() {
                      WHERE datname = '{name}' AND pid <> pg_backend_pid()"
                 )
             };
-            (set("on"), format!("SET default_transaction_read_only = off; {}", set("off")))
+            let allowed = set("off").replace("; ", "; COMMIT; ");
+            (set("on"), format!("BEGIN READ WRITE; {allowed}"))
         };
         let credentials = server.credentials();
         let (account, _) = credentials.rsplit_once('@').expect("credentials");

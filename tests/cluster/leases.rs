@@ -73,8 +73,7 @@ async fn a_node_that_slept_for_longer_than_its_lease_wakes_up_off_duty_and_agree
     takes_duty(sleeper, other, HANDED_OVER_WITHIN).await;
     sleeper.pause();
     takes_duty(other, other, TAKEN_OVER_WITHIN).await;
-    let cleared = other.managed("POST", "/api/keys/clear-all", Some(&json!({ "group_id": group }))).await;
-    assert!(cleared.is_object(), "{cleared}");
+    other.managed("POST", "/api/keys/clear-all", Some(&json!({ "group_id": group }))).await;
     sleeper.resume();
     let woken = Instant::now();
     while ask(sleeper, "g").await.status != 503 {
@@ -115,17 +114,16 @@ async fn a_node_that_is_frozen_in_the_midst_of_an_import_does_not_hold_up_the_ot
         sleeper.pause();
         let begun = Instant::now();
         let settings = json!({ "max_retries": 2 });
-        let changing = other.manage("PUT", "/api/settings", Some(&settings));
         // Each step of the client waits for ten seconds at most.
         let changed = async {
             loop {
-                let status = tokio::time::timeout(Duration::from_secs(9), other.manage("PUT", "/api/settings", Some(&settings))).await;
-                if status.is_ok_and(|answer| answer.status == 200) {
+                let asked = other.manage("PUT", "/api/settings", Some(&settings));
+                let answer = tokio::time::timeout(Duration::from_secs(9), asked).await;
+                if answer.is_ok_and(|answer| answer.status == 200) {
                     return;
                 }
             }
         };
-        drop(changing);
         tokio::time::timeout(Duration::from_secs(40), changed).await.expect("the others go on");
         assert!(begun.elapsed() < Duration::from_secs(30), "{engine}: {:?}", begun.elapsed());
         sleeper.resume();

@@ -18,6 +18,8 @@ const STREAMS: usize = 200;
 const CLIENTS: usize = 40;
 /// Each client pauses for this long, which makes 200 requests a second.
 const PAUSE: Duration = Duration::from_millis(200);
+/// After a stream; the balancer passes on its last byte and the end of its connection one after the other.
+const BREATH: Duration = Duration::from_millis(50);
 /// A stream lasts for five seconds, within the seven that a stop leaves it.
 const CHUNKS: usize = 20;
 const GAP: Duration = Duration::from_millis(250);
@@ -120,7 +122,7 @@ async fn restarting_one_node_after_the_other_fails_no_request_and_cuts_no_stream
     let mut clients = Vec::new();
     for number in 0..STREAMS + CLIENTS {
         let (is_streamed, shared) = (number < STREAMS, if number < STREAMS { &streams } else { &requests });
-        let pause = if is_streamed { Duration::ZERO } else { PAUSE };
+        let pause = if is_streamed { BREATH } else { PAUSE };
         clients.push(tokio::spawn(keep_asking(
             balancer.address(),
             request("g", is_streamed),
