@@ -66,7 +66,7 @@ async fn mariadb_is_reached_by_every_form_with_and_without_tls() {
     works(&format!("mysql://{user}:{password}@localhost:{port}/{name}?ssl-mode=VERIFY_IDENTITY&ssl-ca={authority}")).await;
     works(&format!("mariadb://{user}:{password}@127.0.0.1:{port}/{name}?ssl-mode=REQUIRED")).await;
     is_refused(&go("localhost", "tls=true"), "certificate").await;
-    is_refused(&go("127.0.0.1", ""), "secure_transport").await;
+    is_refused(&go("127.0.0.1", ""), "access denied").await;
     is_refused(&go("127.0.0.1", "tls=skip-verify").replace(&password, "Password-that-is-wrong"), "access denied").await;
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use testkit::{Cluster, Cut, DatabaseServer, Engine, FaultProxy, FreshDatabase, MockUpstream, TempServer};
 
 use crate::support::{
-    PATIENCE, answers_everywhere, ask_as, complaints, group_everywhere, lines, readiness, ready_again, until,
+    PATIENCE, answers_everywhere, ask_as, call_patiently, complaints, group_everywhere, lines, readiness, ready_again, until,
 };
 use crate::traffic::{Answered, Traffic};
 
@@ -113,7 +113,10 @@ async fn goes_through_faults(engine: Engine) {
 
     proxy.delay(Duration::from_millis(300));
     traffic.goes_on(50).await;
-    cluster.node(0).change_settings(json!({ "proxy_keys": "sk-slowly" })).await;
+    let begun = Instant::now();
+    let change = json!({ "proxy_keys": "sk-slowly" });
+    assert_eq!(call_patiently(cluster.node(0), "PUT", "/api/settings", &change).await, 200);
+    println!("{engine}: a change over a slow line took {:?}", begun.elapsed());
     for node in cluster.nodes() {
         until("a slow change arrives", || async { ask_as(node, "g", "sk-slowly").await == 200 }).await;
     }

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use testkit::{Cluster, MockUpstream, RawResponse, TempServer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 pub const CHAT: &str = "/v1/chat/completions";
 /// How long a test waits for something that must happen before it fails.
@@ -70,6 +72,26 @@ pub async fn on_duty(node: &TempServer) -> Option<String> {
     let on_duty: Vec<_> = nodes.iter().filter(|node| node["is_on_duty"] == true).collect();
     assert!(on_duty.len() <= 1, "{seen:#}");
     on_duty.first().map(|node| node["id"].as_str().expect("a text").to_owned())
+}
+
+/// A management call that may take its time; gives its status.
+pub async fn call_patiently(node: &TempServer, method: &str, target: &str, body: &Value) -> u16 {
+    let body = body.to_string();
+    let request = format!(
+        "{method} {target} HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        TempServer::AUTH_KEY,
+        body.len()
+    );
+    let asked = async {
+        let mut connection = TcpStream::connect(node.address()).await?;
+        connection.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await?;
+        Ok::<_, std::io::Error>(answer)
+    };
+    let answer = tokio::time::timeout(2 * PATIENCE, asked).await.expect("an answer comes").expect("it is whole");
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
 }
 
 /// What a node is called among the others.
