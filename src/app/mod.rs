@@ -188,6 +188,7 @@ async fn start(
         let writer = Writer::new(log.clone(), database.clone(), cipher.clone());
         writer.observed_by(metrics.observer()).observed_by(Box::new(log_live.clone())).run(stop)
     });
+    lifecycle.run("request_log.live", |stop| log_live.clone().follow(database.clone(), stop));
     let duty = cluster.duty.clone();
     lifecycle.run("cluster.heartbeat", |stop| heartbeat.run(stop));
     lifecycle.run("cluster.duty", |stop| duty.clone().run(database.clone(), role, stop));

@@ -427,7 +427,7 @@ def main():
     for engine, definitions in DEFINITIONS.items():
         for secrets in (Clear(), Encrypted(PASSPHRASE)):
             write(f"{engine}_1_4{secrets.name}.sql", engine, definitions, rows_of_1_4(engine, secrets))
-    for engine in ("mysql", "postgresql"):
+    for engine in DEFINITIONS:
         write(f"{engine}_1_0_13.sql", engine, HERE / f"definitions/{engine}_1_0_13.sql", rows_of_1_0_13(engine))
 
 

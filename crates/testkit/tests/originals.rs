@@ -32,7 +32,7 @@ async fn the_dumps_of_1_4_hold_the_same_on_every_engine() {
     for engine in engines() {
         for version in ["1_4", "1_4_encrypted"] {
             let database = FreshDatabase::create(engine).await;
-            database.load_replacing(dump(engine, version), "http://mock.invalid", "http://here").await;
+            database.load_replacing(dump(engine, version), &[("http://mock.invalid", "http://here")]).await;
             let groups = r#"SELECT id, name, upstreams, header_rules, config FROM "groups" ORDER BY id"#;
             let groups = found(&database, groups).await;
             assert_eq!(groups.len(), 5, "{engine}");
