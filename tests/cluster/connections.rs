@@ -47,8 +47,11 @@ async fn postgresql_is_reached_by_every_form_with_and_without_tls() {
     works(&url("127.0.0.1:1,127.0.0.1", "sslmode=require&target_session_attrs=read-write")).await;
     is_refused(&url("localhost", "sslmode=verify-full"), "certificate").await;
     is_refused(&url("127.0.0.1", "sslmode=disable"), "pg_hba").await;
-    is_refused(&url("127.0.0.1", "sslmode=require").replace(&password, "Password-that-is-wrong"), "authentication failed")
-        .await;
+    is_refused(
+        &url("127.0.0.1", "sslmode=require").replace(&password, "Password-that-is-wrong"),
+        "authentication failed",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -56,14 +59,18 @@ async fn mariadb_is_reached_by_every_form_with_and_without_tls() {
     let server = DatabaseServer::start_with(Engine::MySql, DatabaseOptions { require_tls: true }).await;
     let database = server.database().await;
     let (user, password) = parts(&server);
-    let (name, port, authority) =
-        (database.name(), server.address().port(), server.certificates().authority_path().display().to_string().replace('/', "%2F"));
+    let (name, port, authority) = (
+        database.name(),
+        server.address().port(),
+        server.certificates().authority_path().display().to_string().replace('/', "%2F"),
+    );
     let socket = server.unix_socket().display().to_string();
     let go = |host: &str, more: &str| format!("{user}:{password}@tcp({host}:{port})/{name}?{more}");
     works(&go("127.0.0.1", "tls=skip-verify&parseTime=True&loc=Local")).await;
     works(&go("localhost", &format!("tls=true&ssl-ca={authority}"))).await;
     works(&format!("{user}:{password}@unix({socket})/{name}")).await;
-    works(&format!("mysql://{user}:{password}@localhost:{port}/{name}?ssl-mode=VERIFY_IDENTITY&ssl-ca={authority}")).await;
+    works(&format!("mysql://{user}:{password}@localhost:{port}/{name}?ssl-mode=VERIFY_IDENTITY&ssl-ca={authority}"))
+        .await;
     works(&format!("mariadb://{user}:{password}@127.0.0.1:{port}/{name}?ssl-mode=REQUIRED")).await;
     is_refused(&go("localhost", "tls=true"), "certificate").await;
     is_refused(&go("127.0.0.1", ""), "access denied").await;

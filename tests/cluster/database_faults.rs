@@ -7,7 +7,8 @@ use serde_json::json;
 use testkit::{Cluster, Cut, DatabaseServer, Engine, FaultProxy, FreshDatabase, MockUpstream, TempServer};
 
 use crate::support::{
-    PATIENCE, answers_everywhere, ask_as, call_patiently, complaints, group_everywhere, lines, readiness, ready_again, until,
+    PATIENCE, answers_everywhere, ask_as, call_patiently, complaints, group_everywhere, lines, readiness, ready_again,
+    until,
 };
 use crate::traffic::{Answered, Traffic};
 
@@ -84,13 +85,13 @@ async fn goes_through_faults(engine: Engine) {
     let proxy = FaultProxy::before(server.address()).await;
     let dsn = database.dsn_through(proxy.address());
     let mock = MockUpstream::start_with(testkit::Options { record: false, ..testkit::Options::default() }).await;
-    let cluster = Cluster::start_on(2, database, None, |_, node| node.env("DATABASE_DSN", &dsn)).await;
+    let mut cluster = Cluster::start_on(2, database, None, |_, node| node.env("DATABASE_DSN", &dsn)).await;
     group_everywhere(&cluster, &mock, json!({}), &["sk-a", "sk-b"]).await;
     let traffic = load(&cluster).await;
-    let marks = || cluster.nodes().iter().map(lines).collect::<Vec<_>>();
+    let marks = |cluster: &Cluster| cluster.nodes().iter().map(lines).collect::<Vec<_>>();
 
     for fault in ["stopped", "killed", "silent"] {
-        let since = marks();
+        let since = marks(&cluster);
         match fault {
             "stopped" => server.stop().await,
             "killed" => server.kill().await,
@@ -130,6 +131,12 @@ async fn goes_through_faults(engine: Engine) {
     // What was acknowledged is there.
     let keys = cluster.node(0).managed("GET", "/api/keys?group_id=1", None).await;
     assert_eq!(keys["items"].as_array().map(Vec::len), Some(2), "{keys}");
+
+    // A stop waits for nothing that does not come.
+    proxy.cut(Cut::Silent).await;
+    let node = cluster.node_mut(1);
+    node.ask_to_stop();
+    node.ended().await;
 }
 
 /// operations.md L3, L4, V3

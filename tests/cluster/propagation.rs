@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use testkit::{Cluster, Cut, Engine, FaultProxy, FreshDatabase, MockUpstream, Play, RedisOptions, RedisServer, TempServer};
+use testkit::{
+    Cluster, Cut, Engine, FaultProxy, FreshDatabase, MockUpstream, Play, RedisOptions, RedisServer, TempServer,
+};
 
 use crate::support::{POLL_INTERVAL, ask, ask_as};
 
@@ -145,7 +147,8 @@ impl<'a> Walk<'a> {
 
         self.call("DELETE", &format!("/api/groups/{other_id}"), json!({})).await;
         let deleted = other.as_str();
-        self.holds("a deleted group", |node| async move { [401, 404].contains(&ask(node, deleted).await.status) }).await;
+        self.holds("a deleted group", |node| async move { [401, 404].contains(&ask(node, deleted).await.status) })
+            .await;
     }
 
     async fn keys(&mut self) {

@@ -29,7 +29,8 @@ async fn whatever_happens_to_redis_traffic_and_changes_go_on() {
         }
         if fault != "flushed" {
             for node in cluster.nodes() {
-                until("Redis is missed", || async { readiness(node, false).await.1["checks"]["redis"] == "away" }).await;
+                until("Redis is missed", || async { readiness(node, false).await.1["checks"]["redis"] == "away" })
+                    .await;
                 let (status, said) = readiness(node, false).await;
                 assert_eq!((status, &said["status"]), (200, &json!("degraded")), "{said:#}");
                 assert_eq!(readiness(node, true).await.0, 503);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use testkit::{Cluster, Engine, MockUpstream, Options, Play};
+use testkit::{Cluster, Engine, FreshDatabase, MockUpstream, Options, Play, TempServer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -110,7 +110,8 @@ async fn until(what: &str, shared: &Shared, holds: impl Fn(&Shared) -> bool) {
 /// proxy.md 102, operations.md V1
 #[tokio::test]
 async fn restarting_one_node_after_the_other_fails_no_request_and_cuts_no_stream() {
-    let mock = MockUpstream::start_with(Options { record: false, chunks: CHUNKS, gap: GAP, ..Options::default() }).await;
+    let mock =
+        MockUpstream::start_with(Options { record: false, chunks: CHUNKS, gap: GAP, ..Options::default() }).await;
     let mut cluster = Cluster::start(2, Engine::PostgreSql, true, |_, node| {
         node.env("MAX_CONCURRENT_REQUESTS", "2000").env("IS_SLAVE", "false")
     })
@@ -153,4 +154,50 @@ async fn restarting_one_node_after_the_other_fails_no_request_and_cuts_no_stream
     println!("{} streams and {} requests went through", answers[0], answers[1]);
     assert!(problems.is_empty(), "{} failed: {:#?}", problems.len(), &problems[..problems.len().min(5)]);
     assert!(answers[0] >= 2 * STREAMS, "{answers:?}");
+}
+
+/// Who asks on a connection that idles while a stop begins is answered, and told that the connection ends.
+#[tokio::test]
+async fn a_request_on_an_idle_connection_after_a_stop_has_begun_is_answered() {
+    let mock = MockUpstream::start().await;
+    let place = FreshDatabase::create(Engine::Sqlite).await;
+    let mut server = TempServer::builder().database(&place).start().await;
+    let group = server.create_group("g", "openai", &mock.base_url(), json!({})).await;
+    server.add_keys(group, &["sk-a"]).await;
+    let mut idle = TcpStream::connect(server.address()).await.unwrap();
+    // Nothing came on this one yet.
+    let mut fresh = TcpStream::connect(server.address()).await.unwrap();
+    idle.write_all(request("g", false).as_bytes()).await.unwrap();
+    let head = read(&mut idle).await.unwrap();
+    assert!(!head.contains("connection: close"), "{head}");
+    server.ask_to_stop();
+    server.says("Stopping").await;
+    for connection in [&mut idle, &mut fresh] {
+        connection.write_all(request("g", false).as_bytes()).await.unwrap();
+        let head = read(connection).await.unwrap();
+        assert!(head.starts_with("http/1.1 200") && head.contains("connection: close"), "{head}");
+    }
+    assert_eq!(server.ended().await.code(), Some(0));
+}
+
+/// The head of such an answer has promised that the connection stays: its end must not come after a client has believed it.
+#[tokio::test]
+async fn an_answer_that_ends_after_a_stop_has_begun_ends_its_connection_with_its_last_byte() {
+    let mock = MockUpstream::start().await;
+    let place = FreshDatabase::create(Engine::Sqlite).await;
+    let mut server = TempServer::builder().database(&place).start().await;
+    let group = server.create_group("g", "openai", &mock.base_url(), json!({})).await;
+    server.add_keys(group, &["sk-a"]).await;
+    mock.play_any_always(Play::usual().chunks(20).gap(Duration::from_millis(100)));
+    let mut connection = TcpStream::connect(server.address()).await.unwrap();
+    connection.write_all(request("g", true).as_bytes()).await.unwrap();
+    mock.arrived(1).await;
+    let mut beginning = [0; 12];
+    connection.read_exact(&mut beginning).await.unwrap();
+    server.ask_to_stop();
+    let rest = read(&mut connection).await.unwrap();
+    let connection = connection.into_std().unwrap();
+    let end = std::io::Read::read(&mut &connection, &mut [0]);
+    assert!(matches!(end, Ok(0)), "the end comes with the last byte: {end:?} {rest}");
+    assert_eq!(server.ended().await.code(), Some(0), "{}", server.log());
 }

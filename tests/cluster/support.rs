@@ -132,8 +132,7 @@ pub fn complaints(node: &TempServer, since: usize) -> Vec<String> {
     let log = node.log();
     // Management calls have a line each, whatever becomes of them.
     let is_of_a_call = |line: &&str| line.contains("api::around") || line.contains("api::refusal");
-    let is_complaint =
-        |line: &&str| (line.contains("WARN") || line.contains("ERROR")) && !is_of_a_call(line);
+    let is_complaint = |line: &&str| (line.contains("WARN") || line.contains("ERROR")) && !is_of_a_call(line);
     log.lines().skip(since).filter(is_complaint).map(str::to_owned).collect()
 }
 
