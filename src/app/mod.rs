@@ -171,7 +171,7 @@ async fn start(
             .context("cannot store the first settings")?;
     }
     // Before anything is loaded, so that nothing that changes meanwhile is missed.
-    let cluster = Cluster::open(database.clone(), role, config.redis.as_ref())
+    let cluster = Cluster::open(database.clone(), config.redis.as_ref())
         .await
         .context("cannot read the changes of other nodes")?;
     let heartbeat = Heartbeat::new(database.clone(), role, address_of_node(config));

@@ -30,7 +30,7 @@ pub(crate) use self::{
     error::Error,
     row::{AnyTime, FromRow, JsonText, Row},
     source::{Readers, Source, Transaction},
-    sql::{Json, Sql, VALUES_MAX, Value},
+    sql::Sql,
     tables::{ApiKeys, GroupHourlyStats, GroupSubGroups, Groups, RequestLogs, SystemSettings, Tasks},
     timestamp::Timestamp,
 };
