@@ -33,8 +33,9 @@ use crate::{
     db::{self, Database, Migrations},
     group::Directory,
     keypool::{Clock, KeyPools, Schedule, Validator},
-    metrics::{Gauges, Metrics},
+    metrics::{Gauges, Metrics, Reading},
     proxy::{InFlight, Proxy},
+    redis::State,
     request_log::{Live, RequestLog, Retention, Search, Writer},
     settings, stats,
     task::Tasks,
@@ -251,7 +252,7 @@ async fn start(
             log_search: Search::new(database.clone(), cipher),
             log_live,
             tasks,
-            cluster,
+            cluster: cluster.clone(),
             request_log: log,
             clock: api::Clock::system(),
             metrics: metrics.clone(),
@@ -270,8 +271,26 @@ async fn start(
         connections: Box::new(server.connections()),
         requests_max: config.server.requests_max,
         connections_max,
+        on_duty: Box::new(move || usize::from(duty.is_ours())),
+        cluster_behind: Box::new({
+            let cluster = cluster.clone();
+            move || usize::from(cluster.is_behind())
+        }),
+        redis_connected: (!matches!(cluster.redis(), State::Unused)).then(|| -> Reading {
+            let cluster = cluster.clone();
+            Box::new(move || usize::from(matches!(cluster.redis(), State::Connected)))
+        }),
+        redis_commands: Box::new(move || count(cluster.notices.commands())),
+        database_uses: Box::new({
+            let database = database.clone();
+            move || count(database.uses())
+        }),
     });
     Ok(server)
+}
+
+fn count(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// What other nodes know this one by.
