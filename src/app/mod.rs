@@ -89,7 +89,13 @@ struct Listeners {
 async fn serve(config: Config, listeners: Listeners, started_at: Instant) -> anyhow::Result<()> {
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let lifecycle = Lifecycle::default();
-    let database = open_database(&config).await?;
+    let database = tokio::select! {
+        database = open_database(&config) => database?,
+        () = signals.next() => {
+            tracing::info!("Stopped before the database was ready");
+            return Ok(());
+        }
+    };
     let stopping = CancellationToken::new();
     let server = start(&config, listeners, started_at, &database, &lifecycle, &stopping).await?;
     tracing::info!(

@@ -159,7 +159,7 @@ impl Database {
         Ok(match &self.shared.writer {
             Writer::Sqlite(pool) => Transaction::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
             Writer::MySql(pool, zone) => Transaction::MySql(pool.begin().await?, *zone),
-            Writer::PostgreSql(pool) => Transaction::PostgreSql(pool.begin().await?),
+            Writer::PostgreSql(pool) => Transaction::PostgreSql(pool.begin_with(server::BEGIN).await?),
         })
     }
 
