@@ -12,7 +12,9 @@ pub(crate) enum Error {
     #[error("the database refuses a value: {0}")]
     Values(#[source] sqlx::Error),
     /// A slave came before the first master.
-    #[error("the database is not prepared for this release yet: a node that is no slave (without IS_SLAVE) does that at its start")]
+    #[error(
+        "the database is not prepared for this release yet: a node that is no slave (without IS_SLAVE) does that at its start"
+    )]
     NotPrepared,
     /// Another transaction was in the way; tried again, the same statements work.
     #[error("another transaction was in the way: {0}")]
