@@ -18,7 +18,7 @@ const WIDENED: &[(&str, &str, &str)] = &[
     ("request_logs", "source_ip", "varchar(64)"),
 ];
 
-struct Column {
+pub(super) struct Column {
     name: String,
     /// `None`: of any length.
     characters_max: Option<i64>,
@@ -164,7 +164,7 @@ async fn complete_indexes(transaction: &mut Transaction, table: &Table) -> Resul
     Ok(())
 }
 
-async fn columns_of(transaction: &mut Transaction, table: &str) -> Result<HashMap<String, Column>, Error> {
+pub(super) async fn columns_of(transaction: &mut Transaction, table: &str) -> Result<HashMap<String, Column>, Error> {
     let engine = transaction.engine();
     let schema = if engine == Engine::PostgreSql { "current_schema()" } else { "database()" };
     let text = format!(
@@ -180,7 +180,7 @@ async fn columns_of(transaction: &mut Transaction, table: &str) -> Result<HashMa
     Ok(columns.collect())
 }
 
-async fn indexes_of(transaction: &mut Transaction, table: &str) -> Result<HashSet<String>, Error> {
+pub(super) async fn indexes_of(transaction: &mut Transaction, table: &str) -> Result<HashSet<String>, Error> {
     let engine = transaction.engine();
     let text = match engine {
         Engine::PostgreSql => {
