@@ -6,7 +6,6 @@
 use std::{
     ffi::OsString,
     fs::{File, OpenOptions, TryLockError},
-    io,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     time::{Duration, Instant},

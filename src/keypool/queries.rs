@@ -155,8 +155,13 @@ pub(super) async fn active_keys_above(
 
 /// Texts and hashes of some keys, the oldest and the newest: a table that two passphrases wrote has both kinds.
 pub(super) async fn sample(readers: &Readers, limit: u64) -> Result<Vec<(String, String)>, db::Error> {
-    let mut rows = Vec::new();
-    for order in [Order::Asc, Order::Desc] {
+    Ok(sample_of_ends(readers, limit).await?.concat())
+}
+
+/// The same, apart.
+pub(super) async fn sample_of_ends(readers: &Readers, limit: u64) -> Result<[Vec<(String, String)>; 2], db::Error> {
+    let mut ends = [Vec::new(), Vec::new()];
+    for (end, order) in ends.iter_mut().zip([Order::Asc, Order::Desc]) {
         let mut select = Query::select();
         select
             .columns([ApiKeys::KeyValue, ApiKeys::KeyHash])
@@ -165,9 +170,9 @@ pub(super) async fn sample(readers: &Readers, limit: u64) -> Result<Vec<(String,
             .and_where(Expr::col(ApiKeys::KeyValue).ne(""))
             .order_by(ApiKeys::Id, order)
             .limit(limit);
-        rows.extend(readers.all::<(String, String)>(Sql::built(readers.engine(), &select)).await?);
+        *end = readers.all(Sql::built(readers.engine(), &select)).await?;
     }
-    Ok(rows)
+    Ok(ends)
 }
 
 pub(super) async fn count(readers: &Readers, matching: &Matching) -> Result<u64, db::Error> {
