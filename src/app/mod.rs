@@ -223,6 +223,7 @@ async fn start(
             writer.observed_by(metrics.observer()).observed_by(Box::new(log_live.clone())).run(stop)
         });
     }
+    lifecycle.run("request_log.live", |stop| log_live.clone().follow(database.clone(), stop));
     let duty = cluster.duty.clone();
     lifecycle.run("cluster.heartbeat", |stop| heartbeat.run(stop));
     lifecycle.run("cluster.duty", |stop| duty.clone().run(database.clone(), role, stop));

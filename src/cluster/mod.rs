@@ -24,7 +24,7 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Cluster {
     database: Database,
-    pub(crate) role: Role,
+    role: Role,
     pub(crate) duty: Duty,
     pub(crate) follower: Follower,
     pub(crate) notices: Notices,

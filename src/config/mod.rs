@@ -27,7 +27,7 @@ pub(crate) use mysql_dsn::{MySqlAddress, MySqlDsn, MySqlTls};
 pub(crate) use offline::Offline;
 pub(crate) use postgresql_dsn::{PostgreSqlDsn, PostgreSqlTls};
 pub(crate) use proxy_url::proxy_url;
-pub(crate) use redis_dsn::{RedisAddress, RedisDsn, RedisTls, SentinelCredentials};
+pub(crate) use redis_dsn::{RedisAddress, RedisDsn, RedisTls};
 pub(crate) use sqlite_dsn::SqliteDsn;
 
 /// Everything that needs a restart to change. Built once, then shared.

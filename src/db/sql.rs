@@ -346,11 +346,13 @@ impl Value for Json<'_> {
             Arguments::Sqlite(arguments) => arguments.add(self.0.map(str::to_owned)),
             Arguments::MySql(arguments) => arguments.add(self.0.map(str::to_owned)),
             // The binary form of `jsonb` is a version and the text.
-            Arguments::PostgreSql(arguments) => match self.0.map(serde_json::from_str::<&serde_json::value::RawValue>) {
-                None => arguments.add(None::<sqlx::types::Json<()>>),
-                Some(Ok(json)) => arguments.add(sqlx::types::Json(json)),
-                Some(Err(error)) => Err(error.into()),
-            },
+            Arguments::PostgreSql(arguments) => {
+                match self.0.map(serde_json::from_str::<&serde_json::value::RawValue>) {
+                    None => arguments.add(None::<sqlx::types::Json<()>>),
+                    Some(Ok(json)) => arguments.add(sqlx::types::Json(json)),
+                    Some(Err(error)) => Err(error.into()),
+                }
+            }
         };
         sql.note(outcome);
     }

@@ -12,7 +12,7 @@ use sqlx::{
 use tempfile::TempDir;
 use testkit::FreshDatabase;
 
-use super::{Database, Error, FromRow, Migrations, Source as _, Sql, row::Column};
+use super::{Database, Engine, Error, FromRow, Migrations, Source as _, Sql, row::Column};
 use crate::config::{DatabaseDsn, DatabasePool, SqliteDsn};
 
 /// A fresh database on the engine of this run (`TEST_ENGINE`), which goes away with the guard.
@@ -55,10 +55,15 @@ pub(crate) fn dsn(path: &Path) -> DatabaseDsn {
 }
 
 impl Database {
-    /// Runs statements behind everyone's back.
+    /// Runs statements behind everyone's back. Times in them are in UTC, and written as SQLite has them.
     pub(crate) async fn run(&self, statements: &str) {
+        let statements = match self.engine() {
+            // Its wall clock is that of UTC in tests.
+            Engine::MySql(_) => statements.replace("+00:00'", "'").replace(" groups ", " `groups` "),
+            _ => statements.to_owned(),
+        };
         let mut transaction = self.begin().await.unwrap();
-        transaction.run(statements.to_owned()).await.unwrap();
+        transaction.run(statements).await.unwrap();
         transaction.commit().await.unwrap();
     }
 

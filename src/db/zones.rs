@@ -144,7 +144,7 @@ mod tests {
              SELECT 'log-' || i, '2025-07-02 09:00:00+08:00', 1, 1, 200, 1, 0, 0 FROM n",
         )
         .await;
-        let database = Database::open(&testing::dsn(&path)).await.unwrap();
+        let database = testing::open_file(&path).await.unwrap();
         assert!(database.rewrite_local_times().await.unwrap() > 1200);
 
         let hours = texts(

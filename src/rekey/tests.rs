@@ -26,7 +26,7 @@ async fn execute(database: &Database, statements: &str) {
 }
 
 /// Keys of one group, an empty row among them, and entries of the log: one of ours, two of the original.
-async fn fill(database: &Database, cipher: &Cipher) {
+async fn fill(database: &Database, stored_with: &Cipher) {
     let groups = database.engine().quoted("groups");
     execute(
         database,
@@ -34,7 +34,7 @@ async fn fill(database: &Database, cipher: &Cipher) {
     )
     .await;
     for key in KEYS {
-        let (text, hash) = (cipher.encrypt(key), cipher.hash(key));
+        let (text, hash) = (stored_with.encrypt(key), stored_with.hash(key));
         execute(
             database,
             &format!("INSERT INTO api_keys (key_value, key_hash, group_id) VALUES ('{text}', '{hash}', 1)"),
@@ -56,8 +56,8 @@ async fn fill(database: &Database, cipher: &Cipher) {
         .await;
     };
     let masked = Secret::new(KEYS[0]).masked();
-    log("a", &masked, &cipher.hash(KEYS[0]), "'r'").await;
-    log("b", &cipher.encrypt(KEYS[0]), &cipher.hash(KEYS[0]), "NULL").await;
+    log("a", &masked, &stored_with.hash(KEYS[0]), "'r'").await;
+    log("b", &stored_with.encrypt(KEYS[0]), &stored_with.hash(KEYS[0]), "NULL").await;
     log("c", "sk-of-an-old-version-0001", "", "NULL").await;
     log("d", &cipher("a third one").encrypt("sk-lost"), "hash of a lost one", "NULL").await;
     log("e", "", "", "'r'").await;

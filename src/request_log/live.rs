@@ -213,8 +213,9 @@ mod tests {
     use super::*;
     use crate::{
         crypto::Secret,
+        db::testing::{fresh, open_again},
         request_log::{
-            Kind,
+            Kind, RequestLog, Writer,
             testing::{entry, group, key},
         },
     };
@@ -269,5 +270,46 @@ mod tests {
         }
         assert!(matches!(watching.next().await, Some(Watched::Missed(3))));
         assert_eq!(statuses(&mut watching, 1).await, [200]);
+    }
+
+    /// Nodes that write to one server, each with its own writer.
+    #[tokio::test]
+    async fn whoever_watches_sees_the_entries_of_all_nodes_each_once() {
+        let (place, database) = fresh().await;
+        if database.engine().is_sqlite() {
+            return;
+        }
+        let live = live();
+        let stop = CancellationToken::new();
+        let following = tokio::spawn(live.clone().follow(database.clone(), stop.clone()));
+        let write = async |live: &Live, statuses: std::ops::Range<u16>| {
+            let log = RequestLog::new(1);
+            for (at, status) in (0..).zip(statuses) {
+                let ended_at = Utc::now() + TimeDelta::milliseconds(at);
+                log.submit(0, Entry { ended_at, request_body: Some("{}".to_owned()), ..entry(status) });
+            }
+            let database = open_again(&place).await.unwrap();
+            let written = CancellationToken::new();
+            written.cancel();
+            let writer = Writer::new(log, database, Cipher::new(None));
+            writer.observed_by(Box::new(live.clone())).run(written).await;
+        };
+        // Nobody watches: nothing is read.
+        write(&live, 200..203).await;
+        let uses = database.uses();
+        tokio::time::sleep(LOOK_INTERVAL * 2).await;
+        assert_eq!(database.uses(), uses);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let mut watching = live.watch(Filter::default());
+        let mut failures = live.watch(Filter { is_success: Some(false), ..Filter::default() });
+        // One of them writes beside us, the other is elsewhere.
+        write(&live, 203..206).await;
+        write(&Live::new(Cipher::new(None)), 300..303).await;
+        assert_eq!(statuses(&mut watching, 6).await, [203, 204, 205, 300, 301, 302]);
+        write(&live, 400..402).await;
+        assert_eq!(statuses(&mut watching, 2).await, [400, 401]);
+        assert_eq!(statuses(&mut failures, 2).await, [400, 401]);
+        stop.cancel();
+        following.await.unwrap();
     }
 }

@@ -175,7 +175,11 @@ pub(super) async fn present(readers: &Readers, ids: &[String]) -> Result<Vec<Str
 }
 
 /// The newest rows of a server from a time on: id and time of each, the newest first.
-pub(super) async fn ids_since(readers: &Readers, from: Timestamp, most: i64) -> Result<Vec<(String, Timestamp)>, Error> {
+pub(super) async fn ids_since(
+    readers: &Readers,
+    from: Timestamp,
+    most: i64,
+) -> Result<Vec<(String, Timestamp)>, Error> {
     let text = "SELECT id, timestamp FROM request_logs WHERE timestamp >= ? ORDER BY timestamp DESC, id DESC LIMIT ?";
     readers.all(Sql::new(readers.engine(), text).bind(from).bind(most)).await
 }

@@ -92,26 +92,20 @@ mod tests {
     use super::*;
     use crate::db::testing;
 
-    async fn left_after(rows: &[&str], days: u32, now: &str) -> Vec<String> {
-        let (_folder, database) = testing::fresh().await;
-        let mut transaction = database.begin().await.unwrap();
+    async fn left_after(database: &Database, rows: &[&str], days: u32, now: &str) -> Vec<String> {
         for (index, timestamp) in rows.iter().enumerate() {
-            sqlx::query("INSERT INTO request_logs (id, timestamp, group_id, is_success, status_code, duration, is_stream) VALUES (?, ?, 1, 1, 200, 1, 0)")
-                .bind(index.to_string())
-                .bind(*timestamp)
-                .execute(&mut *transaction)
-                .await
-                .unwrap();
+            let row = format!("('{index:05}', '{timestamp}', 1, true, 200, 1, false)");
+            let insert =
+                "INSERT INTO request_logs (id, timestamp, group_id, is_success, status_code, duration, is_stream)";
+            database.run(&format!("{insert} VALUES {row}")).await;
         }
-        transaction.commit().await.unwrap();
         let now = Timestamp::parse_stored(now).unwrap().0;
         Retention::new(database.clone()).delete_older_than(days, now).await.unwrap();
-        sqlx::query_scalar("SELECT timestamp FROM request_logs ORDER BY id")
-            .fetch_all(database.readers())
-            .await
-            .unwrap()
+        let ids: Vec<String> = database.column_of("SELECT id FROM request_logs ORDER BY id").await;
+        ids.iter().map(|id| rows[id.parse::<usize>().unwrap()].to_owned()).collect()
     }
 
+    /// Only texts of a file have a zone.
     #[tokio::test]
     async fn instants_decide_whatever_the_zone_of_their_text() {
         let old = [
@@ -128,25 +122,43 @@ mod tests {
             "2026-11-21 00:00:01+14:00",
         ];
         let rows: Vec<&str> = old[..4].iter().chain(&kept).copied().collect();
-        assert_eq!(left_after(&rows, 3, "2026-11-23 10:00:00+00:00").await, kept);
+        let (_place, database) = testing::fresh_file().await;
+        assert_eq!(left_after(&database, &rows, 3, "2026-11-23 10:00:00+00:00").await, kept);
         // A form that SQLite does not read goes when its digits, taken as UTC, are old.
-        assert_eq!(left_after(&old[4..], 3, "2026-11-23 16:00:00+00:00").await, [""; 0]);
+        let (_place, database) = testing::fresh_file().await;
+        assert_eq!(left_after(&database, &old[4..], 3, "2026-11-23 16:00:00+00:00").await, [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn what_is_as_old_as_the_days_is_kept() {
+        let (_place, database) = testing::fresh().await;
+        let rows = ["2026-11-20 09:59:59.999+00:00", "2026-11-20 10:00:00+00:00", "2026-11-23 09:00:00+00:00"];
+        assert_eq!(left_after(&database, &rows, 3, "2026-11-23 10:00:00+00:00").await, rows[1..]);
     }
 
     #[tokio::test]
     async fn zero_days_keep_everything() {
-        assert_eq!(left_after(&["1999-01-01 00:00:00+00:00"], 0, "2026-11-23 10:00:00+00:00").await.len(), 1);
+        let (_place, database) = testing::fresh().await;
+        let rows = ["1999-01-01 00:00:00+00:00"];
+        assert_eq!(left_after(&database, &rows, 0, "2026-11-23 10:00:00+00:00").await, rows);
     }
 
     #[tokio::test]
     async fn more_than_one_lot_is_deleted() {
-        let rows = vec!["2026-01-01 00:00:00+00:00"; ROWS_PER_LOT as usize + 1];
-        assert_eq!(left_after(&rows, 1, "2026-11-23 10:00:00+00:00").await.len(), 0);
+        let (_place, database) = testing::fresh().await;
+        let row = |index: u32| format!("('{index}', '2026-01-01 00:00:00+00:00', 1, true, 200, 1, false)");
+        let rows: Vec<String> = (0..=ROWS_PER_LOT).map(row).collect();
+        let insert = "INSERT INTO request_logs (id, timestamp, group_id, is_success, status_code, duration, is_stream)";
+        database.run(&format!("{insert} VALUES {}", rows.join(","))).await;
+        let now = Timestamp::parse_stored("2026-11-23 10:00:00+00:00").unwrap().0;
+        let deleted = Retention::new(database.clone()).delete_older_than(1, now).await.unwrap();
+        assert_eq!(deleted, u64::from(ROWS_PER_LOT) + 1);
+        assert_eq!(database.value_of::<i64>("SELECT count(*) FROM request_logs").await, 0);
     }
 
     #[tokio::test]
     async fn only_new_hours_are_searched_for_foreign_rows() {
-        let (_folder, database) = testing::fresh().await;
+        let (_place, database) = testing::fresh_file().await;
         let mut retention = Retention::new(database);
         let cutoff = Timestamp::parse_stored("2026-11-20 10:00:00+00:00").unwrap();
         assert_eq!(retention.texts_below(cutoff).await.unwrap(), cutoff);

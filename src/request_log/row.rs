@@ -132,10 +132,8 @@ impl Rows {
     }
 
     fn named(&self, group: Option<&GroupName>) -> (i64, Arc<str>) {
-        group.map_or_else(
-            || (0, self.empty.clone()),
-            |group| (group.id, self.fitting(&group.name, NAME_CHARACTERS_MAX)),
-        )
+        group
+            .map_or_else(|| (0, self.empty.clone()), |group| (group.id, self.fitting(&group.name, NAME_CHARACTERS_MAX)))
     }
 
     fn rare(&self, text: &str) -> Arc<str> {

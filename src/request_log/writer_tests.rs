@@ -1,15 +1,17 @@
 //! Entries on their way into a real database.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::{TimeZone, Utc};
-use sqlx::Row;
-use tempfile::TempDir;
+use testkit::FreshDatabase;
 
 use super::*;
 use crate::{
     crypto::Secret,
-    db::testing::fresh,
+    db::{
+        Source as _, Timestamp,
+        testing::{fresh, fresh_file, open_again},
+    },
     group::Key,
     request_log::{
         Verdict,
@@ -18,22 +20,34 @@ use crate::{
 };
 
 struct House {
-    _folder: TempDir,
+    place: FreshDatabase,
     database: Database,
     log: RequestLog,
     writer: Writer,
 }
 
 async fn house() -> House {
-    house_with(Cipher::new(None)).await
+    house_in(fresh().await, Cipher::new(None)).await
 }
 
-async fn house_with(cipher: Cipher) -> House {
-    let (folder, database) = fresh().await;
+/// For what is about files alone: how uses of keys are counted there, from row ids.
+async fn house_of_file() -> House {
+    house_in(fresh_file().await, Cipher::new(None)).await
+}
+
+/// For what is about servers alone; `None` on SQLite.
+async fn house_of_server() -> Option<House> {
+    if testkit::Engine::of_this_run() == testkit::Engine::Sqlite {
+        return None;
+    }
+    Some(house().await)
+}
+
+async fn house_in((place, database): (FreshDatabase, Database), cipher: Cipher) -> House {
     let log = RequestLog::new(1);
     let mut writer = Writer::new(log.clone(), database.clone(), cipher);
     writer.write(false).await.unwrap();
-    House { _folder: folder, database, log, writer }
+    House { place, database, log, writer }
 }
 
 impl House {
@@ -44,44 +58,41 @@ impl House {
         self.writer.write(false).await.unwrap();
     }
 
-    async fn execute(&self, statement: &'static str) {
-        let mut transaction = self.database.begin().await.unwrap();
-        sqlx::query(statement).execute(&mut *transaction).await.unwrap();
-        transaction.commit().await.unwrap();
+    async fn execute(&self, statement: &str) {
+        self.database.run(statement).await;
     }
 
     /// Keys 1 to `count` of group 1, with the hashes of `sk-1` and so on.
     async fn add_keys(&self, count: i64) {
-        let mut transaction = self.database.begin().await.unwrap();
-        for id in 1..=count {
-            sqlx::query("INSERT INTO api_keys (id, key_value, key_hash, group_id) VALUES (?, '', ?, 1)")
-                .bind(id)
-                .bind(Cipher::new(None).hash(&format!("sk-{id}")))
-                .execute(&mut *transaction)
-                .await
-                .unwrap();
-        }
-        transaction.commit().await.unwrap();
+        let columns = "(id, name, upstreams, channel_type, test_model)";
+        self.execute(&format!("INSERT INTO groups {columns} VALUES (1, 'team', '[]', 'openai', '')")).await;
+        let cipher = Cipher::new(None);
+        let row = |id: i64| format!("({id}, '', '{}', 1)", cipher.hash(&format!("sk-{id}")));
+        let rows: Vec<String> = (1..=count).map(row).collect();
+        let insert = "INSERT INTO api_keys (id, key_value, key_hash, group_id) VALUES";
+        self.execute(&format!("{insert} {}", rows.join(","))).await;
     }
 
     async fn count(&self) -> i64 {
-        sqlx::query_scalar("SELECT count(*) FROM request_logs").fetch_one(self.database.readers()).await.unwrap()
+        self.database.value_of("SELECT count(*) FROM request_logs").await
     }
 
     async fn tallies(&self) -> Vec<(String, i64, i64, i64)> {
-        sqlx::query_as(
-            "SELECT time, group_id, success_count, failure_count FROM group_hourly_stats ORDER BY time, group_id",
-        )
-        .fetch_all(self.database.readers())
-        .await
-        .unwrap()
+        let text =
+            "SELECT time, group_id, success_count, failure_count FROM group_hourly_stats ORDER BY time, group_id";
+        let rows: Vec<(Timestamp, i64, i64, i64)> = self.database.rows_of(text).await;
+        rows.into_iter().map(|(hour, group, good, bad)| (hour.to_stored(), group, good, bad)).collect()
     }
 
-    async fn uses(&self) -> Vec<(i64, Option<String>)> {
-        sqlx::query_as("SELECT request_count, last_used_at FROM api_keys ORDER BY id")
-            .fetch_all(self.database.readers())
-            .await
-            .unwrap()
+    async fn uses(&self) -> Vec<(i64, Option<Timestamp>)> {
+        self.database.rows_of("SELECT request_count, last_used_at FROM api_keys ORDER BY id").await
+    }
+
+    /// The one row that there is.
+    async fn row(&self) -> db::Row {
+        let mut rows = self.database.readers().rows(self.database.sql("SELECT * FROM request_logs")).await.unwrap();
+        assert_eq!(rows.len(), 1);
+        rows.remove(0)
     }
 
     async fn requests_of_keys(&self) -> Vec<i64> {
@@ -102,7 +113,7 @@ fn use_of(id: i64) -> Entry {
 #[tokio::test]
 async fn every_field_has_its_column() {
     let cipher = Cipher::new(Some(&Secret::new("a passphrase")));
-    let mut house = house_with(cipher.clone()).await;
+    let mut house = house_in(fresh().await, cipher.clone()).await;
     let original = Entry {
         kind: Kind::Retry,
         attempt: 2,
@@ -118,17 +129,18 @@ async fn every_field_has_its_column() {
     };
     let request_id = original.request_id;
     house.write([original]).await;
-    let row = sqlx::query("SELECT * FROM request_logs").fetch_one(house.database.readers()).await.unwrap();
-    let text = |name: &str| row.get::<String, _>(name);
-    let number = |name: &str| row.get::<i64, _>(name);
+    let row = house.row().await;
+    let text = |name: &str| row.get::<String>(name).unwrap();
+    let number = |name: &str| row.get::<i64>(name).unwrap();
+    let flag = |name: &str| row.get::<bool>(name).unwrap();
     assert_eq!(text("id").len(), 36);
-    assert_eq!(text("timestamp"), "2026-11-23 10:15:30+00:00");
+    assert_eq!(row.get::<Timestamp>("timestamp").unwrap().to_stored(), "2026-11-23 10:15:30+00:00");
     assert_eq!((number("group_id"), text("group_name")), (1, "team".to_owned()));
     assert_eq!((number("parent_group_id"), text("parent_group_name")), (7, "all".to_owned()));
     assert_eq!(text("key_value"), "sk-3****cdef", "no copy of the key");
     assert_eq!(text("key_hash"), cipher.hash("sk-3-0123456789abcdef"));
     assert_eq!(text("model"), "gpt-4o");
-    assert_eq!((number("is_success"), number("status_code")), (0, 429));
+    assert_eq!((flag("is_success"), number("status_code")), (false, 429));
     assert_eq!(text("source_ip"), "203.0.113.9");
     assert_eq!(text("request_path"), "/proxy/team/v1/chat/completions");
     assert_eq!(number("duration"), 250);
@@ -136,7 +148,7 @@ async fn every_field_has_its_column() {
     assert_eq!(text("user_agent"), "sdk/1.0");
     assert_eq!(text("request_type"), "retry");
     assert_eq!(text("upstream_addr"), "https://api.example.com/v1/chat/completions");
-    assert_eq!(number("is_stream"), 1);
+    assert!(flag("is_stream"));
     assert_eq!(text("request_body"), "{}");
     assert_eq!(text("request_id"), request_id.to_string());
     assert_eq!((number("attempt"), number("first_byte_ms"), number("overhead_us")), (2, 90, 85));
@@ -148,14 +160,14 @@ async fn what_is_unknown_is_stored_as_the_original_does() {
     let mut house = house().await;
     let refused = Entry { group: None, first_byte: None, source_ip: None, ..entry(404) };
     house.write([refused]).await;
-    let row = sqlx::query("SELECT * FROM request_logs").fetch_one(house.database.readers()).await.unwrap();
+    let row = house.row().await;
     for column in ["group_id", "parent_group_id"] {
-        assert_eq!(row.get::<i64, _>(column), 0, "{column}");
+        assert_eq!(row.get::<i64>(column).unwrap(), 0, "{column}");
     }
     for column in ["group_name", "parent_group_name", "key_value", "key_hash", "source_ip", "request_body"] {
-        assert_eq!(row.get::<String, _>(column), "", "{column}");
+        assert_eq!(row.get::<String>(column).unwrap(), "", "{column}");
     }
-    assert_eq!(row.get::<Option<i64>, _>("first_byte_ms"), None);
+    assert_eq!(row.get::<Option<i64>>("first_byte_ms").unwrap(), None);
     assert_eq!(house.tallies().await, [], "a request to no group is in no group's figures");
 }
 
@@ -173,11 +185,11 @@ async fn long_texts_are_cut_between_characters_and_lose_their_nul() {
             ..entry(200)
         }])
         .await;
-    let row = sqlx::query("SELECT * FROM request_logs").fetch_one(house.database.readers()).await.unwrap();
+    let row = house.row().await;
     for (column, characters) in
         [("model", 255), ("request_path", 500), ("user_agent", 512), ("upstream_addr", 500), ("error_message", 30_000)]
     {
-        assert_eq!(row.get::<String, _>(column), "é".repeat(characters), "{column}");
+        assert_eq!(row.get::<String>(column).unwrap(), "é".repeat(characters), "{column}");
     }
 }
 
@@ -186,15 +198,12 @@ async fn any_number_of_entries_is_written_in_their_order() {
     let mut house = house().await;
     let statuses: Vec<u16> = (0..5_000).map(|index| 200 + index % 700).collect();
     house.write(statuses.iter().map(|status| entry(*status))).await;
-    let stored: Vec<u16> = sqlx::query_scalar("SELECT status_code FROM request_logs ORDER BY rowid")
-        .fetch_all(house.database.readers())
-        .await
-        .unwrap();
-    assert_eq!(stored, statuses);
-    let by_id: Vec<u16> = sqlx::query_scalar("SELECT status_code FROM request_logs ORDER BY id")
-        .fetch_all(house.database.readers())
-        .await
-        .unwrap();
+    let statuses: Vec<i64> = statuses.into_iter().map(i64::from).collect();
+    if house.database.engine().is_sqlite() {
+        let stored: Vec<i64> = house.database.column_of("SELECT status_code FROM request_logs ORDER BY rowid").await;
+        assert_eq!(stored, statuses);
+    }
+    let by_id: Vec<i64> = house.database.column_of("SELECT status_code FROM request_logs ORDER BY id").await;
     assert_eq!(by_id, statuses, "ids ascend");
 }
 
@@ -202,10 +211,12 @@ async fn any_number_of_entries_is_written_in_their_order() {
 async fn one_bad_entry_costs_only_itself() {
     let mut house = house().await;
     house
-        .execute(
+        .execute(if house.database.engine().is_sqlite() {
             "CREATE TRIGGER refuse BEFORE INSERT ON request_logs WHEN NEW.model = 'bad'
-             BEGIN SELECT RAISE(ABORT, 'no'); END",
-        )
+             BEGIN SELECT RAISE(ABORT, 'no'); END"
+        } else {
+            "ALTER TABLE request_logs ADD CONSTRAINT refuse CHECK (model <> 'bad')"
+        })
         .await;
     let bad = || Entry { model: "bad".to_owned(), ..entry(200) };
     let mut entries: Vec<Entry> = (0..200).map(|_| entry(200)).collect();
@@ -271,7 +282,6 @@ async fn hours_count_what_clients_got_for_the_group_and_its_aggregate() {
 
 #[tokio::test]
 async fn the_hourly_figures_equal_the_rows() {
-    type Figures = Vec<(String, i64, i64, i64, i64, i64)>;
     let mut house = house().await;
     let mut entries = Vec::new();
     for number in 0..400_u16 {
@@ -285,18 +295,28 @@ async fn the_hourly_figures_equal_the_rows() {
         });
     }
     house.write(entries).await;
-    let of_rows = "SELECT substr(timestamp, 1, 14) AS hour, of_group, \
-          sum(request_type = 'final' AND status_code <> 499 AND is_success), \
-          sum(request_type = 'final' AND status_code <> 499 AND NOT is_success), \
-          sum(request_type = 'retry'), sum(request_type = 'final' AND status_code = 499) \
-        FROM (SELECT *, group_id AS of_group FROM request_logs UNION ALL \
-              SELECT *, parent_group_id AS of_group FROM request_logs) WHERE of_group > 0 GROUP BY 1, 2";
-    let of_hours = "SELECT substr(time, 1, 14), group_id, success_count, failure_count, retry_count, aborted_count \
-        FROM group_hourly_stats ORDER BY 1, 2";
-    let rows: Figures = sqlx::query_as(of_rows).fetch_all(house.database.readers()).await.unwrap();
-    let hours: Figures = sqlx::query_as(of_hours).fetch_all(house.database.readers()).await.unwrap();
+    let of_rows =
+        "SELECT timestamp, group_id, parent_group_id, request_type, status_code, is_success FROM request_logs";
+    let mut rows: BTreeMap<(Timestamp, i64), [i64; 4]> = BTreeMap::new();
+    let stored: Vec<(Timestamp, i64, i64, String, i64, bool)> = house.database.rows_of(of_rows).await;
+    for (time, group_id, parent_id, kind, status, is_success) in stored {
+        let outcome = match (&*kind, status, is_success) {
+            ("retry", ..) => 2,
+            (_, 499, _) => 3,
+            (_, _, true) => 0,
+            (_, _, false) => 1,
+        };
+        for group_id in [group_id, parent_id].into_iter().filter(|id| *id > 0) {
+            rows.entry((time.hour(), group_id)).or_default()[outcome] += 1;
+        }
+    }
+    let of_hours =
+        "SELECT time, group_id, success_count, failure_count, retry_count, aborted_count FROM group_hourly_stats";
+    let hours: Vec<(Timestamp, i64, i64, i64, i64, i64)> = house.database.rows_of(of_hours).await;
+    let hours: BTreeMap<_, _> = hours.into_iter().map(|(hour, id, a, b, c, d)| ((hour, id), [a, b, c, d])).collect();
     assert_eq!(hours, rows);
-    assert!(rows.len() > 20 && rows.iter().any(|row| row.2 * row.3 * row.4 * row.5 > 0), "all kinds occur: {rows:?}");
+    let has_all = |counts: &[i64; 4]| counts.iter().all(|count| *count > 0);
+    assert!(rows.len() > 20 && rows.values().any(has_all), "all kinds occur: {rows:?}");
 }
 
 #[tokio::test]
@@ -304,8 +324,13 @@ async fn every_use_of_a_key_counts_and_its_last_use_never_moves_back() {
     let mut house = house().await;
     house.add_keys(3).await;
     // In Shanghai's wall clock the first is earlier than our entries, and looks later; the second is later.
-    house.execute("UPDATE api_keys SET last_used_at = '2026-11-23 18:00:00+08:00' WHERE id = 1").await;
-    house.execute("UPDATE api_keys SET last_used_at = '2026-11-23 18:30:00+08:00' WHERE id = 2").await;
+    let (first, second) = if house.database.engine().is_sqlite() {
+        ("2026-11-23 18:00:00+08:00", "2026-11-23 18:30:00+08:00")
+    } else {
+        ("2026-11-23 10:00:00+00:00", "2026-11-23 10:30:00+00:00")
+    };
+    house.execute(&format!("UPDATE api_keys SET last_used_at = '{first}' WHERE id = 1")).await;
+    house.execute(&format!("UPDATE api_keys SET last_used_at = '{second}' WHERE id = 2")).await;
     let earlier = Utc.with_ymd_and_hms(2026, 11, 23, 9, 0, 0).unwrap();
     house
         .write([
@@ -316,20 +341,14 @@ async fn every_use_of_a_key_counts_and_its_last_use_never_moves_back() {
         ])
         .await;
     house.writer.write(true).await.unwrap();
-    let at = |text: &str| Some(text.to_owned());
-    assert_eq!(
-        house.uses().await,
-        [
-            (2, at("2026-11-23 10:15:30+00:00")),
-            (1, at("2026-11-23 18:30:00+08:00")),
-            (1, at("2026-11-23 10:15:30+00:00"))
-        ]
-    );
+    let at = |text| Timestamp::parse_stored(text);
+    let (ours, later) = (at("2026-11-23 10:15:30+00:00"), at("2026-11-23 10:30:00+00:00"));
+    assert_eq!(house.uses().await, [(2, ours), (1, later), (1, ours)]);
 }
 
 #[tokio::test]
 async fn what_a_kill_swallows_is_counted_from_the_rows() {
-    let mut house = house().await;
+    let mut house = house_of_file().await;
     house.add_keys(2).await;
     house.write([use_of(1), use_of(2), use_of(1)]).await;
     assert_eq!(house.requests_of_keys().await, [0, 0], "counts are stored later");
@@ -345,11 +364,11 @@ async fn what_a_kill_swallows_is_counted_from_the_rows() {
 
 #[tokio::test]
 async fn a_kill_between_two_lots_counts_nothing_twice() {
-    let mut house = house().await;
+    let mut house = house_of_file().await;
     let keys = 5_003;
     house.add_keys(keys).await;
     house.write((1..=keys).map(use_of)).await;
-    let mut usage = house.writer.usage.take().unwrap();
+    let Some(Usage::Later(mut usage)) = house.writer.usage.take() else { panic!("a file counts later") };
     usage.store(&house.database).await.unwrap();
     let stored: i64 = house.requests_of_keys().await.iter().sum();
     assert_eq!(stored, 5_000, "one lot is stored");
@@ -362,7 +381,7 @@ async fn a_kill_between_two_lots_counts_nothing_twice() {
 
 #[tokio::test]
 async fn row_ids_that_start_anew_are_counted() {
-    let mut house = house().await;
+    let mut house = house_of_file().await;
     house.add_keys(1).await;
     house.write((0..5).map(|_| use_of(1))).await;
     house.writer.write(true).await.unwrap();
@@ -374,7 +393,7 @@ async fn row_ids_that_start_anew_are_counted() {
 
 #[tokio::test]
 async fn rows_that_the_original_wrote_are_not_counted_again() {
-    let mut house = house().await;
+    let mut house = house_of_file().await;
     house.add_keys(1).await;
     house.write([use_of(1)]).await;
     house.execute("UPDATE request_logs SET request_id = NULL").await;
@@ -387,9 +406,126 @@ async fn each_row_has_its_own_key() {
     let mut house = house().await;
     let uses = [key(1, 1, "sk-1"), key(2, 1, "sk-2"), key(1, 1, "sk-1")];
     house.write(uses.map(|key: Arc<Key>| Entry { key: Some(key), ..entry(200) })).await;
-    let hashes: Vec<String> = sqlx::query_scalar("SELECT key_hash FROM request_logs ORDER BY rowid")
-        .fetch_all(house.database.readers())
-        .await
-        .unwrap();
+    let hashes: Vec<String> = house.database.column_of("SELECT key_hash FROM request_logs ORDER BY id").await;
     assert_eq!(hashes, ["sk-1", "sk-2", "sk-1"].map(|text| Cipher::new(None).hash(text)));
+}
+
+#[tokio::test]
+async fn entries_that_are_too_long_for_one_statement_take_several() {
+    let mut house = house().await;
+    let body = || Some("é".repeat(32_500));
+    house.write((0..200).map(|_| Entry { request_body: body(), ..entry(200) })).await;
+    assert_eq!((house.count().await, house.log.dropped()), (200, 0));
+}
+
+#[tokio::test]
+async fn a_time_is_cut_and_never_moves_into_the_next_hour() {
+    let mut house = house().await;
+    house.add_keys(1).await;
+    let last = Utc.with_ymd_and_hms(2026, 11, 23, 10, 59, 59).unwrap() + chrono::TimeDelta::nanoseconds(999_999_999);
+    house.write([Entry { ended_at: last, ..use_of(1) }]).await;
+    house.writer.write(true).await.unwrap();
+    let stored: Timestamp = house.row().await.get("timestamp").unwrap();
+    assert_eq!(stored.hour().to_stored(), "2026-11-23 10:00:00+00:00");
+    assert_eq!(house.uses().await, [(1, Some(stored))]);
+    assert_eq!(house.tallies().await[0].0, "2026-11-23 10:00:00+00:00");
+}
+
+/// Two nodes that write at once, and meet in the same keys and the same hour.
+#[tokio::test]
+async fn what_several_nodes_count_adds_up() {
+    const ENTRIES: i64 = 3_000;
+    let Some(house) = house_of_server().await else { return };
+    house.add_keys(50).await;
+    let node = async |direction: i64| {
+        let database = open_again(&house.place).await.unwrap();
+        let log = RequestLog::new(1);
+        let mut writer = Writer::new(log.clone(), database, Cipher::new(None));
+        for number in 0..ENTRIES {
+            log.submit(0, use_of((number * direction).rem_euclid(50) + 1));
+            if number % 100 == 99 {
+                writer.write(false).await.unwrap();
+            }
+        }
+    };
+    tokio::join!(node(1), node(-1), node(7));
+    assert_eq!(house.count().await, 3 * ENTRIES);
+    assert_eq!(house.requests_of_keys().await, vec![3 * ENTRIES / 50; 50]);
+    assert_eq!(house.tallies().await, [("2026-11-23 10:00:00+00:00".to_owned(), 1, 3 * ENTRIES, 0)]);
+}
+
+/// Hands connections on to a server, and cuts each one after its first commit was done, before the answer comes back.
+async fn losing_answers_to_commits(server: std::net::SocketAddr) -> std::net::SocketAddr {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut server = tokio::net::TcpStream::connect(server).await.unwrap();
+            tokio::spawn(async move {
+                let (mut up, mut down) = (vec![0; 65_536], vec![0; 65_536]);
+                loop {
+                    tokio::select! {
+                        Ok(length @ 1..) = client.read(&mut up) => {
+                            let is_commit = up[..length].ends_with(b"COMMIT") || up[..length].ends_with(b"COMMIT\0");
+                            server.write_all(&up[..length]).await.unwrap();
+                            if is_commit {
+                                // The answer says that it is done.
+                                drop(server.read(&mut down).await);
+                                return;
+                            }
+                        }
+                        Ok(length @ 1..) = server.read(&mut down) => client.write_all(&down[..length]).await.unwrap(),
+                        else => return,
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_was_lost_counts_once() {
+    let Some(mut house) = house_of_server().await else { return };
+    house.add_keys(2).await;
+    let dsn = house.place.dsn().to_owned();
+    let server: std::net::SocketAddr = {
+        let start = dsn.find("127.0.0.1:").unwrap();
+        let end = dsn[start..].find([')', '/']).unwrap();
+        dsn[start..start + end].parse().unwrap()
+    };
+    let proxy = losing_answers_to_commits(server).await;
+    let dsn = dsn.replace(&server.to_string(), &proxy.to_string());
+    let (dsn, _) = crate::config::DatabaseDsn::parse(&dsn, &|_| None).unwrap();
+    let pool = db::testing::POOL;
+    let lossy = Database::open(&dsn, &pool, db::Migrations::Leave).await.unwrap();
+    let mut writer = Writer::new(house.log.clone(), lossy, Cipher::new(None));
+    house.log.submit(0, use_of(1));
+    house.log.submit(0, use_of(2));
+    writer.write(false).await.unwrap_err();
+    assert_eq!(house.count().await, 2, "it was done");
+    house.log.submit(0, use_of(1));
+    // The next commit has no answer either; the one after it is not lost, since nothing is left to be written.
+    writer.write(false).await.unwrap_err();
+    writer.write(false).await.unwrap();
+    assert_eq!((house.count().await, house.log.waiting(), house.log.dropped()), (3, 0, 0));
+    assert_eq!(house.requests_of_keys().await, [2, 1]);
+    assert_eq!(house.tallies().await, [("2026-11-23 10:00:00+00:00".to_owned(), 1, 3, 0)]);
+}
+
+#[tokio::test]
+async fn characters_that_a_server_cannot_hold_leave_a_mark() {
+    let Some(mut house) = house_of_server().await else { return };
+    if !matches!(house.database.engine(), db::Engine::MySql(_)) {
+        return;
+    }
+    house.execute("ALTER TABLE request_logs CONVERT TO CHARACTER SET utf8mb3").await;
+    house.restart_after_kill().await;
+    house.write([Entry { model: "é€😀".to_owned(), request_body: Some("😀!".to_owned()), ..entry(200) }]).await;
+    let row = house.row().await;
+    assert_eq!(row.get::<String>("model").unwrap(), "é€\u{fffd}");
+    assert_eq!(row.get::<String>("request_body").unwrap(), "\u{fffd}!");
+    assert_eq!(house.log.dropped(), 0);
 }

@@ -1,9 +1,9 @@
 //! Figures out of a real database, and how they are compared.
 
-use tempfile::TempDir;
+use testkit::FreshDatabase;
 
 use super::{super::tally::Tally, *};
-use crate::db::testing;
+use crate::db::{Source as _, testing};
 
 fn at(text: &str) -> DateTime<Utc> {
     Timestamp::parse_stored(text).unwrap().0
@@ -13,21 +13,30 @@ fn counts(successes: i64, failures: i64) -> Counts {
     Counts { successes, failures, ..Counts::default() }
 }
 
-async fn house(hours: &[(&str, GroupId, Counts)]) -> (TempDir, Database) {
-    let (folder, database) = testing::fresh().await;
+async fn house(hours: &[(&str, GroupId, Counts)]) -> (FreshDatabase, Database) {
+    let (place, database) = testing::fresh().await;
+    store(&database, hours).await;
+    (place, database)
+}
+
+/// For what is about files: texts of times with a zone, row ids, the plans of SQLite.
+async fn house_of_file(hours: &[(&str, GroupId, Counts)]) -> (FreshDatabase, Database) {
+    let (place, database) = testing::fresh_file().await;
+    store(&database, hours).await;
+    (place, database)
+}
+
+async fn store(database: &Database, hours: &[(&str, GroupId, Counts)]) {
     let mut transaction = database.begin().await.unwrap();
     for (hour, group_id, counts) in hours {
         let tally = Tally { hour: Timestamp(at(hour)), group_id: *group_id, counts: *counts };
         queries::add_tally(&mut transaction, tally).await.unwrap();
     }
     transaction.commit().await.unwrap();
-    (folder, database)
 }
 
-async fn execute(database: &Database, statement: &'static str) {
-    let mut transaction = database.begin().await.unwrap();
-    sqlx::raw_sql(statement).execute(&mut *transaction).await.unwrap();
-    transaction.commit().await.unwrap();
+async fn execute(database: &Database, statement: &str) {
+    database.run(statement).await;
 }
 
 #[tokio::test]
@@ -95,7 +104,7 @@ async fn the_last_day_counts_by_the_beginning_of_an_hour() {
 #[tokio::test]
 async fn hours_of_other_zones_count_as_the_instants_that_they_are() {
     let now = at("2026-11-23 10:15:00+00:00");
-    let (_folder, database) = house(&[("2026-11-23 10:00:00+00:00", 1, counts(1, 0))]).await;
+    let (_folder, database) = house_of_file(&[("2026-11-23 10:00:00+00:00", 1, counts(1, 0))]).await;
     execute(
         &database,
         "INSERT INTO group_hourly_stats (time, group_id, success_count) VALUES
@@ -123,7 +132,7 @@ async fn what_came_through_an_aggregate_counts_once_also_when_it_is_gone() {
         "INSERT INTO groups (id, name, group_type, upstreams, channel_type, test_model) VALUES
            (1, 'a', 'standard', '[]', 'openai', ''), (2, 'all', 'aggregate', '[]', 'openai', '');
          INSERT INTO request_logs (id, timestamp, group_id, parent_group_id, is_success, status_code, duration, is_stream)
-           VALUES ('x', '2026-11-20 10:00:00+00:00', 1, 3, 1, 200, 1, 0)",
+           VALUES ('x', '2026-11-20 10:00:00+00:00', 1, 3, true, 200, 1, false)",
     )
     .await;
     assert_eq!(overview(&database, now).await.unwrap().current, counts(1 + 8, 0));
@@ -147,8 +156,7 @@ async fn the_figures_of_a_deleted_aggregate_go_and_those_of_a_standard_group_sta
         queries::delete_of_aggregate(&mut transaction, group).await.unwrap();
     }
     transaction.commit().await.unwrap();
-    let left: Vec<i64> =
-        sqlx::query_scalar("SELECT group_id FROM group_hourly_stats").fetch_all(database.readers()).await.unwrap();
+    let left: Vec<i64> = database.column_of("SELECT group_id FROM group_hourly_stats").await;
     assert_eq!(left, [1]);
 }
 
@@ -161,14 +169,14 @@ async fn the_rate_counts_requests_and_no_attempt_that_another_followed() {
         &database,
         "INSERT INTO request_logs (id, timestamp, group_id, request_type, is_success, status_code, duration, is_stream)
          VALUES
-         ('1', '2026-11-23 10:25:00+00:00', 1, 'retry', 0, 500, 1, 0),
-         ('2', '2026-11-23 10:24:59.5+00:00', 1, 'final', 1, 200, 1, 0),
-         ('3', '2026-11-23 10:20:00+00:00', 1, 'final', 1, 200, 1, 0),
-         ('4', '2026-11-23 10:19:59.999+00:00', 1, 'final', 1, 200, 1, 0),
-         ('5', '2026-11-23 10:10:00+00:00', 1, 'retry', 0, 500, 1, 0),
-         ('6', '2026-11-23 10:29:59.999+00:00', 1, 'final', 0, 499, 1, 0),
-         ('7', '2026-11-23 10:09:59.999+00:00', 1, 'final', 1, 200, 1, 0),
-         ('8', '2026-11-23 10:30:00+00:00', 1, 'final', 1, 200, 1, 0)",
+         ('1', '2026-11-23 10:25:00+00:00', 1, 'retry', false, 500, 1, false),
+         ('2', '2026-11-23 10:24:59.5+00:00', 1, 'final', true, 200, 1, false),
+         ('3', '2026-11-23 10:20:00+00:00', 1, 'final', true, 200, 1, false),
+         ('4', '2026-11-23 10:19:59.999+00:00', 1, 'final', true, 200, 1, false),
+         ('5', '2026-11-23 10:10:00+00:00', 1, 'retry', false, 500, 1, false),
+         ('6', '2026-11-23 10:29:59.999+00:00', 1, 'final', false, 499, 1, false),
+         ('7', '2026-11-23 10:09:59.999+00:00', 1, 'final', true, 200, 1, false),
+         ('8', '2026-11-23 10:30:00+00:00', 1, 'final', true, 200, 1, false)",
     )
     .await;
     let (rate, change) = rate(&database, now).await.unwrap();
@@ -178,7 +186,7 @@ async fn the_rate_counts_requests_and_no_attempt_that_another_followed() {
 
 #[tokio::test]
 async fn many_requests_are_counted_as_exactly_as_few() {
-    let (_folder, database) = house(&[]).await;
+    let (_folder, database) = house_of_file(&[]).await;
     // A hundred a second for ten minutes; of each ten rows the times are shuffled.
     execute(
         &database,
@@ -190,14 +198,9 @@ async fn many_requests_are_counted_as_exactly_as_few() {
     .await;
     for (from, to) in [("10:00:00", "10:10:00"), ("10:00:30.05", "10:09:30.05"), ("10:05:00.05", "10:06:00.05")] {
         let [from, to] = [from, to].map(|time| at(&format!("2026-11-23 {time}+00:00")));
-        let expected: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM request_logs WHERE request_type = 'final' AND timestamp >= ? AND timestamp < ?",
-        )
-        .bind(Timestamp(from))
-        .bind(Timestamp(to))
-        .fetch_one(database.readers())
-        .await
-        .unwrap();
+        let sql = database
+            .sql("SELECT count(*) FROM request_logs WHERE request_type = 'final' AND timestamp >= ? AND timestamp < ?");
+        let expected: i64 = database.readers().value(sql.bind(Timestamp(from)).bind(Timestamp(to))).await.unwrap();
         assert!(expected > 3_000, "{expected}");
         assert_eq!(queries::requests_logged(database.readers(), (from, to)).await.unwrap(), expected, "{from} {to}");
     }
@@ -206,9 +209,9 @@ async fn many_requests_are_counted_as_exactly_as_few() {
 /// No statement reads rows that it does not have to.
 #[tokio::test]
 async fn figures_are_counted_in_indexes() {
-    let (_folder, database) = house(&[]).await;
+    let (_folder, database) = house_of_file(&[]).await;
     let plan = async |statement: &'static str| -> String {
-        let rows: Vec<(i64, i64, i64, String)> = sqlx::query_as(statement).fetch_all(database.readers()).await.unwrap();
+        let rows: Vec<(i64, i64, i64, String)> = database.rows_of(statement).await;
         rows.into_iter().map(|(.., detail)| detail).collect()
     };
     let rows = plan(

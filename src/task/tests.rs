@@ -87,7 +87,7 @@ fn result_of(task: &Task) -> &str {
 #[tokio::test]
 async fn a_task_is_seen_from_its_beginning_to_its_end() {
     let house = House::new().await;
-    assert!(house.tasks.status().is_none());
+    assert!(house.tasks.status().await.unwrap().is_none());
     let (end, ended) = oneshot::channel();
     let (reported, wait) = oneshot::channel();
     let job = |progress: Progress| async move {
@@ -99,7 +99,7 @@ async fn a_task_is_seen_from_its_beginning_to_its_end() {
     assert_eq!((begun.kind.as_str(), begun.group_id, begun.group_name.as_str()), ("KEY_IMPORT", 7, "group-7"));
     assert_eq!((begun.state, begun.total, begun.finished_at), (State::Running, 10, None));
     wait.await.unwrap();
-    let running = house.tasks.status().unwrap();
+    let running = house.tasks.status().await.unwrap().unwrap();
     assert_eq!((running.id, running.state, running.processed), (begun.id, State::Running, 4));
     assert_eq!(house.tasks.find(begun.id).await.unwrap().processed, 4, "the table is behind, the answer is not");
     house.clock.advance(TimeDelta::seconds(3));
@@ -107,7 +107,7 @@ async fn a_task_is_seen_from_its_beginning_to_its_end() {
     let over = house.over(begun.id).await;
     assert_eq!((over.state, over.processed, result_of(&over)), (State::Finished, 4, r#"{"added_count":4}"#));
     assert_eq!(over.finished_at.unwrap().0 - over.started_at.0, TimeDelta::seconds(3));
-    assert_eq!(house.tasks.status().unwrap().finished_at, over.finished_at);
+    assert_eq!(house.tasks.status().await.unwrap().unwrap().finished_at, over.finished_at);
 }
 
 #[tokio::test]
@@ -129,13 +129,17 @@ async fn groups_do_not_wait_for_one_another_and_the_latest_task_is_shown() {
     let house = House::new().await;
     let (first, end_first) = house.held(1).await.unwrap();
     let (second, end_second) = house.held(2).await.unwrap();
-    assert_eq!(house.tasks.status().unwrap().id, second.id);
+    assert_eq!(house.tasks.status().await.unwrap().unwrap().id, second.id);
     end_second.send(outcome(2)).unwrap();
     house.over(second.id).await;
-    assert_eq!(house.tasks.status().unwrap().id, first.id, "one that runs comes before one that is over");
+    assert_eq!(
+        house.tasks.status().await.unwrap().unwrap().id,
+        first.id,
+        "one that runs comes before one that is over"
+    );
     end_first.send(outcome(1)).unwrap();
     house.over(first.id).await;
-    assert_eq!(house.tasks.status().unwrap().id, first.id, "the one that ended last");
+    assert_eq!(house.tasks.status().await.unwrap().unwrap().id, first.id, "the one that ended last");
     let (listed, total) = house.tasks.list(None, 0, 10).await.unwrap();
     assert_eq!((listed.iter().map(|task| task.id).collect::<Vec<_>>(), total), (vec![second.id, first.id], 2));
     let (listed, total) = house.tasks.list(Some(1), 0, 10).await.unwrap();
@@ -149,10 +153,10 @@ async fn a_task_is_shown_for_an_hour_after_its_end() {
     end.send(outcome(1)).unwrap();
     house.over(task.id).await;
     house.clock.advance(TimeDelta::minutes(60) - TimeDelta::milliseconds(1));
-    assert!(house.tasks.status().is_some());
-    assert_eq!(house.reopened().await.status().unwrap().id, task.id, "also after a restart");
+    assert!(house.tasks.status().await.unwrap().is_some());
+    assert_eq!(house.reopened().await.status().await.unwrap().unwrap().id, task.id, "also after a restart");
     house.clock.advance(TimeDelta::milliseconds(1));
-    assert!(house.tasks.status().is_none());
+    assert!(house.tasks.status().await.unwrap().is_none());
     assert_eq!(house.tasks.list(None, 0, 10).await.unwrap().1, 1, "the history keeps it");
 }
 
@@ -167,7 +171,7 @@ async fn a_cancelled_task_stops_at_its_next_report_and_says_what_it_did() {
     };
     let task = house.tasks.start(wanted(1), job).await.unwrap();
     assert_eq!(house.tasks.cancel(task.id).await.unwrap().state, State::Cancelling);
-    assert_eq!(house.tasks.status().unwrap().state, State::Cancelling);
+    assert_eq!(house.tasks.status().await.unwrap().unwrap().state, State::Cancelling);
     told.send(()).unwrap();
     let over = house.over(task.id).await;
     assert_eq!((over.state, over.processed, result_of(&over)), (State::Cancelled, 3, r#"{"added_count":3}"#));
@@ -186,7 +190,7 @@ async fn a_failure_and_a_panic_end_a_task_with_an_error() {
     let task = house.tasks.start(wanted(1), |_| async { panic!("of a test") }).await.unwrap();
     let over = house.over(task.id).await;
     assert_eq!((over.state, over.error.as_deref()), (State::Failed, Some(PANICKED)));
-    assert_eq!(house.tasks.status().unwrap().error.as_deref(), Some(PANICKED));
+    assert_eq!(house.tasks.status().await.unwrap().unwrap().error.as_deref(), Some(PANICKED));
     assert!(house.held(1).await.is_ok(), "the place is free again");
 }
 
@@ -198,7 +202,7 @@ async fn a_task_that_was_running_when_the_process_died_is_interrupted() {
     let after = house.reopened().await;
     let found = after.find(task.id).await.unwrap();
     assert_eq!((found.state, found.error.as_deref()), (State::Interrupted, Some(INTERRUPTED)));
-    assert_eq!(after.status().unwrap().id, task.id, "it is told without asking for the history");
+    assert_eq!(after.status().await.unwrap().unwrap().id, task.id, "it is told without asking for the history");
     let again = after.start(wanted(1), |_| async { outcome(0) }).await.unwrap();
     assert!(again.id > task.id, "it blocks nobody");
 }

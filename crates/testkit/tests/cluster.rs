@@ -37,3 +37,19 @@ async fn a_server_is_paused_signalled_and_restarted_with_another_environment() {
     server.start_again().await;
     assert_eq!(server.database().column("SELECT count(*) FROM groups").await, ["0"]);
 }
+
+/// Those whose servers this run has: both of them below `scripts/with-test-servers`.
+fn engines() -> Vec<Engine> {
+    let variables = [(Engine::MySql, "TEST_MYSQL"), (Engine::PostgreSql, "TEST_POSTGRESQL")];
+    variables.into_iter().filter(|(_, name)| std::env::var_os(name).is_some()).map(|(engine, _)| engine).collect()
+}
+
+#[tokio::test]
+async fn three_nodes_share_what_is_changed_on_one_of_them() {
+    for engine in engines() {
+        let cluster = Cluster::start(3, engine, true, |_, builder| builder).await;
+        let id = cluster.node(2).create_group("team", "openai", "http://127.0.0.1:9", serde_json::json!({})).await;
+        let took = cluster.eventually("/api/groups", |groups| groups[0]["id"] == id).await;
+        assert!(took < Duration::from_secs(5), "{engine}: {took:?}");
+    }
+}

@@ -112,3 +112,20 @@ async fn a_server_may_insist_on_tls() {
         assert!(server.certificates().authority_path().exists());
     }
 }
+
+#[tokio::test]
+async fn a_server_can_be_read_only_for_a_while() {
+    for engine in Engine::SERVERS {
+        let server = DatabaseServer::start(engine).await;
+        let database = std::sync::Arc::new(server.database().await);
+        database.execute("CREATE TABLE t (a integer); INSERT INTO t VALUES (1)").await;
+        server.set_read_only(true).await;
+        let writer = std::sync::Arc::clone(&database);
+        let refused = tokio::spawn(async move { writer.execute("INSERT INTO t VALUES (2)").await }).await;
+        assert!(refused.is_err(), "{engine}");
+        assert_eq!(database.column("SELECT a FROM t").await, ["1"], "{engine} still reads");
+        server.set_read_only(false).await;
+        database.execute("INSERT INTO t VALUES (3)").await;
+        assert_eq!(database.column("SELECT a FROM t ORDER BY a").await, ["1", "3"], "{engine}");
+    }
+}

@@ -59,10 +59,10 @@ async fn the_cards_show_keys_requests_and_how_they_moved() {
              VALUES ('2026-11-23 10:00:00+00:00', 1, 15, 1, 7, 8), ('2026-11-22 11:00:00+00:00', 1, 0, 1, 0, 0),
                     ('2026-11-22 10:00:00+00:00', 1, 18, 2, 1, 1), ('2026-11-23 10:00:00+00:00', 2, 99, 99, 9, 9);
              INSERT INTO request_logs (id, timestamp, group_id, request_type, is_success, status_code, duration, is_stream)
-             VALUES ('1', '2026-11-23 10:14:00+00:00', 1, 'final', 1, 200, 1, 0),
-                    ('2', '2026-11-23 10:13:00+00:00', 1, 'retry', 0, 500, 1, 0),
-                    ('3', '2026-11-23 10:04:00+00:00', 1, 'final', 1, 200, 1, 0),
-                    ('4', '2026-11-23 10:03:00+00:00', 1, 'final', 1, 200, 1, 0)",
+             VALUES ('1', '2026-11-23 10:14:00+00:00', 1, 'final', true, 200, 1, false),
+                    ('2', '2026-11-23 10:13:00+00:00', 1, 'retry', false, 500, 1, false),
+                    ('3', '2026-11-23 10:04:00+00:00', 1, 'final', true, 200, 1, false),
+                    ('4', '2026-11-23 10:03:00+00:00', 1, 'final', true, 200, 1, false)",
         )
         .await;
     let data = house.get("/api/dashboard/stats").await.data();
@@ -255,10 +255,7 @@ async fn deleting_an_aggregate_deletes_its_figures_so_that_nothing_counts_twice(
     assert_eq!(total().await, 5);
     house.delete(&format!("/api/groups/{all}")).await;
     assert_eq!(total().await, 5);
-    let left: Vec<i64> = sqlx::query_scalar("SELECT group_id FROM group_hourly_stats")
-        .fetch_all(house.database.readers())
-        .await
-        .unwrap();
+    let left: Vec<i64> = house.database.column_of("SELECT group_id FROM group_hourly_stats").await;
     assert_eq!(left, [team]);
     house.delete(&format!("/api/groups/{team}")).await;
     assert_eq!(total().await, 5, "what a standard group did stays done");

@@ -25,7 +25,9 @@ impl House {
         let id = started.data()["id"].as_i64().unwrap();
         loop {
             let task = self.get(&format!("/api/tasks/{id}")).await.data();
-            if task["is_running"] == false && self.tasks.status().await.unwrap().is_none_or(|shown| shown.state.is_over()) {
+            if task["is_running"] == false
+                && self.tasks.status().await.unwrap().is_none_or(|shown| shown.state.is_over())
+            {
                 return task;
             }
             tokio::task::yield_now().await;

@@ -10,3 +10,6 @@ pub(super) use self::{
     postgresql::{Servers, check_writable},
     zone::Zone,
 };
+
+#[cfg(test)]
+mod server_tests;

@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn a_socket_is_not_encrypted() {
         let (options, _) = mysql_options(&dsn("me@unix(/run/my.sock)/app?tls=true")).unwrap();
-        assert_eq!(options.get_socket().map(|path| path.as_path()), Some(std::path::Path::new("/run/my.sock")));
+        assert_eq!(options.get_socket().map(std::path::PathBuf::as_path), Some(std::path::Path::new("/run/my.sock")));
         assert!(matches!(options.get_ssl_mode(), MySqlSslMode::Disabled));
     }
 

@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn a_socket_is_not_encrypted() {
         let options = first("host=/run/postgresql dbname=app sslmode=verify-full");
-        assert_eq!(options.get_socket().map(|path| path.as_path()), Some(Path::new("/run/postgresql")));
+        assert_eq!(options.get_socket().map(std::path::PathBuf::as_path), Some(Path::new("/run/postgresql")));
         assert!(matches!(options.get_ssl_mode(), PgSslMode::Disable));
     }
 

@@ -36,6 +36,7 @@ impl Zone {
 
     /// When the clock shows that: the first time, where it does so twice; and where it never does, since it was put
     /// forward then, as if it had been put forward later.
+    #[expect(clippy::wrong_self_convention, reason = "the zone reads the wall, and is not made from it")]
     pub(crate) fn from_wall(self, wall: NaiveDateTime) -> DateTime<Utc> {
         match self {
             Self::Utc => wall.and_utc(),

@@ -52,7 +52,8 @@ impl Database {
                 (columns, sqlite::index_names(&mut transaction, table.name).await?)
             } else {
                 let columns: HashSet<String> = server::columns_of(&mut transaction, table.name).await?.into_keys().collect();
-                (columns, server::indexes_of(&mut transaction, table.name).await?)
+                let indexes = server::indexes_of(&mut transaction, table.name).await?;
+                (columns, indexes.into_keys().collect())
             };
             if columns.is_empty() {
                 outlook.missing_tables.push(table.name);

@@ -79,7 +79,7 @@ async fn unlock(transaction: &mut Transaction) -> Result<(), Error> {
 async fn drop_old_indexes(transaction: &mut Transaction) -> Result<(), Error> {
     let engine = transaction.engine();
     let present = indexes_of(transaction, "api_keys").await?;
-    for index in DROPPED_INDEXES.iter().filter(|index| present.contains(**index)) {
+    for index in DROPPED_INDEXES.iter().filter(|index| present.contains_key(**index)) {
         let (name, table) = (engine.quoted(index), engine.quoted("api_keys"));
         let text = match engine {
             Engine::MySql(_) => format!("DROP INDEX {name} ON {table}"),
@@ -156,12 +156,32 @@ async fn drop_old_columns(transaction: &mut Transaction) -> Result<(), Error> {
 }
 
 async fn complete_indexes(transaction: &mut Transaction, table: &Table) -> Result<(), Error> {
+    let engine = transaction.engine();
     let present = indexes_of(transaction, table.name).await?;
-    for (name, create) in table.indexes.iter().filter(|(name, _)| !present.contains(*name)) {
+    for (name, create) in table.indexes {
+        let wanted = columns_in(create);
+        if let Some(found) = present.get(*name) {
+            // The original's begin as ours do, and end before.
+            if found.len() >= wanted.len() || !wanted.starts_with(found) {
+                continue;
+            }
+            let (index, table) = (engine.quoted(name), engine.quoted(table.name));
+            let drop = match engine {
+                Engine::MySql(_) => format!("DROP INDEX {index} ON {table}"),
+                _ => format!("DROP INDEX {index}"),
+            };
+            transaction.run(drop).await?;
+        }
         tracing::debug!("Making the index {name}");
         transaction.run((*create).to_owned()).await?;
     }
     Ok(())
+}
+
+/// The columns in the text of a `CREATE INDEX`.
+fn columns_in(create: &str) -> Vec<String> {
+    let columns = create.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map_or("", |(columns, _)| columns);
+    columns.split(',').map(|column| column.trim().trim_matches(['`', '"']).to_ascii_lowercase()).collect()
 }
 
 pub(super) async fn columns_of(transaction: &mut Transaction, table: &str) -> Result<HashMap<String, Column>, Error> {
@@ -180,16 +200,20 @@ pub(super) async fn columns_of(transaction: &mut Transaction, table: &str) -> Re
     Ok(columns.collect())
 }
 
-pub(super) async fn indexes_of(transaction: &mut Transaction, table: &str) -> Result<HashSet<String>, Error> {
+/// The indexes of a table, each with its columns.
+pub(super) async fn indexes_of(transaction: &mut Transaction, table: &str) -> Result<HashMap<String, Vec<String>>, Error> {
     let engine = transaction.engine();
-    let text = match engine {
-        Engine::PostgreSql => {
-            "SELECT CAST(indexname AS text) FROM pg_indexes WHERE schemaname = current_schema() AND tablename = ?"
-        }
-        _ => {
-            "SELECT DISTINCT index_name FROM information_schema.statistics \
-             WHERE table_schema = database() AND table_name = ?"
-        }
-    };
-    Ok(transaction.values::<String>(Sql::new(engine, text).bind(table)).await?.into_iter().collect())
+    if engine == Engine::PostgreSql {
+        let text = "SELECT CAST(indexname AS text), indexdef FROM pg_indexes \
+                    WHERE schemaname = current_schema() AND tablename = ?";
+        let indexes: Vec<(String, String)> = transaction.all(Sql::new(engine, text).bind(table)).await?;
+        return Ok(indexes.into_iter().map(|(name, text)| (name, columns_in(&text))).collect());
+    }
+    let text = "SELECT index_name, column_name FROM information_schema.statistics \
+                WHERE table_schema = database() AND table_name = ? ORDER BY index_name, seq_in_index";
+    let mut indexes: HashMap<String, Vec<String>> = HashMap::new();
+    for (name, column) in transaction.all::<(String, Option<String>)>(Sql::new(engine, text).bind(table)).await? {
+        indexes.entry(name).or_default().push(column.unwrap_or_default().to_ascii_lowercase());
+    }
+    Ok(indexes)
 }

@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-async fn open() -> (tempfile::TempDir, Database, Metrics) {
+async fn open() -> (testkit::FreshDatabase, Database, Metrics) {
     let (folder, database) = testing::fresh().await;
     let wanted = NewGroup {
         name: "team".into(),
@@ -116,15 +116,12 @@ async fn names_without_end_share_one_row() {
 #[tokio::test]
 async fn keys_are_counted_by_their_state() {
     let (_folder, database, metrics) = open().await;
-    let mut writer = database.begin().await.unwrap();
-    sqlx::raw_sql(
-        "INSERT INTO api_keys (key_value, group_id, status) VALUES ('sk-a', 1, 'active'), ('sk-b', 1, 'active'), \
-         ('sk-c', 1, 'invalid'), ('sk-d' || char(10), 1, 'active')",
-    )
-    .execute(&mut *writer)
-    .await
-    .unwrap();
-    writer.commit().await.unwrap();
+    database
+        .run(
+            "INSERT INTO api_keys (key_value, group_id, status) VALUES ('sk-a', 1, 'active'), ('sk-b', 1, 'active'), \
+             ('sk-c', 1, 'invalid'), ('sk-d\n', 1, 'active')",
+        )
+        .await;
     let key_pools = KeyPools::open(database.clone(), Cipher::new(None)).await.unwrap();
     let key = key_pools.of(1).unwrap().pick(&[], Instant::now()).unwrap();
     key_pools.of(1).unwrap().rest(&key, Instant::now() + Duration::from_secs(60));

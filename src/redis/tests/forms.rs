@@ -200,7 +200,7 @@ async fn sentinels_lead_to_the_new_primary() {
     let nowhere = testkit::free_address();
     let place = format!("redis-sentinel://{nowhere},{}", servers.address());
     refused(&format!("{place}/other"), "knows no master other").await;
-    let dsn = format!("{place}/{}", RedisSentinel::name());
+    let dsn = format!("{place}/main");
     assert_eq!(Notices::probe(&parse(&dsn)).await.unwrap().place, servers.primary.address().to_string());
 
     let (first, second) = two_nodes(&dsn).await;

@@ -50,7 +50,9 @@ mod tests {
         for cursor in [Cursor::Row(7), Cursor::Entry { time, id: "01935a80-0000-7000-8000-000000000003".to_owned() }] {
             assert_eq!(Cursor::parse(&cursor.to_string()), Some(cursor));
         }
-        for text in ["", "x", "-1", "0", "~", "x~y", "9223372036854775807~a", "1~a\0b", &format!("1~{}", "x".repeat(37))] {
+        for text in
+            ["", "x", "-1", "0", "~", "x~y", "9223372036854775807~a", "1~a\0b", &format!("1~{}", "x".repeat(37))]
+        {
             assert_eq!(Cursor::parse(text), None, "{text}");
         }
     }

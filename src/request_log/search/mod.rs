@@ -16,12 +16,12 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 
 pub(super) use self::rows::read_for_watchers;
+use self::windows::{Gaps, Limits};
 pub(crate) use self::{
     cursor::Cursor,
     filter::Filter,
     rows::{LoggedEntry, LoggedKey, RowIds},
 };
-use self::windows::{Gaps, Limits};
 use crate::{
     crypto::Cipher,
     db::{self, Database},

@@ -1,6 +1,5 @@
 //! All SQL of a search. Everything goes by row ids, which `mod.rs` tells why.
 
-
 use super::terms::{Range, Term, pattern};
 use crate::{
     db::{Engine, Error, Readers, Source as _, Sql},
@@ -67,20 +66,16 @@ pub(super) async fn whole_range(readers: &Readers) -> Result<Option<Range>, Erro
 
 /// The lowest row id that a row of this time or later can have.
 pub(super) async fn first_at(readers: &Readers, from: String) -> Result<Option<i64>, Error> {
-    let sql = new(
-        "SELECT min(rowid) FROM (SELECT rowid FROM request_logs INDEXED BY idx_request_logs_timestamp \
-         WHERE timestamp >= ? ORDER BY timestamp LIMIT ?)",
-    );
+    let sql = new("SELECT min(rowid) FROM (SELECT rowid FROM request_logs INDEXED BY idx_request_logs_timestamp \
+         WHERE timestamp >= ? ORDER BY timestamp LIMIT ?)");
     let first: Option<i64> = readers.value(sql.bind(from).bind(EDGE_ROWS)).await?;
     Ok(first.map(|first| first.saturating_sub(EDGE_SLACK_ROWS)))
 }
 
 /// The highest row id that a row of this time or earlier can have.
 pub(super) async fn last_at(readers: &Readers, to: String) -> Result<Option<i64>, Error> {
-    let sql = new(
-        "SELECT max(rowid) FROM (SELECT rowid FROM request_logs INDEXED BY idx_request_logs_timestamp \
-         WHERE timestamp <= ? ORDER BY timestamp DESC LIMIT ?)",
-    );
+    let sql = new("SELECT max(rowid) FROM (SELECT rowid FROM request_logs INDEXED BY idx_request_logs_timestamp \
+         WHERE timestamp <= ? ORDER BY timestamp DESC LIMIT ?)");
     let last: Option<i64> = readers.value(sql.bind(to).bind(EDGE_ROWS)).await?;
     Ok(last.map(|last| last.saturating_add(EDGE_SLACK_ROWS)))
 }
@@ -121,13 +116,8 @@ pub(super) async fn count(readers: &Readers, scan: &Scan, range: Range) -> Resul
 }
 
 /// Of each key, the highest row id that matches, in the order of the hashes.
-pub(super) async fn newest_of_each_key(
-    readers: &Readers,
-    scan: &Scan,
-    range: Range,
-) -> Result<Vec<i64>, Error> {
-    let mut statement =
-        new("SELECT json_group_array(id) FROM (SELECT max(rowid) AS id, key_hash AS hash");
+pub(super) async fn newest_of_each_key(readers: &Readers, scan: &Scan, range: Range) -> Result<Vec<i64>, Error> {
+    let mut statement = new("SELECT json_group_array(id) FROM (SELECT max(rowid) AS id, key_hash AS hash");
     if scan.terms.is_empty() {
         // The one index that has all that is asked for.
         statement.push(" FROM request_logs INDEXED BY idx_request_logs_key_hash WHERE key_hash <> ''");
@@ -180,9 +170,7 @@ pub(super) async fn is_parent(readers: &Readers, group_id: GroupId) -> Result<bo
 
 /// Row ids between the first and the last that no row has.
 pub(super) async fn gaps(readers: &Readers) -> Result<i64, Error> {
-    let sql = new(
-        "SELECT coalesce((SELECT max(rowid) FROM request_logs) - (SELECT min(rowid) FROM request_logs) + 1 \
-         - (SELECT count(*) FROM request_logs), 0)",
-    );
+    let sql = new("SELECT coalesce((SELECT max(rowid) FROM request_logs) - (SELECT min(rowid) FROM request_logs) + 1 \
+         - (SELECT count(*) FROM request_logs), 0)");
     readers.value(sql).await
 }

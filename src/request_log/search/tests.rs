@@ -4,13 +4,13 @@ use std::{net::Ipv4Addr, sync::Arc};
 
 use chrono::{TimeDelta, TimeZone, Utc};
 use proptest::prelude::*;
-use tempfile::TempDir;
+use testkit::FreshDatabase;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::{
     crypto::Secret,
-    db::testing::fresh,
+    db::testing::{fresh, fresh_file, open_again},
     request_log::{
         Entry, Kind, Live, Observer, RequestLog, Verdict, Watched, Writer,
         testing::{entry, group, key},
@@ -27,14 +27,22 @@ const SMALL: Limits = Limits {
 };
 
 struct House {
-    folder: TempDir,
+    place: FreshDatabase,
     database: Database,
     search: Search,
 }
 
 /// A log that holds these entries, written in their order.
 async fn house(entries: Vec<Entry>) -> House {
-    let (folder, database) = fresh().await;
+    house_in(fresh().await, entries).await
+}
+
+/// For what is about files: row ids, steps of a search, texts of times.
+async fn house_of_file(entries: Vec<Entry>) -> House {
+    house_in(fresh_file().await, entries).await
+}
+
+async fn house_in((place, database): (FreshDatabase, Database), entries: Vec<Entry>) -> House {
     database.rewrite_local_times().await.unwrap();
     let log = RequestLog::new(1);
     for entry in entries {
@@ -44,14 +52,12 @@ async fn house(entries: Vec<Entry>) -> House {
     stop.cancel();
     Writer::new(log, database.clone(), Cipher::new(None)).run(stop).await;
     let search = Search::within(SMALL, database.clone(), Cipher::new(None));
-    House { folder, database, search }
+    House { place, database, search }
 }
 
 impl House {
-    async fn execute(&self, statement: &'static str) {
-        let mut transaction = self.database.begin().await.unwrap();
-        sqlx::query(statement).execute(&mut *transaction).await.unwrap();
-        transaction.commit().await.unwrap();
+    async fn execute(&self, statement: &str) {
+        self.database.run(statement).await;
     }
 
     async fn by_cursor(&self, filter: &Filter) -> Vec<String> {
@@ -155,8 +161,13 @@ async fn watched(filter: Filter, entries: &[Entry]) -> Vec<String> {
     ids
 }
 
+/// A server is asked for each page, and makes a database for each case.
+fn cases() -> u32 {
+    if testkit::Engine::of_this_run() == testkit::Engine::Sqlite { 12 } else { 4 }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
     #[test]
     fn a_search_finds_what_a_look_at_each_entry_finds(
@@ -208,7 +219,7 @@ async fn all_attempts_of_a_request_are_found_by_its_id_alone() {
 async fn a_search_with_no_time_goes_on_where_it_stopped() {
     let mut entries: Vec<Entry> = (0..100).map(|_| entry(200)).collect();
     entries[0].verdict = Verdict::Upstream;
-    let house = house(entries).await;
+    let house = house_of_file(entries).await;
     // No index finds what nearly all rows have.
     let filter = Filter { verdict: Some(Verdict::Success), ..Filter::default() };
     let first = house.search.page(&filter, Start::Below(None), 1_000).await.unwrap();
@@ -218,7 +229,7 @@ async fn a_search_with_no_time_goes_on_where_it_stopped() {
 
 #[tokio::test]
 async fn the_number_of_all_entries_is_exact_also_with_gaps() {
-    let house = house((0..60).map(|_| entry(200)).collect()).await;
+    let house = house_of_file((0..60).map(|_| entry(200)).collect()).await;
     house.execute("DELETE FROM request_logs WHERE rowid IN (1, 2, 30, 31, 60)").await;
     let all = Filter::default();
     let page = async |offset| house.search.page(&all, Start::Offset(offset), 10).await.unwrap();
@@ -234,12 +245,13 @@ async fn a_log_without_rows_has_nothing_to_show() {
     let found = house.search.page(&Filter::default(), Start::Offset(0), 10).await.unwrap();
     assert_eq!((found.entries.len(), found.total), (0, Some(Total { count: 0, is_exact: true })));
     assert_eq!(house.by_cursor(&Filter::default()).await, [""; 0]);
-    assert_eq!(house.search.newest_of_each_key(&Filter::default()).await.unwrap(), [0; 0]);
+    let newest = house.search.newest_of_each_key(&Filter::default()).await.unwrap();
+    assert_eq!(newest.lots(10).len(), 0);
 }
 
 #[tokio::test]
 async fn a_span_of_time_holds_whatever_zone_its_rows_were_written_in() {
-    let house = house(vec![entry(200)]).await;
+    let house = house_of_file(vec![entry(200)]).await;
     for (id, time) in [
         ("a", "2026-11-23 17:59:59+08:00"),
         ("b", "2026-11-23 18:00:00+08:00"),
@@ -247,14 +259,9 @@ async fn a_span_of_time_holds_whatever_zone_its_rows_were_written_in() {
         ("d", "2026-11-23 01:00:00.5-10:00"),
         ("e", "2026-11-23 16:30:00.000000001 +0530 IST"),
     ] {
-        let mut transaction = house.database.begin().await.unwrap();
-        sqlx::query("INSERT INTO request_logs (id, timestamp, group_id, is_success, status_code, duration, is_stream) VALUES (?, ?, 1, 1, 201, 1, 0)")
-            .bind(id)
-            .bind(time)
-            .execute(&mut *transaction)
-            .await
-            .unwrap();
-        transaction.commit().await.unwrap();
+        let row = format!("('{id}', '{time}', 1, true, 201, 1, false)");
+        let insert = "INSERT INTO request_logs (id, timestamp, group_id, is_success, status_code, duration, is_stream)";
+        house.execute(&format!("{insert} VALUES {row}")).await;
     }
     let hour = |hour| Utc.with_ymd_and_hms(2026, 11, 23, hour, 0, 0).single();
     let filter = || Filter { start_time: hour(10), end_time: hour(11), status_code: Some(201), ..Filter::default() };
@@ -266,8 +273,7 @@ async fn a_span_of_time_holds_whatever_zone_its_rows_were_written_in() {
         ids.sort();
         ids
     };
-    let path = house.folder.path().join("gpt-load.db");
-    let unsure = Database::open(&db::testing::dsn(&path)).await.unwrap();
+    let unsure = open_again(&house.place).await.unwrap();
     assert_eq!(found(&unsure).await, ["b", "c"]);
     house.database.rewrite_local_times().await.unwrap();
     assert_eq!(found(&house.database).await, ["b", "c"]);
@@ -278,10 +284,7 @@ async fn a_key_is_shown_as_long_as_it_is_there_and_masked_afterwards() {
     let long = "sk-0123456789abcdef";
     let used = || Some(key(1, 1, long));
     let house = house(vec![Entry { key: used(), ..entry(401) }, entry(200)]).await;
-    let (stored,): (String,) = sqlx::query_as("SELECT key_value FROM request_logs WHERE status_code = 401")
-        .fetch_one(house.database.readers())
-        .await
-        .unwrap();
+    let stored: String = house.database.value_of("SELECT key_value FROM request_logs WHERE status_code = 401").await;
     assert_eq!(stored, "sk-0****cdef", "the log has no copy of it");
     let shown = async || {
         let filter = Filter { key: Some(Secret::new(long)), ..Filter::default() };
@@ -291,14 +294,11 @@ async fn a_key_is_shown_as_long_as_it_is_there_and_masked_afterwards() {
     };
     assert!(matches!(shown().await, LoggedKey::Masked(text) if text == "sk-0****cdef"));
     let hash = Cipher::new(None).hash(long);
-    let mut transaction = house.database.begin().await.unwrap();
-    sqlx::query("INSERT INTO api_keys (key_value, key_hash, group_id) VALUES (?, ?, 1)")
-        .bind(long)
-        .bind(hash)
-        .execute(&mut *transaction)
-        .await
-        .unwrap();
-    transaction.commit().await.unwrap();
+    let group =
+        "INSERT INTO groups (id, name, upstreams, channel_type, test_model) VALUES (1, 'a', '[]', 'openai', '')";
+    house.execute(group).await;
+    let values = format!("VALUES ('{long}', '{hash}', 1)");
+    house.execute(&format!("INSERT INTO api_keys (key_value, key_hash, group_id) {values}")).await;
     assert!(matches!(shown().await, LoggedKey::Known(secret) if secret.expose() == long));
     // A row of the original has the key itself.
     house.execute("UPDATE request_logs SET request_id = NULL, key_value = 'sk-of-the-original', key_hash = 'x' WHERE status_code = 401").await;
@@ -322,4 +322,44 @@ async fn of_each_key_the_newest_entry_is_exported() {
     assert_eq!(statuses(Filter::default()).await, [200, 403]);
     assert_eq!(statuses(Filter { is_success: Some(false), ..Filter::default() }).await, [401, 403]);
     assert_eq!(statuses(Filter { status_code: Some(429), ..Filter::default() }).await, [429]);
+}
+
+#[tokio::test]
+async fn what_a_pattern_means_elsewhere_means_itself() {
+    let model = |text: &str| Entry { model: text.to_owned(), error_message: text.to_owned().into(), ..entry(500) };
+    let texts = ["50%", "a_b", "c\\d", "e!f", "it's", "Ü", "x"];
+    let house = house(texts.iter().map(|text| model(text)).collect()).await;
+    for text in texts {
+        let found = async |filter: Filter| {
+            let found = house.search.page(&filter, Start::Offset(0), 10).await.unwrap();
+            found.entries.into_iter().map(|entry| entry.model).collect::<Vec<_>>()
+        };
+        let of_model = found(Filter { model: Some(text.to_owned()), ..Filter::default() }).await;
+        assert_eq!(of_model, [text]);
+        let of_error = found(Filter { error_contains: Some(text.to_owned()), ..Filter::default() }).await;
+        assert_eq!(of_error, [text]);
+    }
+}
+
+#[tokio::test]
+async fn a_label_is_another_one_in_capital_letters() {
+    let labelled = |text: &str, status| Entry { client_key: Some(Arc::from(text)), ..entry(status) };
+    let house = house(vec![labelled("sk-a****b", 200), labelled("sk-A****b", 201), labelled("sk-a****b ", 202)]).await;
+    for (label, status) in [("sk-a****b", 200), ("sk-A****b", 201), ("sk-a****b ", 202)] {
+        let filter = Filter { client_key: Some(label.to_owned()), ..Filter::default() };
+        let found = house.search.page(&filter, Start::Offset(0), 10).await.unwrap();
+        assert_eq!(found.entries.iter().map(|entry| entry.status_code).collect::<Vec<_>>(), [status], "{label}");
+    }
+}
+
+/// Times beyond those that a server knows are before, or after, all that it has.
+#[tokio::test]
+async fn any_time_can_be_asked_for() {
+    let house = house(vec![entry(200)]).await;
+    let year = |year| Utc.with_ymd_and_hms(year, 1, 1, 0, 0, 0).single();
+    for (from, to, expected) in [(0, 9999, 1), (1, 2, 0), (9999, 9999, 0)] {
+        let filter = Filter { start_time: year(from), end_time: year(to), ..Filter::default() };
+        let found = house.search.page(&filter, Start::Offset(0), 10).await.unwrap();
+        assert_eq!(found.entries.len(), expected, "{from} to {to}");
+    }
 }

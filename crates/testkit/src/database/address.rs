@@ -4,9 +4,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use sqlx::ConnectOptions;
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
-use sqlx::{ConnectOptions, Connection};
 
 use super::connection::AnyConnection;
 use crate::engine::Engine;
@@ -69,6 +69,11 @@ impl ServerAddress {
         self.socket
     }
 
+    /// Whether it wants TLS.
+    pub(crate) fn tls(&self) -> bool {
+        self.tls
+    }
+
     /// The same server behind a proxy.
     pub(crate) fn through(&self, socket: SocketAddr) -> Self {
         Self { socket, ..self.clone() }
@@ -112,13 +117,18 @@ impl ServerAddress {
         timeout.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut))
     }
 
-    /// Whether it takes connections and statements.
+    /// Whether it takes connections.
     pub(crate) async fn ping(&self) -> Result<(), sqlx::Error> {
-        match self.connect(None).await? {
-            AnyConnection::MySql(connection) => connection.close().await,
-            AnyConnection::PostgreSql(connection) => connection.close().await,
-            AnyConnection::Sqlite(connection) => connection.close().await,
+        self.run(&[]).await
+    }
+
+    /// Runs statements that belong to no database.
+    pub(crate) async fn run(&self, statements: &[String]) -> Result<(), sqlx::Error> {
+        let mut connection = self.connect(None).await?;
+        for statement in statements {
+            connection.execute(statement).await?;
         }
+        connection.close().await
     }
 }
 

@@ -70,12 +70,8 @@ impl FreshDatabase {
         let name = format!("test_{:032x}", random());
         // Others may be connected to the usual template, which then cannot be copied.
         let template = if server.engine() == Engine::PostgreSql { " TEMPLATE template0" } else { "" };
-        let made = async {
-            let mut connection = server.connect(None).await?;
-            connection.execute(&format!("CREATE DATABASE {name}{template}")).await?;
-            connection.close().await
-        };
-        made.await.unwrap_or_else(|error| panic!("a database on {}: {error}", server.socket()));
+        let made = server.run(&[format!("CREATE DATABASE {name}{template}")]).await;
+        made.unwrap_or_else(|error| panic!("a database on {}: {error}", server.socket()));
         let dsn = server.dsn(&name);
         Self { engine: server.engine(), dsn, place: Place::Server { server: server.clone(), name, dropped } }
     }
@@ -213,12 +209,8 @@ impl Drop for FreshDatabase {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let Ok(runtime) = runtime else { return };
             let force = if server.engine() == Engine::PostgreSql { " WITH (FORCE)" } else { "" };
-            let dropping = async {
-                let mut connection = server.connect(None).await?;
-                connection.execute(&format!("DROP DATABASE {name}{force}")).await?;
-                connection.close().await
-            };
-            let _ = runtime.block_on(async { tokio::time::timeout(DROP_TIMEOUT, dropping).await });
+            let statements = [format!("DROP DATABASE {name}{force}")];
+            let _ = runtime.block_on(async { tokio::time::timeout(DROP_TIMEOUT, server.run(&statements)).await });
         })
         .join();
     }

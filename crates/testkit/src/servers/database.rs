@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::certificates::Certificates;
 use super::process::{Process, Program};
-use super::{PASSWORD, PATIENCE, POLL_INTERVAL, USER, mariadb, postgresql, template};
+use super::{PASSWORD, PATIENCE, POLL_INTERVAL, USER, WARDEN, mariadb, postgresql, template};
 use crate::database::{FreshDatabase, ServerAddress};
 use crate::engine::Engine;
 use crate::server::free_address;
@@ -136,6 +136,24 @@ impl DatabaseServer {
     /// Ends a pause (SIGCONT).
     pub fn resume(&mut self) {
         self.process.resume();
+    }
+
+    /// Refuses every write from now on, also on connections that are open, or takes them again.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    pub async fn set_read_only(&self, read_only: bool) {
+        let value = if read_only { "on" } else { "off" };
+        let (user, statements) = match self.engine() {
+            Engine::PostgreSql => {
+                let set = format!("ALTER SYSTEM SET default_transaction_read_only = {value}");
+                (USER, vec![set, "SELECT pg_reload_conf()".to_owned()])
+            }
+            _ => (WARDEN, vec![format!("SET GLOBAL read_only = {value}")]),
+        };
+        let warden = ServerAddress::new(self.engine(), user, PASSWORD, self.address(), self.address.tls());
+        let set = warden.run(&statements).await;
+        set.unwrap_or_else(|error| panic!("{} does not answer: {error}", self.engine()));
     }
 
     async fn answers(&mut self) {

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 
 use super::certificates::Certificates;
 use super::process::{Program, as_servers, run};
-use super::{PASSWORD, USER, template};
+use super::{PASSWORD, USER, WARDEN, template};
 
 const PLACES: [&str; 3] = ["/usr/sbin/mariadbd", "/usr/bin/mariadbd", "/usr/libexec/mariadbd"];
 /// Bytes of the redo log; the template and each start must say the same.
@@ -27,6 +27,9 @@ pub(super) fn prepare(folder: &Path) {
     let accounts = format!(
         "CREATE OR REPLACE USER '{USER}'@'%' IDENTIFIED BY '{PASSWORD}';\n\
          GRANT ALL PRIVILEGES ON *.* TO '{USER}'@'%' WITH GRANT OPTION;\n\
+         REVOKE READ_ONLY ADMIN, SUPER ON *.* FROM '{USER}'@'%';\n\
+         CREATE OR REPLACE USER '{WARDEN}'@'%' IDENTIFIED BY '{PASSWORD}';\n\
+         GRANT ALL PRIVILEGES ON *.* TO '{WARDEN}'@'%';\n\
          DROP USER IF EXISTS 'root'@'localhost', 'root'@'127.0.0.1', 'root'@'::1';\n"
     );
     fs::write(folder.join("accounts.sql"), accounts).expect("the folder is ours");

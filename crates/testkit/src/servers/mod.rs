@@ -24,5 +24,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The account that tests use on every server, with all rights.
 const USER: &str = "gpt_load";
+/// Who may write to a MariaDB that is read-only, and make it so: the other account must not.
+const WARDEN: &str = "warden";
 /// Worth nothing: the servers listen on the loopback address, hold nothing but tests' data and live as long as a test.
 const PASSWORD: &str = "Password-of-a-Test-1234";
