@@ -9,11 +9,11 @@ mod follower;
 mod nodes;
 mod queries;
 
+use self::{duty::Duty, follower::Follower};
 pub(crate) use self::{
     nodes::{Heartbeat, Node, Role, tidy},
     queries::{acquire as acquire_lease, holder as holder_of_lease, release as release_lease},
 };
-use self::{duty::Duty, follower::Follower};
 use crate::{
     config::RedisDsn,
     db::{self, Database},

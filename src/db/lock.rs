@@ -59,14 +59,10 @@ pub(crate) fn is_in_use(path: &Path) -> bool {
 
 fn in_use(path: &Path, hold: Hold) -> Error {
     Error::text(match hold {
-        Hold::Together => format!(
-            "migrate-keys is working on {}; start the server when it is done",
-            path.display()
-        ),
-        Hold::Alone => format!(
-            "{} is in use by a running server, or by another migrate-keys; stop it first",
-            path.display()
-        ),
+        Hold::Together => format!("migrate-keys is working on {}; start the server when it is done", path.display()),
+        Hold::Alone => {
+            format!("{} is in use by a running server, or by another migrate-keys; stop it first", path.display())
+        }
     })
 }
 

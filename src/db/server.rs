@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::{Executor as _, MySql, MySqlPool, Postgres, Row as _, mysql::MySqlPoolOptions, pool::PoolOptions, postgres::PgPoolOptions};
+use sqlx::{
+    Executor as _, MySql, MySqlPool, Postgres, Row as _, mysql::MySqlPoolOptions, pool::PoolOptions,
+    postgres::PgPoolOptions,
+};
 
 use super::{Error, Readers, Writer, connect};
 use crate::config::{DatabasePool, MySqlDsn, PostgreSqlDsn};

@@ -89,7 +89,8 @@ async fn wait_for_lease(database: &Database, say: &mut dyn FnMut(String)) -> Res
 }
 
 async fn check_nodes(database: &Database) -> Result<(), Error> {
-    let running: Vec<String> = cluster::nodes_seen(database).await?.iter().filter(|node| node.is_alive).map(name).collect();
+    let running: Vec<String> =
+        cluster::nodes_seen(database).await?.iter().filter(|node| node.is_alive).map(name).collect();
     if running.is_empty() {
         return Ok(());
     }

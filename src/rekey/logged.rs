@@ -17,9 +17,15 @@ const MASK: &str = "****";
 pub(super) enum Converted {
     /// It is as it should be.
     Same,
-    To { value: String, hash: String },
+    To {
+        value: String,
+        hash: String,
+    },
     /// The key is lost; the hash stays.
-    Unreadable { value: &'static str, hash: String },
+    Unreadable {
+        value: &'static str,
+        hash: String,
+    },
 }
 
 /// `new_hashes`: those of the keys that are still there, by their old ones.
@@ -35,9 +41,7 @@ pub(super) fn convert(row: &Logged, passphrases: &Passphrases, new_hashes: &Hash
         };
     }
     match in_clear(value, hash, passphrases) {
-        Some(secret) => {
-            Converted::To { value: secret.masked(), hash: passphrases.to.hash(secret.expose()) }
-        }
+        Some(secret) => Converted::To { value: secret.masked(), hash: passphrases.to.hash(secret.expose()) },
         None => Converted::Unreadable { value: UNREADABLE, hash: new_hash.map_or(hash, |new| &**new).to_owned() },
     }
 }

@@ -206,7 +206,9 @@ impl<'a> Migration<'a> {
                 say(format!("Converted the request log, {converted} entries"));
             }
             if unreadable > 0 {
-                say(format!("{unreadable} entries of the request log name keys that no passphrase here can read; they say so"));
+                say(format!(
+                    "{unreadable} entries of the request log name keys that no passphrase here can read; they say so"
+                ));
             }
             self.advance(Step::Wiping).await?;
             return Ok(Next::Wipe);

@@ -8,8 +8,7 @@ use crate::db::{Database, Transaction};
 /// Its name among the states.
 const NAME: &str = "key_migration";
 
-pub(super) const OTHERS_UNFINISHED: &str =
-    "an unfinished migration of the keys with other passphrases is in this database: run migrate-keys with the passphrases \
+pub(super) const OTHERS_UNFINISHED: &str = "an unfinished migration of the keys with other passphrases is in this database: run migrate-keys with the passphrases \
      that it was begun with, which finishes it";
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,11 +66,7 @@ impl Unfinished {
         Err(Error::refused("another migrate-keys works on this database: let one of them finish"))
     }
 
-    pub(super) async fn store(
-        database: &Database,
-        present: Option<&Self>,
-        next: Option<&Self>,
-    ) -> Result<(), Error> {
+    pub(super) async fn store(database: &Database, present: Option<&Self>, next: Option<&Self>) -> Result<(), Error> {
         let mut transaction = database.begin().await?;
         Self::advance(&mut transaction, present, next).await?;
         Ok(transaction.commit().await?)

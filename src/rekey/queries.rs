@@ -145,7 +145,8 @@ pub(super) async fn keep_copies(transaction: &mut Transaction, copies: &[Copied]
             transaction.execute(Sql::new(engine, text).bind(json(&rows))).await?;
         }
         Engine::PostgreSql => {
-            let texts = |of: fn(&Copied) -> &String| copies.iter().map(|copy| of(copy).clone()).collect::<Vec<String>>();
+            let texts =
+                |of: fn(&Copied) -> &String| copies.iter().map(|copy| of(copy).clone()).collect::<Vec<String>>();
             let text = "INSERT INTO gpt_load_key_migration (id, old_hash, new_value, new_hash) \
                         SELECT * FROM unnest(?, ?, ?, ?)";
             let sql = Sql::new(engine, text)
@@ -158,9 +159,8 @@ pub(super) async fn keep_copies(transaction: &mut Transaction, copies: &[Copied]
         Engine::MySql(_) => {
             for lot in copies.chunks(MYSQL_ROWS_PER_STATEMENT) {
                 let places = vec!["(?, ?, ?, ?)"; lot.len()].join(", ");
-                let text = format!(
-                    "INSERT INTO gpt_load_key_migration (id, old_hash, new_value, new_hash) VALUES {places}"
-                );
+                let text =
+                    format!("INSERT INTO gpt_load_key_migration (id, old_hash, new_value, new_hash) VALUES {places}");
                 let mut sql = Sql::made(engine, text).once();
                 for copy in lot {
                     sql = sql.bind(copy.id).bind(&*copy.old_hash).bind(&*copy.new_value).bind(&*copy.new_hash);

@@ -6,8 +6,13 @@ use crate::{
     db::{Database, Engine, Source as _, testing},
 };
 
-const KEYS: [&str; 5] =
-    ["sk-test-0123456789abcdefghijklmnop", "sk-2", "sk-\u{6d4b}\u{8bd5}-3", "sk-test-0123456789abcdefghijklmnop", "sk-5"];
+const KEYS: [&str; 5] = [
+    "sk-test-0123456789abcdefghijklmnop",
+    "sk-2",
+    "sk-\u{6d4b}\u{8bd5}-3",
+    "sk-test-0123456789abcdefghijklmnop",
+    "sk-5",
+];
 /// Of which one transaction copies, so that a migration has many steps.
 const KEYS_PER_LOT: u32 = 2;
 
@@ -30,7 +35,9 @@ async fn fill(database: &Database, stored_with: &Cipher) {
     let groups = database.engine().quoted("groups");
     execute(
         database,
-        &format!("INSERT INTO {groups} (id, name, upstreams, channel_type, test_model) VALUES (1, 'g', '[]', 'openai', 'm')"),
+        &format!(
+            "INSERT INTO {groups} (id, name, upstreams, channel_type, test_model) VALUES (1, 'g', '[]', 'openai', 'm')"
+        ),
     )
     .await;
     for key in KEYS {
@@ -131,8 +138,7 @@ async fn a_migration_that_breaks_off_after_any_step_is_finished_by_the_next_one(
     loop {
         let (_place, database) = testing::fresh().await;
         fill(&database, &from).await;
-        let mut first =
-            Migration::open_with_lots_of(KEYS_PER_LOT, &database, passphrases(&from, &to)).await.unwrap();
+        let mut first = Migration::open_with_lots_of(KEYS_PER_LOT, &database, passphrases(&from, &to)).await.unwrap();
         let mut is_over = false;
         for _ in 0..broken_off_after {
             is_over = !first.step(&mut quiet).await.unwrap();
@@ -179,7 +185,8 @@ async fn keys_of_both_passphrases_and_in_clear_come_to_the_new_one() {
     // A server ran with the new passphrase, and once with none.
     for (id, kept) in [(2, &to), (3, &none)] {
         let (text, hash) = (kept.encrypt(KEYS[id - 1]), kept.hash(KEYS[id - 1]));
-        execute(&database, &format!("UPDATE api_keys SET key_value = '{text}', key_hash = '{hash}' WHERE id = {id}")).await;
+        execute(&database, &format!("UPDATE api_keys SET key_value = '{text}', key_hash = '{hash}' WHERE id = {id}"))
+            .await;
     }
     let mut said = Vec::new();
     let migration = Migration::open(&database, passphrases(&from, &to)).await.unwrap();
@@ -242,7 +249,10 @@ async fn a_rehearsal_says_what_would_be_done_and_does_nothing() {
     assert!(said.contains(&"All 5 keys can be read, and would be stored anew".to_owned()), "{said:?}");
     assert_eq!((keys(&database, &from).await, logged(&database).await), (before, log));
     assert!(!has_unfinished(&database).await.unwrap());
-    assert!(rehearse(&database, &passphrases(&cipher("wrong"), &to), &mut quiet).await.is_ok(), "in clear, as the hashes show");
+    assert!(
+        rehearse(&database, &passphrases(&cipher("wrong"), &to), &mut quiet).await.is_ok(),
+        "in clear, as the hashes show"
+    );
     let (_place, encrypted) = testing::fresh().await;
     fill(&encrypted, &to).await;
     let refused = refusal(rehearse(&encrypted, &passphrases(&from, &cipher("three")), &mut quiet).await);
@@ -305,12 +315,18 @@ async fn on_sqlite_nothing_of_a_key_is_left_in_the_file() {
     for number in 0..400 {
         let key = format!("sk-readable-{number:06}-{}", "x".repeat(200));
         let (text, hash) = (from.encrypt(&key), from.hash(&key));
-        execute(&database, &format!("INSERT INTO api_keys (key_value, key_hash, group_id) VALUES ('{text}', '{hash}', 1)")).await;
+        execute(
+            &database,
+            &format!("INSERT INTO api_keys (key_value, key_hash, group_id) VALUES ('{text}', '{hash}', 1)"),
+        )
+        .await;
     }
     execute(&database, "DELETE FROM api_keys WHERE key_value LIKE 'sk-readable-0001%'").await;
     let readable = |place: &std::path::Path| {
-        let bytes: Vec<u8> = std::fs::read_dir(place).unwrap().flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect();
-        memchr::memmem::find_iter(&bytes, b"sk-readable-").count() + memchr::memmem::find_iter(&bytes, b"sk-of-an-old").count()
+        let bytes: Vec<u8> =
+            std::fs::read_dir(place).unwrap().flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect();
+        memchr::memmem::find_iter(&bytes, b"sk-readable-").count()
+            + memchr::memmem::find_iter(&bytes, b"sk-of-an-old").count()
     };
     let name = place.name();
     let folder = std::path::Path::new(&name).parent().unwrap();

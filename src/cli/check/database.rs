@@ -33,7 +33,10 @@ pub(super) async fn examine(
         findings.ok("schema", "all tables, columns and indexes are there");
     } else {
         if outlook.schema_version.is_none() {
-            findings.note("schema", "this is a database of the original; a start adds what is missing, and the original still starts on it");
+            findings.note(
+                "schema",
+                "this is a database of the original; a start adds what is missing, and the original still starts on it",
+            );
         }
         let missing = [
             ("tables", outlook.missing_tables.join(", ")),
@@ -44,11 +47,15 @@ pub(super) async fn examine(
             findings.note("schema", format!("a start adds the {kind} {names}"));
         }
         if !outlook.dropped_columns.is_empty() {
-            findings.note("schema", format!("a start drops the columns {}, as the original does", outlook.dropped_columns.join(", ")));
+            findings.note(
+                "schema",
+                format!("a start drops the columns {}, as the original does", outlook.dropped_columns.join(", ")),
+            );
         }
     }
     if is_slave && outlook.schema_version != Some(outlook.schema_version_here) {
-        findings.problem("schema", "IS_SLAVE is true, and a slave waits until a node without it has prepared the tables");
+        findings
+            .problem("schema", "IS_SLAVE is true, and a slave waits until a node without it has prepared the tables");
     }
     Ok(outlook)
 }
@@ -62,7 +69,12 @@ pub(super) async fn examine_rows(
     let has = |table: &str| !outlook.missing_tables.contains(&table);
     let has_column = |column: &str| !outlook.missing_columns.iter().any(|missing| missing == column);
     let mut counts = Vec::new();
-    for (table, what) in [("groups", "groups"), ("api_keys", "keys"), ("request_logs", "log entries"), ("group_hourly_stats", "hourly rows")] {
+    for (table, what) in [
+        ("groups", "groups"),
+        ("api_keys", "keys"),
+        ("request_logs", "log entries"),
+        ("group_hourly_stats", "hourly rows"),
+    ] {
         if has(table) {
             counts.push(format!("{} {what}", queries::count(readers, table).await?));
         }
@@ -78,7 +90,8 @@ pub(super) async fn examine_rows(
     if has("groups") && has("api_keys") {
         let orphans = queries::orphaned_keys(readers).await?;
         if orphans > 0 {
-            findings.note("rows", format!("{orphans} keys belong to groups that are gone; they stay, and serve nobody"));
+            findings
+                .note("rows", format!("{orphans} keys belong to groups that are gone; they stay, and serve nobody"));
         }
     }
     if has("api_keys") && has_column("api_keys.key_hash") {
@@ -116,7 +129,10 @@ async fn examine_json(
     if !broken.is_empty() {
         let more = if broken.len() > NAMES_MAX { ", …" } else { "" };
         broken.truncate(NAMES_MAX);
-        findings.problem("groups", format!("JSON that cannot be read: {}{more}; save these groups anew", broken.join(", ")));
+        findings.problem(
+            "groups",
+            format!("JSON that cannot be read: {}{more}; save these groups anew", broken.join(", ")),
+        );
     }
     Ok(())
 }

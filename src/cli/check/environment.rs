@@ -8,7 +8,8 @@ use crate::config::{Log, Server};
 pub(super) fn examine_dotenv(directory: &Path, findings: &mut Findings) {
     match fs::metadata(directory.join(".env")) {
         Ok(file) if file.permissions().mode() & 0o077 != 0 => {
-            findings.note("environment", "other users can read the file .env, which may hold secrets; run: chmod 600 .env");
+            findings
+                .note("environment", "other users can read the file .env, which may hold secrets; run: chmod 600 .env");
         }
         Ok(_) => findings.ok("environment", "a file .env is read"),
         Err(_) => findings.ok("environment", "there is no file .env in the working directory"),
@@ -31,7 +32,8 @@ pub(super) fn examine_file(path: &Path, findings: &mut Findings) -> bool {
     };
     if file.permissions().mode() & 0o077 != 0 {
         let path = path.display();
-        findings.note("database", format!("other users can read the file {path}, which holds keys; run: chmod 600 {path}"));
+        findings
+            .note("database", format!("other users can read the file {path}, which holds keys; run: chmod 600 {path}"));
     }
     if fs::OpenOptions::new().write(true).open(path).is_err() {
         findings.problem("database", format!("the file {} cannot be written by this user", path.display()));
@@ -66,6 +68,9 @@ pub(super) fn examine_port(server: &Server, is_running: bool, findings: &mut Fin
 pub(super) fn examine_log_file(log: &Log, findings: &mut Findings) {
     let Some(path) = &log.file else { return };
     if path.exists() && fs::OpenOptions::new().append(true).open(path).is_err() {
-        findings.note("log", format!("the file {} cannot be written; the log goes to standard output only", path.display()));
+        findings.note(
+            "log",
+            format!("the file {} cannot be written; the log goes to standard output only", path.display()),
+        );
     }
 }

@@ -52,7 +52,10 @@ pub(super) async fn examine(
         findings.problem("keys", format!("{in_clear} are stored in clear although ENCRYPTION_KEY is set"));
     }
     if foreign > 0 {
-        findings.problem("keys", format!("{foreign} cannot be read: stored with another ENCRYPTION_KEY, or damaged; they never serve"));
+        findings.problem(
+            "keys",
+            format!("{foreign} cannot be read: stored with another ENCRYPTION_KEY, or damaged; they never serve"),
+        );
     }
     if empty > 0 {
         findings.note("keys", format!("{empty} rows hold no key"));
@@ -70,7 +73,8 @@ pub(super) async fn examine(
     if let Ok(Some(stored)) = stored
         && stored != cipher.fingerprint()
     {
-        findings.note("keys", "the servers had another ENCRYPTION_KEY last; while one of them runs, a start is refused");
+        findings
+            .note("keys", "the servers had another ENCRYPTION_KEY last; while one of them runs, a start is refused");
     }
     Ok(())
 }

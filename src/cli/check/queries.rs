@@ -75,7 +75,10 @@ pub(super) async fn keys_without_hash(readers: &Readers) -> Result<i64, db::Erro
 }
 
 /// Names of groups, each with the text in a JSON column.
-pub(super) async fn json_of_groups(readers: &Readers, column: &str) -> Result<Vec<(String, Option<String>)>, db::Error> {
+pub(super) async fn json_of_groups(
+    readers: &Readers,
+    column: &str,
+) -> Result<Vec<(String, Option<String>)>, db::Error> {
     let engine: Engine = readers.engine();
     let text = format!("SELECT name, {} FROM {} ORDER BY id", engine.quoted(column), engine.quoted("groups"));
     let rows: Vec<(String, Option<JsonText>)> = readers.all(Sql::made(engine, text)).await?;

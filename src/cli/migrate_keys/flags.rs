@@ -42,7 +42,11 @@ pub(super) fn parse(arguments: &[OsString]) -> Result<Asked, Wrong> {
     let mut texts = Vec::with_capacity(arguments.len());
     for argument in arguments {
         let text = argument.to_str();
-        texts.push(text.ok_or_else(|| Wrong::Syntax("an argument is not UTF-8 text; use --from-file and --to-file".to_owned()))?);
+        texts.push(
+            text.ok_or_else(|| {
+                Wrong::Syntax("an argument is not UTF-8 text; use --from-file and --to-file".to_owned())
+            })?,
+        );
     }
     let mut flags = Flags::default();
     let mut rest = texts.into_iter().peekable();
@@ -164,11 +168,18 @@ mod tests {
 
     #[test]
     fn passphrases_may_be_in_files_and_variables() {
-        check(&["--to-file", "new.txt", "--from-env=OLD"], Some(Place::Variable("OLD".to_owned())), Some(Place::File("new.txt".to_owned())));
+        check(
+            &["--to-file", "new.txt", "--from-env=OLD"],
+            Some(Place::Variable("OLD".to_owned())),
+            Some(Place::File("new.txt".to_owned())),
+        );
         assert!(matches!(parsed(&["--to", "new", "--to-file", "f"]), Err(Wrong::Meaning(_))));
         assert!(matches!(parsed(&["--to-file", "f", "--to", "new"]), Err(Wrong::Meaning(_))));
         assert!(matches!(parsed(&["--to-file", "f", "--dry-run"]), Ok(Asked::Run(Flags { is_dry_run: true, .. }))));
-        assert!(matches!(parsed(&["--dry-run=false", "--to-file", "f"]), Ok(Asked::Run(Flags { is_dry_run: false, .. }))));
+        assert!(matches!(
+            parsed(&["--dry-run=false", "--to-file", "f"]),
+            Ok(Asked::Run(Flags { is_dry_run: false, .. }))
+        ));
     }
 
     #[test]
@@ -180,7 +191,9 @@ mod tests {
 
     #[test]
     fn what_would_silently_do_nothing_is_refused() {
-        for line in [&["--to", ""][..], &["--to="], &["--from", "", "--to", "new"], &["enable", "--to", "new"], &["--dry-run"]] {
+        for line in
+            [&["--to", ""][..], &["--to="], &["--from", "", "--to", "new"], &["enable", "--to", "new"], &["--dry-run"]]
+        {
             assert!(matches!(parsed(line), Err(Wrong::Meaning(_))), "{line:?}");
         }
     }

@@ -87,13 +87,17 @@ fn say(line: String) {
 }
 
 async fn run(flags: &Flags) -> Result<(), String> {
-    let directory = std::env::current_dir().map_err(|error| format!("the working directory cannot be read: {error}"))?;
+    let directory =
+        std::env::current_dir().map_err(|error| format!("the working directory cannot be read: {error}"))?;
     let (config, warnings) = Offline::load(&directory, std::env::vars_os()).map_err(|problems| problems.join("; "))?;
     for warning in warnings {
         eprintln!("warning: {warning}");
     }
     if flags.ignored > 0 {
-        eprintln!("warning: {} argument(s) behind the flags are not read; quote a passphrase that holds blanks", flags.ignored);
+        eprintln!(
+            "warning: {} argument(s) behind the flags are not read; quote a passphrase that holds blanks",
+            flags.ignored
+        );
     }
     let (from, to) = (passphrase(flags.from.as_ref(), &config)?, passphrase(flags.to.as_ref(), &config)?);
     if from.as_ref().map(Secret::expose) == to.as_ref().map(Secret::expose) {
@@ -220,7 +224,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("passphrase");
         let path_text = path.to_str().unwrap();
-        for (content, expected) in [("old", "old"), (" o ld \nsecond\n", " o ld "), ("old\r\n", "old"), ("密钥\n", "密钥")] {
+        for (content, expected) in
+            [("old", "old"), (" o ld \nsecond\n", " o ld "), ("old\r\n", "old"), ("密钥\n", "密钥")]
+        {
             fs::write(&path, content).unwrap();
             assert_eq!(first_line(path_text).unwrap().expose(), expected);
         }

@@ -44,14 +44,14 @@ impl Database {
         let has_state = self.has_table(state::TABLE).await?;
         let mut transaction = self.snapshot().await?;
         let schema_version = if has_state { stored_version(&mut transaction).await? } else { None };
-        let mut outlook =
-            Outlook { schema_version, schema_version_here: SCHEMA_VERSION, ..Outlook::default() };
+        let mut outlook = Outlook { schema_version, schema_version_here: SCHEMA_VERSION, ..Outlook::default() };
         for table in self.engine().tables() {
             let (columns, indexes) = if self.engine().is_sqlite() {
                 let columns = sqlite::column_names(&mut transaction, table.name).await?;
                 (columns, sqlite::index_names(&mut transaction, table.name).await?)
             } else {
-                let columns: HashSet<String> = server::columns_of(&mut transaction, table.name).await?.into_keys().collect();
+                let columns: HashSet<String> =
+                    server::columns_of(&mut transaction, table.name).await?.into_keys().collect();
                 let indexes = server::indexes_of(&mut transaction, table.name).await?;
                 (columns, indexes.into_keys().collect())
             };

@@ -201,7 +201,10 @@ pub(super) async fn columns_of(transaction: &mut Transaction, table: &str) -> Re
 }
 
 /// The indexes of a table, each with its columns.
-pub(super) async fn indexes_of(transaction: &mut Transaction, table: &str) -> Result<HashMap<String, Vec<String>>, Error> {
+pub(super) async fn indexes_of(
+    transaction: &mut Transaction,
+    table: &str,
+) -> Result<HashMap<String, Vec<String>>, Error> {
     let engine = transaction.engine();
     if engine == Engine::PostgreSql {
         let text = "SELECT CAST(indexname AS text), indexdef FROM pg_indexes \
