@@ -17,7 +17,8 @@ pub(super) async fn examine(
     findings: &mut Findings,
 ) -> Result<Outlook, db::Error> {
     let version = queries::version(database.readers()).await?;
-    findings.ok("database", format!("{} {version} answers", database.engine().name()));
+    let name = database.engine().name();
+    findings.ok("database", format!("{name} {} answers", version.trim_start_matches(name).trim_start()));
     let outlook = database.outlook().await?;
     if let Some(version) = outlook.schema_version.filter(|_| outlook.is_of_a_later_release()) {
         findings.problem(
