@@ -82,6 +82,13 @@ fn print(text: &str) -> ExitCode {
 }
 
 fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Command, clap::Error> {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    // Read as the original reads it, which no rule of ours is in the way of.
+    if let Some((_, flags)) =
+        arguments.split_first().and_then(|(_, rest)| rest.split_first()).filter(|(name, _)| *name == "migrate-keys")
+    {
+        return Ok(Command::MigrateKeys { arguments: flags.to_vec() });
+    }
     let matches = Arguments::command().after_help(environment_help()).try_get_matches_from(arguments)?;
     let arguments = Arguments::from_arg_matches(&matches)?;
     Ok(arguments.command.unwrap_or(Command::Serve { diagnose: false }))

@@ -268,10 +268,11 @@ pub(super) async fn page(
 
 /// How many keys match, and the highest id among them.
 pub(super) async fn extent(readers: &Readers, matching: &Matching) -> Result<(u64, i64), db::Error> {
-    let mut sql = Sql::new(readers.engine(), "SELECT count(*), coalesce(max(id), 0) FROM api_keys WHERE ");
+    let mut sql = Sql::new(readers.engine(), "SELECT count(*), max(id) FROM api_keys WHERE ");
     matching.push_to(&mut sql);
-    let (count, last_id): (i64, i64) = readers.one(sql).await?;
-    Ok((count.unsigned_abs(), last_id))
+    // MySQL would make a decimal number of a choice between an id and a zero.
+    let (count, last_id): (i64, Option<i64>) = readers.one(sql).await?;
+    Ok((count.unsigned_abs(), last_id.unwrap_or_default()))
 }
 
 /// The next keys of a group that a search looks through, in the order of their ids: the last id, all ids as a JSON list,

@@ -46,7 +46,10 @@ pub(super) async fn count_copied(source: impl Source) -> Result<u64, db::Error> 
 }
 
 pub(super) async fn last_copied(readers: &Readers) -> Result<i64, db::Error> {
-    readers.value(Sql::new(readers.engine(), "SELECT coalesce(max(id), 0) FROM gpt_load_key_migration")).await
+    // MySQL would make a decimal number of a choice between an id and a zero.
+    let last: Option<i64> =
+        readers.value(Sql::new(readers.engine(), "SELECT max(id) FROM gpt_load_key_migration")).await?;
+    Ok(last.unwrap_or_default())
 }
 
 /// Whether keys have hashes yet.

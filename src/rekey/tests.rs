@@ -50,7 +50,7 @@ async fn fill(database: &Database, stored_with: &Cipher) {
     }
     execute(database, "INSERT INTO api_keys (key_value, key_hash, group_id) VALUES ('', '', 1)").await;
     let is_true = if database.engine().is_sqlite() { "1" } else { "true" };
-    let mut log = async |id: &str, value: &str, hash: &str, request_id: &str| {
+    let log = async |id: &str, value: &str, hash: &str, request_id: &str| {
         execute(
             database,
             &format!(
@@ -124,9 +124,11 @@ async fn keys_and_their_log_get_encryption_lose_it_and_change_it() {
         execute(&database, "CREATE TABLE temp_migration (id integer, key_value_new varchar(99))").await;
         migrate(&database, from, to).await.unwrap();
         check_result(&database, to).await;
-        let refused = refusal(migrate(&database, from, &cipher("three")).await);
-        assert!(refused.contains("nothing was changed"), "{refused}");
-        check_result(&database, to).await;
+        if to.is_on() {
+            let refused = refusal(migrate(&database, from, &cipher("three")).await);
+            assert!(refused.contains("nothing was changed"), "{refused}");
+            check_result(&database, to).await;
+        }
     }
 }
 

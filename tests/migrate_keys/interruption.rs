@@ -16,14 +16,19 @@ async fn large() -> Place {
     let place = Place::of_the_original("1_4").await;
     let numbers = match place.database.engine() {
         Engine::Sqlite => {
-            format!("(WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < {MORE_KEYS}) SELECT value FROM n)")
+            format!(
+                "(WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < {MORE_KEYS}) SELECT value FROM n)"
+            )
         }
         Engine::MySql => format!("(SELECT seq AS value FROM seq_1_to_{MORE_KEYS})"),
         Engine::PostgreSql => format!("(SELECT * FROM generate_series(1, {MORE_KEYS}) AS n(value))"),
     };
-    let text = if place.database.engine() == Engine::MySql { "concat('sk-many-', value)" } else { "'sk-many-' || value" };
+    let text =
+        if place.database.engine() == Engine::MySql { "concat('sk-many-', value)" } else { "'sk-many-' || value" };
     // Of equal hashes nothing depends here; an unknown one would make a ciphertext of them.
-    let statement = format!("INSERT INTO api_keys (key_value, group_id, key_hash) SELECT {text}, 2, NULL FROM {numbers} AS numbers");
+    let statement = format!(
+        "INSERT INTO api_keys (key_value, group_id, key_hash) SELECT {text}, 2, NULL FROM {numbers} AS numbers"
+    );
     place.database.execute(&statement).await;
     place
 }
@@ -45,7 +50,10 @@ fn signal(child: &Child, name: &str) {
 
 /// Either all keys are as they were, or all are encrypted; and each by itself is one or the other.
 async fn encrypted(place: &Place) -> bool {
-    let clear = place.database.column("SELECT count(*) FROM api_keys WHERE key_value LIKE 'sk-%' OR key_value LIKE 'AIza%'").await;
+    let clear = place
+        .database
+        .column("SELECT count(*) FROM api_keys WHERE key_value LIKE 'sk-%' OR key_value LIKE 'AIza%'")
+        .await;
     let all = place.database.column("SELECT count(*) FROM api_keys").await;
     assert!(clear[0] == "0" || clear == all, "{clear:?} of {all:?}");
     clear[0] == "0"
@@ -73,7 +81,8 @@ async fn a_migration_killed_at_any_step_is_finished_by_the_next_one() {
         let was_switched = encrypted(&place).await;
         assert!(Some(was_switched) == is_switched || was_switched, "killed at {line}");
         let is_over = {
-            let states = place.database.column("SELECT count(*) FROM gpt_load_state WHERE name = 'key_migration'").await;
+            let states =
+                place.database.column("SELECT count(*) FROM gpt_load_state WHERE name = 'key_migration'").await;
             states[0] == "0"
         };
         if !is_over {

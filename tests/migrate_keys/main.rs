@@ -29,7 +29,8 @@ async fn the_exit_codes_are_those_of_the_original_but_nothing_is_done_silently()
         (&["--from", "wrong one", "--to", "x"], 0, "8 of 8 keys are stored in clear"),
     ] {
         // The last line would be allowed to work, as the hashes show what is in clear; SQLite alone has an orphaned key.
-        let line: Vec<&str> = if expected == 0 && line.len() == 4 { [line, &["--dry-run"]].concat() } else { line.to_vec() };
+        let line: Vec<&str> =
+            if expected == 0 && line.len() == 4 { [line, &["--dry-run"]].concat() } else { line.to_vec() };
         let (status, printed) = place.migrate(&line, &[]).await;
         let text = if place.is_sqlite() { text.to_owned() } else { text.replace("8 of 8", "7 of 7") };
         assert!(status == expected && printed.contains(&text), "{line:?} ends with {status}: {printed}");
@@ -46,9 +47,14 @@ async fn encrypted_keys_serve_with_their_passphrase_and_no_other_start_is_possib
     assert!(status == 0 && printed.contains("Set ENCRYPTION_KEY to the new passphrase"), "{printed}");
     assert!(printed.contains("Removing the table temp_migration") && !printed.contains(NEW), "{printed}");
 
-    for (passphrase, remedy) in [("", "migrate-keys --from-file FILE`"), (OLD, "`gpt-load migrate-keys --from-file FILE --to-env")] {
+    for (passphrase, remedy) in
+        [("", "migrate-keys --from-file FILE`"), (OLD, "`gpt-load migrate-keys --from-file FILE --to-env")]
+    {
         let (status, printed) = place.server(passphrase).start_in_vain().await;
-        assert!(status.code() == Some(1) && printed.contains(remedy) && printed.contains("serve --diagnose"), "{printed}");
+        assert!(
+            status.code() == Some(1) && printed.contains(remedy) && printed.contains("serve --diagnose"),
+            "{printed}"
+        );
     }
     let mut server = place.server(NEW).start().await;
     let body = json!({ "model": "fast", "messages": [] });
@@ -98,7 +104,10 @@ async fn keys_of_two_passphrases_start_with_those_that_can_be_read_and_are_told_
     let place = Place::of_the_original("1_4_encrypted").await;
     // The original ran without a passphrase once, when this key was added: its hash is the plain one.
     let hash = "820b1c7a7f3b9722bca2bdf90fb63c8af91c71bf8e7b399efb0646163b5af643";
-    place.database.execute(&format!("UPDATE api_keys SET key_value = 'sk-test-0001', key_hash = '{hash}' WHERE id = 7")).await;
+    place
+        .database
+        .execute(&format!("UPDATE api_keys SET key_value = 'sk-test-0001', key_hash = '{hash}' WHERE id = 7"))
+        .await;
     place.database.execute("UPDATE api_keys SET key_value = '00ff' WHERE id = 3").await;
     let server = place.server(OLD).start().await;
     server.says("1 stored keys are in clear although ENCRYPTION_KEY is set").await;

@@ -75,7 +75,8 @@ impl Place {
 
     /// The columns of the original's tables, `table.column`, with what the engine says of them.
     pub(crate) async fn columns(&self) -> BTreeMap<String, String> {
-        let tables = ["system_settings", "groups", "group_sub_groups", "api_keys", "request_logs", "group_hourly_stats"];
+        let tables =
+            ["system_settings", "groups", "group_sub_groups", "api_keys", "request_logs", "group_hourly_stats"];
         let mut columns = BTreeMap::new();
         for table in tables {
             let query = match self.database.engine() {

@@ -87,7 +87,7 @@ pub(super) fn parse(arguments: &[OsString]) -> Result<Asked, Wrong> {
         flags.set(name, value)?;
     }
     let ignored: Vec<&str> = rest.collect();
-    if !has_flags && ignored.iter().any(|argument| argument.starts_with('-')) {
+    if !has_flags && ignored.iter().any(|argument| argument.starts_with('-') && *argument != "-") {
         return Err(Wrong::Meaning(
             "flags stand behind an argument that is none, so nobody reads them; begin with the flags".to_owned(),
         ));

@@ -82,8 +82,14 @@ impl TempServerBuilder {
         let database = self.own_database().await;
         let address = free_address();
         let child = spawn(address, &self.arguments, &self.environment, self.directory.path());
-        let mut server =
-            TempServer { child, address, arguments: self.arguments, environment: self.environment, database, directory: self.directory };
+        let mut server = TempServer {
+            child,
+            address,
+            arguments: self.arguments,
+            environment: self.environment,
+            database,
+            directory: self.directory,
+        };
         for attempt in 1.. {
             match server.wait_until_ready().await {
                 Ok(()) => break,
