@@ -6,6 +6,11 @@
 
 use std::time::{Duration, Instant};
 
+use axum::{
+    extract::{Request, State as Shared},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
 use http::StatusCode;
 use serde::Serialize;
 use tokio::sync::Mutex;
@@ -16,6 +21,7 @@ use super::{
     answer::Bare,
     document::{Outside, Shape, shape::one_of},
     query::{Parameters, Query},
+    refusal::Refusal,
 };
 use crate::{db::Database, redis::State};
 
@@ -26,30 +32,50 @@ const DATABASE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The last look at the database; while one is under way, the others wait for it.
 #[derive(Default)]
-pub(super) struct Probe(Mutex<Option<(Instant, bool)>>);
+pub(super) struct Probe(Mutex<Option<(Instant, Seen)>>);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Answers,
+    /// It is away, or slow.
+    TakesLong,
+    Fails,
+}
 
 impl Probe {
-    async fn answers(&self, database: &Database) -> bool {
+    async fn look(&self, database: &Database) -> Seen {
         let mut last = self.0.lock().await;
-        if let Some((at, answers)) = *last
+        if let Some((at, seen)) = *last
             && at.elapsed() < DATABASE_INTERVAL
         {
-            return answers;
+            return seen;
         }
-        let answers = match tokio::time::timeout(DATABASE_TIMEOUT, database.probe()).await {
-            Ok(Ok(())) => true,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "Not ready: the database cannot be read");
-                false
-            }
-            Err(_) => {
-                tracing::warn!("Not ready: the database does not answer within a second");
-                false
-            }
+        let (seen, problem) = match tokio::time::timeout(DATABASE_TIMEOUT, database.probe()).await {
+            Ok(Ok(())) => (Seen::Answers, None),
+            Ok(Err(error)) => (Seen::Fails, Some(error.to_string())),
+            Err(_) => (Seen::TakesLong, Some("no answer within a second".to_owned())),
         };
-        *last = Some((Instant::now(), answers));
-        answers
+        // Said once when it begins and once when it ends, however many ask.
+        match (last.is_none_or(|(_, seen)| seen == Seen::Answers), problem) {
+            (true, Some(problem)) => tracing::warn!("The database cannot be read: {problem}"),
+            (false, None) => tracing::info!("The database can be read again"),
+            _ => {}
+        }
+        *last = Some((Instant::now(), seen));
+        seen
     }
+}
+
+/// Refuses at once what would only wait for a database server that is away, and then fail.
+pub(super) async fn database_answers(Shared(api): Shared<Api>, request: Request, next: Next) -> Response {
+    let is_away = !api.database.engine().is_sqlite()
+        && match api.0.probe.look(&api.database).await {
+            Seen::Answers => false,
+            // Whoever is patient learns more from it.
+            Seen::TakesLong => api.cluster.is_behind(),
+            Seen::Fails => true,
+        };
+    if is_away { Refusal::database_away().into_response() } else { next.run(request).await }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -78,25 +104,18 @@ pub(super) struct Wanted;
 
 impl Parameters for Wanted {
     fn shape() -> Shape {
-        Shape::default().optional(
-            "strict",
-            one_of(&["true", "false"]),
-            "`true`: ready only when nothing is wrong at all",
-        )
+        Shape::default().optional("strict", one_of(&["true", "false"]), "`true`: ready only when nothing is wrong at all")
     }
 }
 
 impl Outside for Readiness {
-    const STATUSES: &'static [(u16, &'static str)] = &[
-        (200, "Able to serve; what is wrong nevertheless is told"),
-        (503, "Not able to, or with `strict` something is wrong"),
-    ];
+    const STATUSES: &'static [(u16, &'static str)] = &[(200, "Able to serve; what is wrong nevertheless is told"), (503, "Not able to, or with `strict` something is wrong")];
 }
 
 pub(super) async fn read(api: Api, query: Query<Wanted>) -> Bare<Readiness> {
     let check = |is_ok: bool, otherwise: &'static str| if is_ok { "ok" } else { otherwise };
     let checks = Checks {
-        database: check(api.0.probe.answers(&api.database).await, "not answering"),
+        database: check(api.0.probe.look(&api.database).await == Seen::Answers, "not answering"),
         groups: check(!api.directory.is_behind(), "out of date"),
         request_log: check(!api.request_log.is_failing(), "not written"),
         cluster: check(!api.cluster.is_behind(), "out of date"),

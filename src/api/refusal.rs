@@ -116,6 +116,11 @@ impl Refusal {
         Self::new(Reason::DATABASE, message)
     }
 
+    /// Nothing was tried: the database does not answer.
+    pub(crate) fn database_away() -> Self {
+        Self { retry_after_seconds: Some(1), ..Self::new(Reason::DATABASE, "error.database_away") }
+    }
+
     /// The change is stored, and everything else goes on with what was in effect before.
     pub(crate) fn not_yet_in_effect() -> Self {
         Self::new(Reason::NOT_YET_IN_EFFECT, "error.not_yet_in_effect")

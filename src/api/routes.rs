@@ -215,7 +215,12 @@ where
 pub(super) fn router(api: &Api) -> Router<Api> {
     let mut router = Router::new();
     let mut paths = BTreeSet::new();
-    for Route { access, path, endpoint, .. } in table() {
+    for Route { access, path, endpoint, refusals, .. } in table() {
+        let endpoint = if refusals.contains(&Reason::DATABASE) {
+            endpoint.route_layer(from_fn_with_state(api.clone(), ready::database_answers))
+        } else {
+            endpoint
+        };
         let endpoint = match access {
             Access::Open => endpoint,
             Access::Managed => endpoint.route_layer(from_fn_with_state(api.clone(), authentication::required)),

@@ -33,8 +33,9 @@ use crate::{
     db::{self, Database, Migrations},
     group::Directory,
     keypool::{Clock, KeyPools, Schedule, Validator},
-    metrics::{Gauges, Metrics},
+    metrics::{Gauges, Metrics, Reading},
     proxy::{InFlight, Proxy},
+    redis::State,
     rekey,
     request_log::{Live, RequestLog, Retention, Search, Writer},
     settings, stats,
@@ -97,7 +98,13 @@ struct Listeners {
 async fn serve(config: Config, purpose: Purpose, listeners: Listeners, started_at: Instant) -> anyhow::Result<()> {
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let lifecycle = Lifecycle::default();
-    let database = open_database(&config).await?;
+    let database = tokio::select! {
+        database = open_database(&config) => database?,
+        () = signals.next() => {
+            tracing::info!("Stopped before the database was ready");
+            return Ok(());
+        }
+    };
     let stopping = CancellationToken::new();
     let server = start(&config, purpose, listeners, started_at, &database, &lifecycle, &stopping).await?;
     tracing::info!(
@@ -196,7 +203,7 @@ async fn start(
             .context("cannot store the first settings")?;
     }
     // Before anything is loaded, so that nothing that changes meanwhile is missed.
-    let cluster = Cluster::open(database.clone(), role, config.redis.as_ref())
+    let cluster = Cluster::open(database.clone(), config.redis.as_ref())
         .await
         .context("cannot read the changes of other nodes")?;
     let heartbeat = Heartbeat::new(database.clone(), role, address_of_node(config));
@@ -294,7 +301,7 @@ async fn start(
             log_search: Search::new(database.clone(), cipher),
             log_live,
             tasks,
-            cluster,
+            cluster: cluster.clone(),
             request_log: log,
             clock: api::Clock::system(),
             metrics: metrics.clone(),
@@ -313,8 +320,26 @@ async fn start(
         connections: Box::new(server.connections()),
         requests_max: config.server.requests_max,
         connections_max,
+        on_duty: Box::new(move || usize::from(duty.is_ours())),
+        cluster_behind: Box::new({
+            let cluster = cluster.clone();
+            move || usize::from(cluster.is_behind())
+        }),
+        redis_connected: (!matches!(cluster.redis(), State::Unused)).then(|| -> Reading {
+            let cluster = cluster.clone();
+            Box::new(move || usize::from(matches!(cluster.redis(), State::Connected)))
+        }),
+        redis_commands: Box::new(move || count(cluster.notices.commands())),
+        database_uses: Box::new({
+            let database = database.clone();
+            move || count(database.uses())
+        }),
     });
     Ok(server)
+}
+
+fn count(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// What other nodes know this one by.

@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{SocketAddr, ToSocketAddrs},
+    os::fd::AsFd,
     sync::{Arc, atomic::Ordering},
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -130,23 +131,10 @@ impl Server {
         let mut refused = Refused::default();
         while let Some(accepted) = self.thread_ended.run_until_cancelled(self.listener.accept()).await {
             match accepted {
-                Ok((stream, peer)) => {
-                    // Small frames of a stream must not wait for one another.
-                    let _ = stream.set_nodelay(true);
-                    // A client that lost its power never says that it is gone.
-                    let keepalive = TcpKeepalive::new().with_time(CLIENT_KEEPALIVE).with_interval(CLIENT_KEEPALIVE);
-                    let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
-                    // A listener for IPv6 sees `::ffff:203.0.113.9`, which nobody means when they write a rule.
-                    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-                    match stream.into_std() {
-                        Ok(stream) => {
-                            if !hand_over(&self.seats, self.connections_max, stream, peer) {
-                                refused.count(self.connections_max);
-                            }
-                        }
-                        Err(error) => tracing::debug!(%peer, %error, "A connection was lost when it was accepted"),
-                    }
-                }
+                Ok((stream, peer)) => match stream.into_std() {
+                    Ok(stream) => self.take(stream, peer, &mut refused),
+                    Err(error) => tracing::debug!(%peer, %error, "A connection was lost when it was accepted"),
+                },
                 Err(error) => {
                     tracing::warn!(%error, "Cannot accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -155,9 +143,36 @@ impl Server {
         }
     }
 
+    fn take(&self, stream: std::net::TcpStream, peer: SocketAddr, refused: &mut Refused) {
+        // Small frames of a stream must not wait for one another.
+        let _ = stream.set_nodelay(true);
+        // A client that lost its power never says that it is gone.
+        let keepalive = TcpKeepalive::new().with_time(CLIENT_KEEPALIVE).with_interval(CLIENT_KEEPALIVE);
+        let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
+        // A listener for IPv6 sees `::ffff:203.0.113.9`, which nobody means when they write a rule.
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        if !hand_over(&self.seats, self.connections_max, stream, peer) {
+            refused.count(self.connections_max);
+        }
+    }
+
+    /// Connections that the system has made for us already: with the listener they would be reset, and what their
+    /// clients have sent would be lost.
+    fn take_those_who_wait(&self) {
+        let Ok(listener) = self.listener.as_fd().try_clone_to_owned() else { return };
+        let listener = std::net::TcpListener::from(listener);
+        let mut refused = Refused::default();
+        while let Ok((stream, peer)) = listener.accept() {
+            if stream.set_nonblocking(true).is_ok() {
+                self.take(stream, peer, &mut refused);
+            }
+        }
+    }
+
     /// Closes the listener, lets requests in progress finish, and waits for them; `false`: some did not within
     /// `budget`, or before `hurry` was over, and were cut. Either way every record is handed over in the end.
     pub(super) async fn drain(self, budget: Duration, hurry: impl Future<Output = ()>) -> bool {
+        self.take_those_who_wait();
         drop(self.listener);
         drop(self.seats);
         self.stop.cancel();

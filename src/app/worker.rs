@@ -111,12 +111,20 @@ async fn serve(accepted: Accepted, shared: Arc<Shared>) {
         Err(error) => return tracing::debug!(%error, "A connection was lost before it was served"),
     };
     let mut received = BytesMut::with_capacity(FIRST_READ_BYTES);
-    let knocking = shared.stop.run_until_cancelled(speaks_http2(&mut stream, &mut received));
-    let heard = match shared.limits.head_timeout {
-        Some(timeout) => tokio::time::timeout(timeout, knocking).await.ok().flatten(),
-        None => knocking.await,
+    let too_late = async {
+        let stopped = async {
+            shared.stop.cancelled().await;
+            tokio::time::sleep(http1::LAST_REQUEST_WAIT).await;
+        };
+        tokio::select! {
+            () = stopped => {}
+            () = after(shared.limits.head_timeout) => {}
+        }
     };
-    let Some(is_http2) = heard else { return };
+    let is_http2 = tokio::select! {
+        is_http2 = speaks_http2(&mut stream, &mut received) => is_http2,
+        () = too_late => return,
+    };
     if is_http2 {
         return serve_http2(stream, received, peer, shared).await;
     }
@@ -124,6 +132,14 @@ async fn serve(accepted: Accepted, shared: Arc<Shared>) {
     let ended = http1::serve(stream, received, service, &shared.limits, &shared.stop).await;
     if let Err(error) = ended {
         tracing::debug!(%peer, %error, "A client's connection ended early");
+    }
+}
+
+/// `None`: never.
+async fn after(timeout: Option<Duration>) {
+    match timeout {
+        Some(timeout) => tokio::time::sleep(timeout).await,
+        None => std::future::pending().await,
     }
 }
 

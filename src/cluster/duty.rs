@@ -45,11 +45,11 @@ impl Duty {
         let mut renewed_at: Option<Instant> = None;
         loop {
             let asked_at = Instant::now();
-            let ends_at = renewed_at.map(|at| at + LEASE_TIME - SAFETY_MARGIN);
+            let ends_at = renewed_at.unwrap_or(asked_at) + LEASE_TIME - SAFETY_MARGIN;
             let answer = tokio::select! {
                 answer = self.ask(&database) => answer,
                 // An answer that does not come is none.
-                () = sleep_until(ends_at) => Err(db::Error::text("the database does not answer")),
+                () = tokio::time::sleep_until(ends_at.into()) => Err(db::Error::text("the database does not answer")),
                 () = stop.cancelled() => break,
             };
             match answer {
@@ -116,11 +116,4 @@ impl Duty {
 async fn becomes(is_ours: &mut watch::Receiver<bool>, wanted: bool) {
     // The sender lives as long as the duty does.
     drop(is_ours.wait_for(|is_ours| *is_ours == wanted).await);
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
-    }
 }

@@ -11,6 +11,13 @@ use crate::{
 };
 
 const INTERVAL: Duration = Duration::from_secs(5);
+/// The same after a time that failed: when the database is back, whoever lives must say so before somebody takes it for
+/// dead.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// A beat that takes longer counts as failed.
+const BEAT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Tidying up that takes longer met a database that was away.
+const TIDY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Who was not seen for so long is taken for dead.
 pub(super) const DEAD_AFTER: Duration = Duration::from_secs(20);
 /// The dead are shown for this long.
@@ -83,8 +90,12 @@ impl Heartbeat {
         if self.database.engine().is_sqlite() {
             return stop.cancelled().await;
         }
-        while stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
-            if let Err(error) = self.beat().await {
+        let mut pause = INTERVAL;
+        while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+            let beaten = tokio::time::timeout(BEAT_TIMEOUT, self.beat()).await;
+            let beaten = beaten.unwrap_or_else(|_| Err(db::Error::text("the database does not answer")));
+            pause = if beaten.is_ok() { INTERVAL } else { RETRY_INTERVAL };
+            if let Err(error) = beaten {
                 tracing::debug!(%error, "The other nodes could not be told that this one is there");
             }
         }
@@ -97,13 +108,19 @@ pub(crate) async fn tidy(database: Database, tasks: Tasks, stop: CancellationTok
     if database.engine().is_sqlite() {
         return stop.cancelled().await;
     }
+    let mut was_there = true;
     while stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
         let outcome = async {
             queries::forget_nodes(&database).await?;
-            database.forget_changes().await?;
-            tasks.interrupt_tasks_of_the_dead().await
+            database.forget_changes().await
         };
-        if let Err(error) = outcome.await {
+        let outcome = tokio::time::timeout(TIDY_TIMEOUT, outcome).await;
+        let mut outcome = outcome.unwrap_or_else(|_| Err(db::Error::text("the database does not answer")));
+        // After a time without the database nobody was seen lately, whether dead or alive.
+        if std::mem::replace(&mut was_there, outcome.is_ok()) && outcome.is_ok() && !stop.is_cancelled() {
+            outcome = tasks.interrupt_tasks_of_the_dead().await;
+        }
+        if let Err(error) = outcome {
             tracing::debug!(%error, "Could not tidy up after other nodes");
         }
     }

@@ -2,9 +2,7 @@
 
 use std::fmt::Write as _;
 
-use sea_query::{
-    Expr, ExprTrait, MysqlQueryBuilder, PostgresQueryBuilder, QueryStatementWriter, SqliteQueryBuilder, Values,
-};
+use sea_query::{Expr, ExprTrait, MysqlQueryBuilder, PostgresQueryBuilder, QueryStatementWriter, SqliteQueryBuilder, Values};
 
 use super::connect::Zone;
 

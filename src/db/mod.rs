@@ -34,7 +34,7 @@ pub(crate) use self::{
     migrations::Outlook,
     row::{AnyTime, FromRow, JsonText, Row},
     source::{Readers, Source, Transaction},
-    sql::{Json, Sql, VALUES_MAX, Value},
+    sql::Sql,
     tables::{ApiKeys, GroupHourlyStats, GroupSubGroups, Groups, RequestLogs, SystemSettings, Tasks},
     timestamp::Timestamp,
 };
@@ -172,7 +172,7 @@ impl Database {
         Ok(match &self.shared.writer {
             Writer::Sqlite(pool) => Transaction::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
             Writer::MySql(pool, zone) => Transaction::MySql(pool.begin().await?, *zone),
-            Writer::PostgreSql(pool) => Transaction::PostgreSql(pool.begin().await?),
+            Writer::PostgreSql(pool) => Transaction::PostgreSql(pool.begin_with(server::BEGIN).await?),
         })
     }
 

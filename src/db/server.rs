@@ -13,6 +13,11 @@ use crate::config::{DatabasePool, MySqlDsn, PostgreSqlDsn};
 /// How long the question whether the database answers waits for its connection.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// A node that is frozen in the midst of a transaction, or lost its network, must not hold up the others for longer than
+/// this: the server ends the transaction. (MySQL itself knows no such limit; the comment is a statement for MariaDB only.)
+pub(super) const BEGIN: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 15000";
+const MARIADB_LIMIT: &str = "SET @gpt_load = 1 /*M!, SESSION idle_transaction_timeout = 15 */";
+
 pub(super) async fn open_mysql(dsn: &MySqlDsn, pool: &DatabasePool) -> Result<(Writer, Readers, Readers), Error> {
     let (options, zone) = connect::mysql_options(dsn).map_err(Error::text)?;
     let session: Arc<[String]> = connect::mysql_session(dsn).into();
@@ -21,6 +26,7 @@ pub(super) async fn open_mysql(dsn: &MySqlDsn, pool: &DatabasePool) -> Result<(W
         pool.after_connect(move |connection, _| {
             let session = Arc::clone(&session);
             Box::pin(async move {
+                connection.execute(MARIADB_LIMIT).await?;
                 for statement in session.iter() {
                     connection.execute(sqlx::AssertSqlSafe(statement.clone())).await?;
                 }
@@ -43,7 +49,9 @@ pub(super) async fn open_postgresql(
     let must_be_writable = servers.must_be_writable();
     let checked = |pool: PoolOptions<Postgres>| {
         pool.after_connect(move |connection, _| {
-            Box::pin(async move { if must_be_writable { connect::check_writable(connection).await } else { Ok(()) } })
+            Box::pin(async move {
+                if must_be_writable { connect::check_writable(connection).await } else { Ok(()) }
+            })
         })
     };
     let connections = checked(sized(PgPoolOptions::new(), pool)).connect_with(options.clone()).await?;

@@ -12,10 +12,6 @@ use sqlx::{
 
 use super::{Engine, Timestamp};
 
-/// Values beyond which a statement with a place for each would be refused: PostgreSQL counts them in 16 bits, and so does
-/// MySQL.
-pub(crate) const VALUES_MAX: usize = 65_535;
-
 /// A statement with its values. Values are bound, never spliced into the text.
 pub(crate) struct Sql {
     engine: Engine,
@@ -45,9 +41,6 @@ pub(super) enum Arguments {
 pub(crate) trait Value {
     fn bind_to(self, sql: &mut Sql);
 }
-
-/// The text of a JSON column.
-pub(crate) struct Json<'a>(pub(crate) Option<&'a str>);
 
 impl Sql {
     pub(crate) fn new(engine: Engine, text: &'static str) -> Self {
@@ -335,24 +328,6 @@ impl Value for Option<Timestamp> {
                 _ => Ok(()),
             },
             Arguments::PostgreSql(arguments) => arguments.add(self.map(|time| time.0)),
-        };
-        sql.note(outcome);
-    }
-}
-
-impl Value for Json<'_> {
-    fn bind_to(self, sql: &mut Sql) {
-        let outcome = match &mut sql.arguments {
-            Arguments::Sqlite(arguments) => arguments.add(self.0.map(str::to_owned)),
-            Arguments::MySql(arguments) => arguments.add(self.0.map(str::to_owned)),
-            // The binary form of `jsonb` is a version and the text.
-            Arguments::PostgreSql(arguments) => {
-                match self.0.map(serde_json::from_str::<&serde_json::value::RawValue>) {
-                    None => arguments.add(None::<sqlx::types::Json<()>>),
-                    Some(Ok(json)) => arguments.add(sqlx::types::Json(json)),
-                    Some(Err(error)) => Err(error.into()),
-                }
-            }
         };
         sql.note(outcome);
     }

@@ -371,7 +371,8 @@ async fn rows_of_the_original_are_read_and_can_be_changed() {
 
     let patch = GroupPatch { display_name: Some("Main".into()), ..GroupPatch::default() };
     update(&database, main.id, patch).await.unwrap();
-    let created: String = database.value_of("SELECT created_at FROM groups WHERE id = 1").await;
+    let created: String =
+        database.value_of("SELECT created_at FROM groups WHERE id = 1").await;
     assert_eq!(created, "2025-07-01 01:00:00+00:00", "the same instant, in UTC");
     assert!(matches!(queries::find(database.readers(), 99).await, Err(db::Error::NotFound)));
 }

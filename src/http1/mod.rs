@@ -22,7 +22,7 @@ pub(crate) use self::{
     client::{AnswerBody, Connection, Exchange, ExchangeError},
     head::{Spelling, has_token},
     request_body::RequestBody,
-    server::{Limits, Origin, TakeOver, serve},
+    server::{LAST_REQUEST_WAIT, Limits, Origin, TakeOver, serve},
 };
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -39,6 +39,9 @@ const PIPELINED_BYTES_MAX: usize = 64 * 1024;
 /// How long what a client still sends is read and thrown away before its connection is closed. Closing at once would
 /// reset the connection, and the client could lose the answer that says what was wrong.
 const LINGER: Duration = Duration::from_secs(2);
+/// How long an idle connection stays open after a stop has begun. A request that was on its way when the stop began, or
+/// that comes meanwhile, is answered, and the answer says that the connection ends; so whoever uses it often loses nothing.
+pub(crate) const LAST_REQUEST_WAIT: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
@@ -86,7 +89,8 @@ impl TakeOver {
     }
 }
 
-/// Serves a connection until it ends, or until `stop` and the request that is in progress by then.
+/// Serves a connection until it ends, or until `stop`, the request that is in progress by then, or the one that comes soon
+/// after it.
 ///
 /// # Errors
 /// The connection broke, or an answer could not be completed.
@@ -218,6 +222,7 @@ impl Connection<'_> {
         let mut search = HeadSearch::default();
         let waiting_since = Instant::now();
         let mut head_since = None;
+        let mut stopping_since = None;
         let mut stopped = std::pin::pin!(stop.cancelled());
         poll_fn(|cx| {
             loop {
@@ -235,6 +240,8 @@ impl Connection<'_> {
                 if is_idle {
                     reader.release();
                     if stopped.as_mut().poll(cx).is_ready() {
+                        let since = *stopping_since.get_or_insert_with(Instant::now);
+                        ready!(alarm.poll(since + LAST_REQUEST_WAIT, cx));
                         return Poll::Ready(Ok(None));
                     }
                 } else {
@@ -403,7 +410,12 @@ impl Connection<'_> {
                         Poll::Ready(Ok(Taken::Some)) => {}
                         // Dropped before its last bytes are written, so that what it holds is free when the client has
                         // them.
-                        Poll::Ready(Ok(Taken::All)) => body = None,
+                        Poll::Ready(Ok(Taken::All)) => {
+                            body = None;
+                            if keeps_alive && stop.is_cancelled() {
+                                self.hold_back();
+                            }
+                        }
                         // What came before the break is written first.
                         Poll::Ready(Err(error)) => {
                             body = None;
@@ -427,12 +439,22 @@ impl Connection<'_> {
         }
         self.resets = false;
         self.take_back();
-        keeps_alive &= self.loan.is_none();
+        // The head promised more, if it went out before the stop; the end of the connection is with the last byte then.
+        keeps_alive &= self.loan.is_none() && !stop.is_cancelled();
         Ok(match tunnel {
             Some(tunnel) => Outcome::TakeOver(tunnel),
             None if keeps_alive => Outcome::KeepAlive,
             None => Outcome::Close,
         })
+    }
+
+    /// What is written from here on waits for the end of the connection, which is near, and goes out together with it: so
+    /// no client can take the last byte of its answer for a leave to send its next request.
+    fn hold_back(&self) {
+        if let Some(writer) = &self.writer {
+            // Where it fails, the end comes a moment after the last byte.
+            let _ = socket2::SockRef::from(writer.as_ref()).set_tcp_cork(true);
+        }
     }
 
     /// Answers what is no request, and closes.

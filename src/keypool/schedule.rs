@@ -27,6 +27,8 @@ pub(crate) struct Schedule {
     clock: Clock,
     plans: HashMap<GroupId, Plan>,
     passes: JoinSet<Finished>,
+    /// That the database cannot be read was told.
+    is_failing: bool,
 }
 
 /// Time and chance, so that a test can hold them.
@@ -66,7 +68,7 @@ impl Default for Clock {
 
 impl Schedule {
     pub(crate) fn new(validator: Validator, clock: Clock) -> Self {
-        Self { validator, clock, plans: HashMap::new(), passes: JoinSet::new() }
+        Self { validator, clock, plans: HashMap::new(), passes: JoinSet::new(), is_failing: false }
     }
 
     /// Runs until told to stop. A pass that is cut short then is not noted as done, so it is made up for at the next
@@ -96,11 +98,17 @@ impl Schedule {
         for group in standard() {
             if !self.plans.contains_key(&group.id) {
                 match self.plan_of(group.id).await {
-                    Ok(plan) => self.plans.insert(group.id, plan),
+                    Ok(plan) => {
+                        self.is_failing = false;
+                        self.plans.insert(group.id, plan)
+                    }
                     Err(db::Error::NotFound) => continue,
                     Err(error) => {
-                        tracing::error!(%error, "Cannot read when the keys of group {} were tested", group.name);
-                        continue;
+                        // Said once: the other groups fare no better.
+                        if !std::mem::replace(&mut self.is_failing, true) {
+                            tracing::error!(%error, "Cannot read when the keys of group {} were tested", group.name);
+                        }
+                        return;
                     }
                 };
             }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+
 use super::*;
 use crate::{
     crypto::Secret,
@@ -18,12 +19,8 @@ struct House {
 
 async fn house(cipher: Cipher) -> House {
     let (place, database) = testing::fresh().await;
-    database
-        .run(
-            "INSERT INTO groups (id, name, channel_type, upstreams, test_model)
-         VALUES (1, 'a', 'openai', '[]', 'm'), (2, 'b', 'openai', '[]', 'm')",
-        )
-        .await;
+    database.run("INSERT INTO groups (id, name, channel_type, upstreams, test_model)
+         VALUES (1, 'a', 'openai', '[]', 'm'), (2, 'b', 'openai', '[]', 'm')").await;
     let pools = KeyPools::open_with_lots_of(1_000, database.clone(), cipher).await.unwrap();
     House { _place: place, database, pools }
 }
@@ -401,8 +398,7 @@ async fn a_deleted_group_takes_its_keys_its_memberships_and_its_pool_along() {
     house.pools.delete_group(GROUP).await.unwrap();
     assert!(house.pools.of(GROUP).is_none());
     assert_eq!(house.rows().await.len(), 1, "another group's keys stay");
-    let left: Vec<i64> =
-        house.database.column_of("SELECT id FROM groups UNION ALL SELECT id FROM group_sub_groups").await;
+    let left: Vec<i64> = house.database.column_of("SELECT id FROM groups UNION ALL SELECT id FROM group_sub_groups").await;
     assert_eq!(left, [2]);
     assert!(matches!(house.pools.delete_group(GROUP).await, Err(db::Error::NotFound)));
 }

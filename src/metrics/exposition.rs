@@ -111,7 +111,19 @@ impl Exposition {
         let help = "Open connections of clients, of the proxy and of the management API.";
         to.gauge("gpt_load_connections", help, None, (gauges.connections)() as u64)?;
         let help = "Connections of clients that may be open at once.";
-        to.gauge("gpt_load_connections_limit", help, None, gauges.connections_max as u64)
+        to.gauge("gpt_load_connections_limit", help, None, gauges.connections_max as u64)?;
+        let help = "1 where this node tests invalid keys and deletes what is old; one node of a cluster does.";
+        to.gauge("gpt_load_cluster_on_duty", help, None, (gauges.on_duty)() as u64)?;
+        let help = "1 where the changes of other nodes cannot be followed, because the database is away.";
+        to.gauge("gpt_load_cluster_behind", help, None, (gauges.cluster_behind)() as u64)?;
+        if let Some(redis_connected) = &gauges.redis_connected {
+            let help = "1 while connected to Redis.";
+            to.gauge("gpt_load_redis_connected", help, None, redis_connected() as u64)?;
+            let help = "Commands sent to Redis, log-ins and heartbeats among them; no proxied request sends one.";
+            to.counter("gpt_load_redis_commands", help, (gauges.redis_commands)() as u64)?;
+        }
+        let help = "How often the database was turned to, for a look or a transaction; no proxied request does.";
+        to.counter("gpt_load_database_uses", help, (gauges.database_uses)() as u64)
     }
 
     fn keys(&self, to: &mut Families<'_>) -> fmt::Result {

@@ -24,7 +24,7 @@ use crate::{
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// A number as it is now.
-type Reading = Box<dyn Fn() -> usize + Send + Sync>;
+pub(crate) type Reading = Box<dyn Fn() -> usize + Send + Sync>;
 
 /// What rooms above this one know.
 pub(crate) struct Gauges {
@@ -33,6 +33,15 @@ pub(crate) struct Gauges {
     pub(crate) connections: Reading,
     pub(crate) requests_max: usize,
     pub(crate) connections_max: usize,
+    /// 1: this node does what must happen once.
+    pub(crate) on_duty: Reading,
+    /// 1: what other nodes changed may be unknown here.
+    pub(crate) cluster_behind: Reading,
+    /// 1: connected; `None`: there is no Redis.
+    pub(crate) redis_connected: Option<Reading>,
+    /// Since the start.
+    pub(crate) redis_commands: Reading,
+    pub(crate) database_uses: Reading,
 }
 
 /// A cheap handle on everything that is measured.

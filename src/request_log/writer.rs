@@ -32,6 +32,8 @@ const ROWS_PER_SERVER_TRANSACTION: usize = 2_000;
 const STATEMENT_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// What a row takes beside its long texts, at most.
 const ROW_BYTES: usize = 2_048;
+/// How long a server may take for one transaction: behind a network that swallows everything, it never answers.
+const SERVER_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often entries are tried again at once when transactions of other nodes are in the way.
 const CONFLICTS_MAX: u32 = 5;
 /// Entries that wait for a database that is away; beyond it the newest are dropped and counted.
@@ -177,7 +179,11 @@ impl Writer {
         while let Some(part) = parts.pop() {
             let outcome = match usage {
                 Usage::Later(usage) => self.write_to_file(part, usage).await,
-                Usage::AtOnce => self.write_to_server(part, &present).await,
+                Usage::AtOnce => {
+                    let written = tokio::time::timeout(SERVER_WRITE_TIMEOUT, self.write_to_server(part, &present));
+                    let silence = |_| db::Error::text(format!("no answer within {SERVER_WRITE_TIMEOUT:?}"));
+                    written.await.map_err(silence).flatten()
+                }
             };
             match outcome {
                 Ok(()) => done += part.len(),

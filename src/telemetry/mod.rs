@@ -81,7 +81,10 @@ fn rotating_file(path: &Path, bytes_max: usize) -> io::Result<FileRotate<AppendC
 }
 
 fn levels(level: LevelFilter) -> Targets {
-    Targets::new().with_default(level).with_targets(QUIET.map(|library| (library, level.min(LevelFilter::WARN))))
+    let quiet = QUIET.map(|library| (library, level.min(LevelFilter::WARN)));
+    // A line for each connection that is lost says nothing that the statement on it does not.
+    let pools = ("sqlx_core::pool", level.min(LevelFilter::ERROR));
+    Targets::new().with_default(level).with_targets(quiet).with_targets([pools])
 }
 
 /// Lines in one of the two forms, times in the zone of `TZ`.

@@ -35,6 +35,7 @@ const CHAPTERS: &[(&str, &str, &str)] = &[
     ("/health", "Health", "Whether the server is alive, and able to serve"),
     ("/ready", "Health", ""),
     ("/metrics", "Metrics", "What Prometheus reads"),
+    ("/api/cluster", "Cluster", "The nodes that share the database"),
     ("/api/auth", "Access", "Whether a key is right, and links that need none"),
     ("/api/download-tickets", "Access", ""),
     ("/api/integration", "Integration", "Which groups a proxy key opens, for the programs that hold one"),

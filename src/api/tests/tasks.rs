@@ -25,9 +25,7 @@ impl House {
         let id = started.data()["id"].as_i64().unwrap();
         loop {
             let task = self.get(&format!("/api/tasks/{id}")).await.data();
-            if task["is_running"] == false
-                && self.tasks.status().await.unwrap().is_none_or(|shown| shown.state.is_over())
-            {
+            if task["is_running"] == false && self.tasks.status().await.unwrap().is_none_or(|shown| shown.state.is_over()) {
                 return task;
             }
             tokio::task::yield_now().await;
@@ -426,6 +424,10 @@ async fn a_failed_task_shows_its_error_and_no_result() {
 #[tokio::test]
 async fn a_group_that_is_deleted_ends_its_task_first() {
     let house = House::open().await;
+    if !house.database.engine().is_sqlite() {
+        // The trigger below is in SQLite's language, and what it watches happens on all engines alike.
+        return;
+    }
     let upstream = MockUpstream::start().await;
     let group = house.hanging_group("held", &upstream, "sk-1").await;
     let started = house.post("/api/keys/validate-group", json!({"group_id": group})).await;

@@ -220,3 +220,26 @@ pub(super) async fn indexes_of(
     }
     Ok(indexes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::testing::{fresh, open_again};
+
+    #[tokio::test]
+    async fn an_index_of_the_original_gets_the_time() {
+        let (place, database) = fresh().await;
+        let on_table = match database.engine() {
+            Engine::Sqlite => return,
+            Engine::MySql(_) => " ON request_logs",
+            Engine::PostgreSql => "",
+        };
+        let index = "idx_request_logs_model";
+        database.run(&format!("DROP INDEX {index}{on_table}; CREATE INDEX {index} ON request_logs (model)")).await;
+        let database = open_again(&place).await.unwrap();
+        let mut transaction = database.begin().await.unwrap();
+        let indexes = indexes_of(&mut transaction, "request_logs").await.unwrap();
+        transaction.rollback().await.unwrap();
+        assert_eq!(indexes[index], ["model", "timestamp"]);
+    }
+}

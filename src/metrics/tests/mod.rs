@@ -147,9 +147,21 @@ async fn what_is_not_known_is_left_out() {
         connections: gauge(5),
         requests_max: 100,
         connections_max: 200,
+        on_duty: gauge(1),
+        cluster_behind: gauge(0),
+        redis_connected: Some(gauge(1)),
+        redis_commands: gauge(7),
+        database_uses: gauge(9),
     });
     let text = metrics.render().await;
-    for line in ["requests_in_flight 3", "streams_in_flight 2", "connections 5", "connections_limit 200"] {
+    for line in [
+        "requests_in_flight 3",
+        "streams_in_flight 2",
+        "connections 5",
+        "connections_limit 200",
+        "cluster_on_duty 1",
+        "redis_commands_total 7",
+    ] {
         assert!(text.contains(&format!("\ngpt_load_{line}\n")), "{line} in {text}");
     }
 }

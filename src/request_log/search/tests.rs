@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::{
     crypto::Secret,
+    db::Source as _,
     db::testing::{fresh, fresh_file, open_again},
     request_log::{
         Entry, Kind, Live, Observer, RequestLog, Verdict, Watched, Writer,
@@ -362,4 +363,19 @@ async fn any_time_can_be_asked_for() {
         let found = house.search.page(&filter, Start::Offset(0), 10).await.unwrap();
         assert_eq!(found.entries.len(), expected, "{from} to {to}");
     }
+}
+
+#[tokio::test]
+async fn a_search_on_a_server_ends_with_its_time() {
+    let house = house(Vec::new()).await;
+    let text = match house.database.engine() {
+        db::Engine::Sqlite => return,
+        db::Engine::MySql(_) => "SELECT sleep(600)",
+        db::Engine::PostgreSql => "SELECT 1 FROM pg_sleep(600)",
+    };
+    let readers = house.database.readers();
+    let outcome = readers.value::<i64>(house.database.sql(text).within(Duration::from_millis(100))).await;
+    assert!(matches!(outcome, Err(db::Error::TooLong)), "{outcome:?}");
+    let time_left = readers.value::<i64>(house.database.sql("SELECT 7").within(Duration::from_secs(60))).await;
+    assert_eq!(time_left.unwrap(), 7);
 }
