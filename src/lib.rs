@@ -9,6 +9,9 @@ mod app;
 mod api;
 mod proxy;
 
+// How stored keys come to another passphrase.
+mod rekey;
+
 // What both planes are measured by; several nodes as one.
 mod cluster;
 mod metrics;

@@ -13,6 +13,7 @@ const LEVELS: &[&[&str]] = &[
     &["cli"],
     &["app"],
     &["api", "proxy"],
+    &["rekey"],
     &["cluster", "metrics"],
     &["keypool", "request_log"],
     &["stats"],
@@ -29,6 +30,7 @@ const LEVELS: &[&[&str]] = &[
 const STRANGERS: &[(&str, &[&str])] = &[
     ("proxy", &["axum", "redis", "sea_query", "sqlx"]),
     ("api", &["sqlx"]),
+    ("rekey", &["axum", "hyper", "sqlx"]),
     ("task", &["axum", "hyper"]),
     ("metrics", &["axum", "hyper", "sqlx"]),
     ("channel", &["axum", "hyper", "sqlx", "tokio"]),

@@ -30,6 +30,7 @@ impl Reason {
     pub(crate) const DUPLICATE: Self = Self { status: 409, code: "DUPLICATE_RESOURCE" };
     pub(crate) const TASK_IN_PROGRESS: Self = Self { status: 409, code: "TASK_IN_PROGRESS" };
     pub(crate) const TASK_OVER: Self = Self { status: 409, code: "TASK_OVER" };
+    pub(crate) const READ_ONLY: Self = Self { status: 409, code: "READ_ONLY" };
     pub(crate) const TOO_LARGE: Self = Self { status: 413, code: "PAYLOAD_TOO_LARGE" };
     pub(crate) const TOO_MANY_FAILED_LOGINS: Self = Self { status: 429, code: "TOO_MANY_FAILED_LOGINS" };
     pub(crate) const INTERNAL: Self = Self { status: 500, code: "INTERNAL_SERVER_ERROR" };
@@ -148,6 +149,7 @@ impl From<db::Error> for Refusal {
         match error {
             db::Error::NotFound => Self::not_found(),
             db::Error::Duplicate => Self::duplicate(),
+            db::Error::ReadOnly => Self::new(Reason::READ_ONLY, "error.keys_read_only"),
             cause => {
                 tracing::error!(error = %cause, "A statement of a management request failed: {cause}");
                 let message = Message::verbatim("Database operation failed");

@@ -36,6 +36,7 @@ use crate::{
     metrics::{Gauges, Metrics, Reading},
     proxy::{InFlight, Proxy},
     redis::State,
+    rekey,
     request_log::{Live, RequestLog, Retention, Search, Writer},
     settings, stats,
     task::Tasks,
@@ -55,7 +56,7 @@ const CONTROL_THREADS: usize = 2;
 ///
 /// # Errors
 /// What kept it from starting, or the death of a background job.
-pub(crate) fn run(config: Config) -> anyhow::Result<()> {
+pub(crate) fn run(config: Config, purpose: Purpose) -> anyhow::Result<()> {
     let started_at = Instant::now();
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         tracing::debug!("A TLS provider was installed already");
@@ -73,10 +74,18 @@ pub(crate) fn run(config: Config) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot make the runtime of the control plane")?;
-    let result = control.block_on(serve(config, listeners, started_at));
+    let result = control.block_on(serve(config, purpose, listeners, started_at));
     // Management requests that did not finish in time are cut here.
     control.shutdown_timeout(Duration::from_millis(200));
     result
+}
+
+/// What a server runs for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Service,
+    /// To look at what does not fit `ENCRYPTION_KEY`: no key serves or is changed (`serve --diagnose`).
+    Diagnosis,
 }
 
 /// What is bound before anything is started.
@@ -86,7 +95,7 @@ struct Listeners {
     scrapes: Option<std::net::TcpListener>,
 }
 
-async fn serve(config: Config, listeners: Listeners, started_at: Instant) -> anyhow::Result<()> {
+async fn serve(config: Config, purpose: Purpose, listeners: Listeners, started_at: Instant) -> anyhow::Result<()> {
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let lifecycle = Lifecycle::default();
     let database = tokio::select! {
@@ -97,7 +106,7 @@ async fn serve(config: Config, listeners: Listeners, started_at: Instant) -> any
         }
     };
     let stopping = CancellationToken::new();
-    let server = start(&config, listeners, started_at, &database, &lifecycle, &stopping).await?;
+    let server = start(&config, purpose, listeners, started_at, &database, &lifecycle, &stopping).await?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         address = %server.local_address()?,
@@ -154,9 +163,30 @@ async fn open_database(config: &Config) -> anyhow::Result<Database> {
     }
 }
 
+/// Nobody migrates the keys now, they fit the passphrase, and the other nodes have the same one.
+async fn open_keys(database: &Database, cipher: &Cipher, purpose: Purpose) -> anyhow::Result<KeyPools> {
+    if purpose == Purpose::Diagnosis {
+        tracing::warn!("Running for diagnosis: no key serves, and none can be changed");
+        return Ok(KeyPools::open_for_diagnosis(database.clone(), cipher.clone()));
+    }
+    // Once more: whoever began meanwhile saw this node, or is seen here.
+    rekey::permit_start(database, false).await?;
+    let key_pools = KeyPools::open(database.clone(), cipher.clone()).await.map_err(|error| {
+        let look = if error.is_about_passphrases() {
+            ". Nothing was changed, and `gpt-load serve --diagnose` starts for a look at them"
+        } else {
+            ""
+        };
+        anyhow::anyhow!("cannot load the keys: {error}{look}")
+    })?;
+    rekey::agree_on_passphrase(database, cipher).await?;
+    Ok(key_pools)
+}
+
 /// Builds the rooms from the ground up, and starts what runs in them.
 async fn start(
     config: &Config,
+    purpose: Purpose,
     listeners: Listeners,
     started_at: Instant,
     database: &Database,
@@ -164,6 +194,8 @@ async fn start(
     stopping: &CancellationToken,
 ) -> anyhow::Result<Server> {
     let workers = config.server.worker_threads;
+    let is_diagnosis = purpose == Purpose::Diagnosis;
+    rekey::permit_start(database, is_diagnosis).await?;
     let role = if config.is_slave { Role::Slave } else { Role::Master };
     if role == Role::Master {
         settings::seed(database, &config.server.host, config.server.port, config.initial_proxy_keys.as_ref())
@@ -177,7 +209,13 @@ async fn start(
     let heartbeat = Heartbeat::new(database.clone(), role, address_of_node(config));
     heartbeat.beat().await.context("cannot tell other nodes of this one")?;
     let cipher = Cipher::new(config.encryption_key.as_ref());
-    let key_pools = KeyPools::open(database.clone(), cipher.clone()).await.context("cannot load the keys")?;
+    let key_pools = match open_keys(database, &cipher, purpose).await {
+        Ok(key_pools) => key_pools,
+        Err(error) => {
+            heartbeat.sign_off().await;
+            return Err(error);
+        }
+    };
     let directory = Directory::open(database.clone()).await.context("cannot load the groups")?;
     let log = RequestLog::new(workers);
     let tasks = Tasks::open(database.clone(), Arc::new(Utc::now)).await.context("cannot read the tasks")?;
@@ -185,10 +223,13 @@ async fn start(
     lifecycle.run("keypool.store", |stop| key_pools.clone().run(stop));
     let log_live = Live::new(cipher.clone());
     let metrics = Metrics::new(directory.clone(), key_pools.clone(), log.clone(), started_at);
-    lifecycle.run("request_log.writer", |stop| {
-        let writer = Writer::new(log.clone(), database.clone(), cipher.clone());
-        writer.observed_by(metrics.observer()).observed_by(Box::new(log_live.clone())).run(stop)
-    });
+    if !is_diagnosis {
+        // It counts the uses of keys as well.
+        lifecycle.run("request_log.writer", |stop| {
+            let writer = Writer::new(log.clone(), database.clone(), cipher.clone());
+            writer.observed_by(metrics.observer()).observed_by(Box::new(log_live.clone())).run(stop)
+        });
+    }
     lifecycle.run("request_log.live", |stop| log_live.clone().follow(database.clone(), stop));
     let duty = cluster.duty.clone();
     lifecycle.run("cluster.heartbeat", |stop| heartbeat.run(stop));
@@ -219,11 +260,13 @@ async fn start(
     let validator =
         Validator::new(directory.clone(), key_pools.clone(), Clients::new(config.outbound_proxy.clone(), 1));
     let clock = Clock { now: Arc::new(Utc::now), chance: Arc::new(rand::random) };
-    lifecycle.run("keypool.validation", |stop| {
-        let (duty, validator) = (duty.clone(), validator.clone());
-        let job = move |stop| Schedule::new(validator.clone(), clock.clone()).run(stop);
-        async move { duty.run_while_ours(stop, job).await }
-    });
+    if !is_diagnosis {
+        lifecycle.run("keypool.validation", |stop| {
+            let (duty, validator) = (duty.clone(), validator.clone());
+            let job = move |stop| Schedule::new(validator.clone(), clock.clone()).run(stop);
+            async move { duty.run_while_ours(stop, job).await }
+        });
+    }
     lifecycle.run("task.tasks", |stop| tasks.clone().run(stop));
     lifecycle.run("telemetry.losses", |stop| report_losses(log.clone(), stop));
     lifecycle.run("db.local_times", |stop| rewrite_local_times(database.clone(), stop));

@@ -1,6 +1,8 @@
 //! What one can ask the binary to do.
 
+mod check;
 mod health;
+mod migrate_keys;
 mod serve;
 
 use std::{
@@ -23,7 +25,24 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the server (this is what happens without a command)
-    Serve,
+    Serve {
+        /// For a look at keys that do not fit ENCRYPTION_KEY: none serves, and none can be changed
+        #[arg(long)]
+        diagnose: bool,
+    },
+    /// Examine environment, database, keys and Redis, and say what a start would do; changes nothing
+    Check {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Encrypt, decrypt or re-encrypt the stored keys; without flags it says how
+    #[command(disable_help_flag = true)]
+    MigrateKeys {
+        /// As `gpt-load migrate-keys` explains them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "FLAGS")]
+        arguments: Vec<std::ffi::OsString>,
+    },
     /// Ask the server at HOST and PORT whether it is alive; the exit code is 0 if it is, else 1
     Health {
         /// Ask whether requests should go to it (/ready)
@@ -38,7 +57,9 @@ enum Command {
 /// a command line that was not understood.
 pub fn run() -> ExitCode {
     match parse(std::env::args_os()) {
-        Ok(Command::Serve) => serve::serve(),
+        Ok(Command::Serve { diagnose }) => serve::serve(diagnose),
+        Ok(Command::Check { json }) => check::check(json),
+        Ok(Command::MigrateKeys { arguments }) => migrate_keys::migrate_keys(&arguments),
         Ok(Command::Health { ready }) => health::health(ready),
         Ok(Command::Openapi) => print(api::document::text()),
         Err(refusal) => {
@@ -61,9 +82,16 @@ fn print(text: &str) -> ExitCode {
 }
 
 fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Command, clap::Error> {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    // Read as the original reads it, which no rule of ours is in the way of.
+    if let Some((_, flags)) =
+        arguments.split_first().and_then(|(_, rest)| rest.split_first()).filter(|(name, _)| *name == "migrate-keys")
+    {
+        return Ok(Command::MigrateKeys { arguments: flags.to_vec() });
+    }
     let matches = Arguments::command().after_help(environment_help()).try_get_matches_from(arguments)?;
     let arguments = Arguments::from_arg_matches(&matches)?;
-    Ok(arguments.command.unwrap_or(Command::Serve))
+    Ok(arguments.command.unwrap_or(Command::Serve { diagnose: false }))
 }
 
 fn environment_help() -> String {
@@ -88,11 +116,21 @@ mod tests {
 
     #[test]
     fn serving_is_the_default() {
-        assert!(matches!(parsed(&[]), Ok(Command::Serve)));
-        assert!(matches!(parsed(&["serve"]), Ok(Command::Serve)));
+        assert!(matches!(parsed(&[]), Ok(Command::Serve { diagnose: false })));
+        assert!(matches!(parsed(&["serve"]), Ok(Command::Serve { diagnose: false })));
+        assert!(matches!(parsed(&["serve", "--diagnose"]), Ok(Command::Serve { diagnose: true })));
         assert!(matches!(parsed(&["health"]), Ok(Command::Health { ready: false })));
         assert!(matches!(parsed(&["health", "--ready"]), Ok(Command::Health { ready: true })));
         assert!(matches!(parsed(&["openapi"]), Ok(Command::Openapi)));
+    }
+
+    #[test]
+    fn migrate_keys_reads_its_flags_itself() {
+        for line in [&["migrate-keys"][..], &["migrate-keys", "-to=x", "--help", "-h"], &["migrate-keys", "--", "-x"]] {
+            let Ok(Command::MigrateKeys { arguments }) = parsed(line) else { panic!("{line:?}") };
+            let expected: Vec<_> = line[1..].iter().map(std::ffi::OsString::from).collect();
+            assert_eq!(arguments, expected);
+        }
     }
 
     #[test]

@@ -5,9 +5,13 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use crate::{app, config::Config, telemetry};
+use crate::{
+    app::{self, Purpose},
+    config::Config,
+    telemetry,
+};
 
-pub(super) fn serve() -> ExitCode {
+pub(super) fn serve(is_diagnosis: bool) -> ExitCode {
     let directory = match std::env::current_dir() {
         Ok(directory) => directory,
         Err(error) => return refuse(&[format!("the working directory cannot be read: {error}")]),
@@ -24,7 +28,8 @@ pub(super) fn serve() -> ExitCode {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    match app::run(config) {
+    let purpose = if is_diagnosis { Purpose::Diagnosis } else { Purpose::Service };
+    match app::run(config, purpose) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{}", told(&error));

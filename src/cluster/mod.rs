@@ -9,8 +9,11 @@ mod follower;
 mod nodes;
 mod queries;
 
-pub(crate) use self::nodes::{Heartbeat, Node, Role, tidy};
 use self::{duty::Duty, follower::Follower};
+pub(crate) use self::{
+    nodes::{Heartbeat, Node, Role, tidy},
+    queries::{acquire as acquire_lease, holder as holder_of_lease, release as release_lease},
+};
 use crate::{
     config::RedisDsn,
     db::{self, Database},
@@ -33,6 +36,17 @@ pub(crate) struct Members {
     pub(crate) nodes: Vec<Node>,
     /// The name of a node.
     pub(crate) on_duty: Option<String>,
+}
+
+/// The nodes that were seen lately, for whoever is none of them; empty on SQLite, and where no release of ours was yet.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn nodes_seen(database: &Database) -> Result<Vec<Node>, db::Error> {
+    if database.engine().is_sqlite() || !database.has_table("gpt_load_nodes").await? {
+        return Ok(Vec::new());
+    }
+    queries::nodes(database.readers()).await
 }
 
 impl Cluster {

@@ -75,6 +75,16 @@ impl Heartbeat {
         queries::beat(&self.database, self.role.name(), &self.address).await
     }
 
+    /// Says that it is gone: whoever waits for all nodes to stop need not wait until this one counts as dead.
+    pub(crate) async fn sign_off(&self) {
+        if self.database.engine().is_sqlite() {
+            return;
+        }
+        if let Err(error) = queries::sign_off(&self.database).await {
+            tracing::debug!(%error, "The other nodes are not told that this one stops");
+        }
+    }
+
     /// Until told to stop; then it signs off.
     pub(crate) async fn run(self, stop: CancellationToken) {
         if self.database.engine().is_sqlite() {
@@ -89,9 +99,7 @@ impl Heartbeat {
                 tracing::debug!(%error, "The other nodes could not be told that this one is there");
             }
         }
-        if let Err(error) = queries::sign_off(&self.database).await {
-            tracing::debug!(%error, "The other nodes are not told that this one stops");
-        }
+        self.sign_off().await;
     }
 }
 

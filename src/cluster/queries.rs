@@ -9,7 +9,7 @@ use super::{
 use crate::db::{self, Database, FromRow, Readers, Row, Source, Sql};
 
 /// Takes a lease that is free or ours already. Returns whether it is ours now.
-pub(super) async fn acquire(database: &Database, name: &str, time: Duration) -> Result<bool, db::Error> {
+pub(crate) async fn acquire(database: &Database, name: &str, time: Duration) -> Result<bool, db::Error> {
     let engine = database.engine();
     let now = engine.now_milliseconds();
     let mut transaction = database.begin().await?;
@@ -37,13 +37,13 @@ pub(super) async fn acquire(database: &Database, name: &str, time: Duration) -> 
 }
 
 /// Gives a lease back, if it is ours.
-pub(super) async fn release(database: &Database, name: &str) -> Result<(), db::Error> {
+pub(crate) async fn release(database: &Database, name: &str) -> Result<(), db::Error> {
     let sql = database.sql("DELETE FROM gpt_load_leases WHERE name = ? AND node = ?").bind(name).bind(database.node());
     run(database, sql).await
 }
 
 /// Who has a lease now.
-pub(super) async fn holder(readers: &Readers, name: &str) -> Result<Option<String>, db::Error> {
+pub(crate) async fn holder(readers: &Readers, name: &str) -> Result<Option<String>, db::Error> {
     let engine = readers.engine();
     let text =
         format!("SELECT node FROM gpt_load_leases WHERE name = ? AND expires_at >= {}", engine.now_milliseconds());

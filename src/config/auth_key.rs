@@ -42,6 +42,16 @@ pub(super) fn read_or_generate(directory: &Path) -> Result<(Secret, Vec<String>)
     Ok((Secret::new(key), notes))
 }
 
+/// The same, but nothing is generated: then the key is empty.
+pub(super) fn look(directory: &Path) -> Result<(Secret, Vec<String>), String> {
+    let path = directory.join(FILE_NAME);
+    if path.exists() {
+        return read_or_generate(directory);
+    }
+    let note = format!("AUTH_KEY is empty; a start generates a management key into the file {}", path.display());
+    Ok((Secret::new(""), vec![note]))
+}
+
 /// Written beside and linked into its place, so that a crash never leaves half a key, and nobody's key is replaced.
 fn generate(directory: &Path, path: &Path) -> io::Result<()> {
     fs::create_dir_all(directory)?;

@@ -100,6 +100,23 @@ impl Config {
         working_directory: &Path,
         process_environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<(Self, Vec<String>), Vec<String>> {
+        Self::read(working_directory, process_environment, auth_key::read_or_generate)
+    }
+
+    /// The same without writing anything: where a start would generate a management key, a warning says so, and it is
+    /// empty.
+    pub(crate) fn examine(
+        working_directory: &Path,
+        process_environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<(Self, Vec<String>), Vec<String>> {
+        Self::read(working_directory, process_environment, auth_key::look)
+    }
+
+    fn read(
+        working_directory: &Path,
+        process_environment: impl IntoIterator<Item = (OsString, OsString)>,
+        stored_auth_key: fn(&Path) -> Result<(Secret, Vec<String>), String>,
+    ) -> Result<(Self, Vec<String>), Vec<String>> {
         let process_environment: Vec<_> = process_environment.into_iter().collect();
         let has_time_zone = process_environment.iter().any(|(name, _)| name == "TZ");
         let mut environment = merge(working_directory, process_environment);
@@ -124,7 +141,11 @@ impl Config {
         };
         let auth_key = match (environment.secret("AUTH_KEY"), &database) {
             (Some(key), _) => key,
-            (None, DatabaseDsn::Sqlite(sqlite)) => generated_auth_key(sqlite.directory(), &mut environment)?,
+            (None, DatabaseDsn::Sqlite(sqlite)) => {
+                let (key, notes) = stored_auth_key(sqlite.directory()).map_err(|problem| vec![problem])?;
+                environment.warnings.extend(notes);
+                key
+            }
             // `check_roles` has refused it already.
             (None, _) => return Err(vec!["AUTH_KEY is empty".to_owned()]),
         };
@@ -175,7 +196,7 @@ fn port(environment: &mut Environment) -> u16 {
     u16::try_from(environment.number("PORT", 3001, 1..=65535, "")).unwrap_or(u16::MAX)
 }
 
-fn merge(directory: &Path, process: impl IntoIterator<Item = (OsString, OsString)>) -> Environment {
+pub(super) fn merge(directory: &Path, process: impl IntoIterator<Item = (OsString, OsString)>) -> Environment {
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
     let mut values = HashMap::new();
     match fs::read_to_string(directory.join(".env")).map(|text| dotenv::parse(&text)) {
@@ -354,7 +375,7 @@ fn either<'a>(environment: &'a Environment, name: &str) -> (String, &'a str) {
     }
 }
 
-fn redis(environment: &mut Environment) -> Option<RedisDsn> {
+pub(super) fn redis(environment: &mut Environment) -> Option<RedisDsn> {
     match RedisDsn::parse(environment.text("REDIS_DSN")?) {
         Ok(dsn) => Some(dsn),
         Err(problem) => {
@@ -364,7 +385,7 @@ fn redis(environment: &mut Environment) -> Option<RedisDsn> {
     }
 }
 
-fn database(environment: &mut Environment) -> Option<DatabaseDsn> {
+pub(super) fn database(environment: &mut Environment) -> Option<DatabaseDsn> {
     let text = environment.text("DATABASE_DSN").unwrap_or("./data/gpt-load.db");
     // The file .env may set PGPASSWORD and its like as well.
     match DatabaseDsn::parse(text, &|name| environment.text(name).map(str::to_owned)) {
@@ -379,7 +400,7 @@ fn database(environment: &mut Environment) -> Option<DatabaseDsn> {
     }
 }
 
-fn database_pool(environment: &mut Environment) -> DatabasePool {
+pub(super) fn database_pool(environment: &mut Environment) -> DatabasePool {
     let bounds = DATABASE_CONNECTIONS_MIN..=DATABASE_CONNECTIONS_MAX;
     let most = environment.number("DATABASE_MAX_CONNECTIONS", DATABASE_CONNECTIONS, bounds, "");
     let fewest = environment.number("DATABASE_MIN_CONNECTIONS", 1, 0..=DATABASE_CONNECTIONS_MAX, "");
@@ -439,19 +460,17 @@ fn check_roles(environment: &mut Environment, database: &DatabaseDsn, is_slave: 
     }
 }
 
-fn generated_auth_key(directory: &Path, environment: &mut Environment) -> Result<Secret, Vec<String>> {
-    let (key, notes) = auth_key::read_or_generate(directory).map_err(|problem| vec![problem])?;
-    environment.warnings.extend(notes);
-    Ok(key)
+fn warn_if_weak(environment: &mut Environment, name: &str) {
+    if let Some(secret) = environment.secret(name) {
+        environment.warnings.extend(weaknesses(name, &secret));
+    }
 }
 
-fn warn_if_weak(environment: &mut Environment, name: &str) {
-    let Some(secret) = environment.text(name) else {
-        return;
-    };
-    let lower = secret.to_lowercase();
+/// What makes a secret easy to guess, in sentences about `name`.
+pub(crate) fn weaknesses(name: &str, secret: &Secret) -> Vec<String> {
+    let lower = secret.expose().to_lowercase();
     let mut reasons = Vec::new();
-    if secret.len() < SECRET_BYTES_MIN {
+    if secret.expose().len() < SECRET_BYTES_MIN {
         reasons.push(format!(
             "{name} is shorter than {SECRET_BYTES_MIN} characters and can be guessed; use a long random one"
         ));
@@ -459,7 +478,7 @@ fn warn_if_weak(environment: &mut Environment, name: &str) {
     if GUESSED_FIRST.iter().any(|word| lower.contains(word)) {
         reasons.push(format!("{name} contains a word that is guessed first; use a long random one"));
     }
-    environment.warnings.extend(reasons);
+    reasons
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod environment;
 mod ip_block;
 mod load;
 mod mysql_dsn;
+mod offline;
 mod password_file;
 mod postgresql_dsn;
 mod postgresql_keywords;
@@ -21,8 +22,9 @@ use crate::crypto::Secret;
 
 pub(crate) use database_dsn::{Certificates, DatabaseDsn};
 pub(crate) use ip_block::IpBlock;
-pub(crate) use load::{VARIABLES, address};
+pub(crate) use load::{VARIABLES, address, weaknesses};
 pub(crate) use mysql_dsn::{MySqlAddress, MySqlDsn, MySqlTls};
+pub(crate) use offline::Offline;
 pub(crate) use postgresql_dsn::{PostgreSqlDsn, PostgreSqlTls};
 pub(crate) use proxy_url::proxy_url;
 pub(crate) use redis_dsn::{RedisAddress, RedisDsn, RedisTls};

@@ -19,6 +19,12 @@ const DERIVATION_ROUNDS: u32 = 100_000;
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 12;
 const HMAC_BLOCK_BYTES: usize = 64;
+/// What the fingerprint of a passphrase is the keyed hash of.
+const FINGERPRINT_OF: &str = "gpt-load: the fingerprint of ENCRYPTION_KEY";
+/// The fingerprint of none.
+const IN_CLEAR: &str = "in clear";
+/// A nonce and a tag, in hexadecimal: no ciphertext is shorter.
+const STORED_DIGITS_MIN: usize = 2 * (NONCE_BYTES + 16);
 
 /// Encrypts and hashes keys with the operator's passphrase, or stores them in clear when there is none. Cheap to clone.
 #[derive(Clone)]
@@ -38,6 +44,40 @@ pub(crate) enum DecryptError {
     TooShort,
     #[error("the stored text was encrypted with another ENCRYPTION_KEY, or it is damaged")]
     WrongKeyOrDamaged,
+}
+
+/// What a stored key is to a passphrase.
+#[derive(Debug)]
+pub(crate) enum Reading {
+    /// Stored with it.
+    Readable(Secret),
+    /// Stored without encryption, as its hash shows, although there is a passphrase.
+    InClear(Secret),
+    /// Stored with another passphrase, or damaged.
+    Foreign,
+    /// No key at all.
+    Empty,
+}
+
+impl Reading {
+    /// The key in clear, whichever way it was stored; `None`: it must never be sent.
+    pub(crate) fn secret(self) -> Option<Secret> {
+        match self {
+            Self::Readable(secret) | Self::InClear(secret) => Some(secret),
+            Self::Foreign | Self::Empty => None,
+        }
+    }
+}
+
+/// Whether the hash is that of the text as it is.
+pub(crate) fn is_in_clear(text: &str, hash: &str) -> bool {
+    let mut expected = [0; 64];
+    hex::encode_to_slice(super::digest(text), &mut expected).is_ok() && expected == *hash.as_bytes()
+}
+
+/// Whether a text could be an encrypted key: it has the digits of one. Keys in clear hardly ever do.
+pub(crate) fn looks_encrypted(text: &str) -> bool {
+    text.len() >= STORED_DIGITS_MIN && text.len() % 2 == 0 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 impl Cipher {
@@ -66,6 +106,33 @@ impl Cipher {
         match &self.0 {
             None => Ok(Secret::new(stored)),
             Some(engine) => engine.decrypt(stored),
+        }
+    }
+
+    /// What tells two passphrases apart without telling either: equal passphrases give equal texts. Whoever would guess
+    /// the passphrase with it has to derive the key for each guess, just as with any stored key.
+    pub(crate) fn fingerprint(&self) -> String {
+        match &self.0 {
+            None => IN_CLEAR.to_owned(),
+            Some(engine) => hex::encode(engine.mac.clone().chain_update(FINGERPRINT_OF).finalize().into_bytes()),
+        }
+    }
+
+    /// A stored key, with the hash that is stored beside it.
+    pub(crate) fn read(&self, stored: &str, hash: Option<&str>) -> Reading {
+        if stored.is_empty() {
+            return Reading::Empty;
+        }
+        let hash = hash.filter(|hash| !hash.is_empty());
+        let is_in_clear = || hash.is_some_and(|hash| is_in_clear(stored, hash));
+        match self.decrypt(stored) {
+            // Encryption vouches for what it decrypts; without it only the hash tells a key from the ciphertext of one, and
+            // a ciphertext must never be sent to an upstream.
+            Ok(_) if self.0.is_none() && hash.is_some() && !is_in_clear() => Reading::Foreign,
+            Ok(secret) if !secret.expose().is_empty() => Reading::Readable(secret),
+            Ok(_) => Reading::Empty,
+            Err(_) if is_in_clear() => Reading::InClear(Secret::new(stored)),
+            Err(_) => Reading::Foreign,
         }
     }
 

@@ -140,3 +140,48 @@ fn without_a_passphrase_keys_are_stored_as_they_are() {
     assert_eq!(on("passphrase").hash(""), "");
     assert!(on("passphrase").is_on());
 }
+
+#[test]
+fn a_fingerprint_tells_passphrases_apart_and_nothing_else() {
+    let fingerprint = on("passphrase").fingerprint();
+    assert_eq!(on("passphrase").fingerprint(), fingerprint, "on every node");
+    assert_ne!(on("another").fingerprint(), fingerprint);
+    assert_ne!(Cipher::new(None).fingerprint(), fingerprint);
+    assert!(!fingerprint.contains("passphrase"));
+    let vector = &VECTORS[0];
+    let derived = on(vector.passphrase).fingerprint();
+    assert!(![vector.derived_key, vector.hash].contains(&&*derived), "neither the key nor the hash of one");
+}
+
+#[test]
+fn a_stored_key_is_told_from_what_it_is_not() {
+    let (ours, other, none) = (on("passphrase"), on("another"), Cipher::new(None));
+    let (sealed, hash) = (ours.encrypt("sk-1"), ours.hash("sk-1"));
+    let in_clear = none.hash("sk-1");
+    let kind = |cipher: &Cipher, text: &str, hash: Option<&str>| match cipher.read(text, hash) {
+        Reading::Readable(secret) => format!("readable {}", secret.expose()),
+        Reading::InClear(secret) => format!("in clear {}", secret.expose()),
+        Reading::Foreign => "foreign".to_owned(),
+        Reading::Empty => "empty".to_owned(),
+    };
+    assert_eq!(kind(&ours, &sealed, Some(&hash)), "readable sk-1");
+    assert_eq!(kind(&ours, &sealed, None), "readable sk-1");
+    assert_eq!(kind(&ours, "sk-1", Some(&in_clear)), "in clear sk-1");
+    assert_eq!(kind(&ours, "sk-1", Some("")), "foreign", "nothing shows that it is a key");
+    assert_eq!(kind(&other, &sealed, Some(&hash)), "foreign");
+    assert_eq!(kind(&none, &sealed, Some(&hash)), "foreign", "a ciphertext is never taken for a key");
+    assert_eq!(kind(&none, "sk-1", Some(&in_clear)), "readable sk-1");
+    assert_eq!(kind(&none, "sk-1", None), "readable sk-1", "versions before 1.1.0 had no hash");
+    assert_eq!(kind(&ours, "", None), "empty");
+    assert_eq!(kind(&none, "", Some("")), "empty");
+    assert_eq!(kind(&ours, &ours.encrypt(""), None), "empty");
+}
+
+#[test]
+fn an_encrypted_key_is_recognised_by_its_digits() {
+    assert!(looks_encrypted(&on("passphrase").encrypt("k")));
+    assert!(looks_encrypted(&on("passphrase").encrypt("").to_uppercase()));
+    for text in ["", "0011", "sk-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"] {
+        assert!(!looks_encrypted(text), "{text}");
+    }
+}

@@ -5,7 +5,7 @@ mod redact;
 mod seal;
 mod secret;
 
-pub(crate) use cipher::Cipher;
+pub(crate) use cipher::{Cipher, Reading, is_in_clear, looks_encrypted};
 pub(crate) use redact::redact;
 pub(crate) use seal::Seal;
 pub(crate) use secret::Secret;

@@ -16,6 +16,12 @@ pub(crate) enum Error {
         "the database is not prepared for this release yet: a node that is no slave (without IS_SLAVE) does that at its start"
     )]
     NotPrepared,
+    /// The server runs for diagnosis only.
+    #[error(
+        "keys can only be looked at: the server was started with `serve --diagnose`; start it without that, with the \
+         ENCRYPTION_KEY that the keys were stored with, to change them"
+    )]
+    ReadOnly,
     /// Another transaction was in the way; tried again, the same statements work.
     #[error("another transaction was in the way: {0}")]
     Conflict(#[source] sqlx::Error),

@@ -4,12 +4,14 @@ mod changes;
 mod connect;
 mod engine;
 mod error;
+mod lock;
 mod migrations;
 mod row;
 mod server;
 mod source;
 mod sql;
 mod sqlite;
+mod state;
 mod tables;
 mod timestamp;
 mod zones;
@@ -28,6 +30,8 @@ pub(crate) use self::{
     changes::{Change, Changed, Changes},
     engine::Engine,
     error::Error,
+    lock::is_in_use,
+    migrations::Outlook,
     row::{AnyTime, FromRow, JsonText, Row},
     source::{Readers, Source, Transaction},
     sql::Sql,
@@ -58,6 +62,8 @@ struct Shared {
     /// Somebody committed a change: other nodes should hear of it.
     changed: Notify,
     statements: AtomicU64,
+    /// Of a SQLite file: held until the last handle is gone.
+    _lock: Option<std::fs::File>,
 }
 
 #[derive(Debug)]
@@ -73,9 +79,11 @@ enum Writer {
 pub(crate) enum Migrations {
     /// We do.
     Run,
+    /// We do, and no server may use the file meanwhile.
+    RunAlone,
     /// Another node does: a slave checks that it is done.
     Expect,
-    /// Nobody: the database is looked at as it is.
+    /// Nobody: the database is looked at as it is, and not even the smallest thing is changed.
     Leave,
 }
 
@@ -85,6 +93,10 @@ impl Database {
     /// # Errors
     /// The database cannot be reached, was written by a later release, or is not prepared yet by a master.
     pub(crate) async fn open(dsn: &DatabaseDsn, pool: &DatabasePool, migrations: Migrations) -> Result<Self, Error> {
+        let lock = match dsn {
+            DatabaseDsn::Sqlite(dsn) => sqlite::take_lock(dsn, migrations).await?,
+            DatabaseDsn::MySql(_) | DatabaseDsn::PostgreSql(_) => None,
+        };
         let (writer, readers, probe) = match dsn {
             DatabaseDsn::Sqlite(dsn) => sqlite::open(dsn, migrations).await?,
             DatabaseDsn::MySql(dsn) => server::open_mysql(dsn, pool).await?,
@@ -101,6 +113,7 @@ impl Database {
                 node: uuid::Uuid::now_v7().to_string(),
                 changed: Notify::new(),
                 statements: AtomicU64::new(0),
+                _lock: lock,
             }),
         };
         migrations::prepare(&database, migrations).await?;
@@ -179,6 +192,31 @@ impl Database {
     /// Ends when another change was committed by this process.
     pub(crate) async fn changed(&self) {
         self.shared.changed.notified().await;
+    }
+
+    /// Writes tables anew, so that nothing is left of what was deleted in them or replaced.
+    ///
+    /// # Errors
+    /// Those of the database: it needs as much room once more, and on a server the rights of the tables' owner.
+    pub(crate) async fn compact(&self, tables: &[&'static str]) -> Result<(), Error> {
+        self.count_statement();
+        match &self.shared.writer {
+            Writer::Sqlite(pool) => {
+                sqlite::compact(pool).await?;
+            }
+            Writer::MySql(pool, _) => {
+                for table in tables {
+                    server::optimize_mysql(pool, table).await?;
+                }
+            }
+            Writer::PostgreSql(pool) => {
+                for table in tables {
+                    let text = format!("VACUUM FULL {}", self.engine().quoted(table));
+                    sqlx::raw_sql(sqlx::AssertSqlSafe(text)).execute(pool).await?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// On SQLite, leaves one complete file behind, without a journal beside it.

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::{Executor as _, MySql, Postgres, mysql::MySqlPoolOptions, pool::PoolOptions, postgres::PgPoolOptions};
+use sqlx::{
+    Executor as _, MySql, MySqlPool, Postgres, Row as _, mysql::MySqlPoolOptions, pool::PoolOptions,
+    postgres::PgPoolOptions,
+};
 
 use super::{Error, Readers, Writer, connect};
 use crate::config::{DatabasePool, MySqlDsn, PostgreSqlDsn};
@@ -52,6 +55,18 @@ pub(super) async fn open_postgresql(
     let connections = checked(sized(PgPoolOptions::new(), pool)).connect_with(options.clone()).await?;
     let probe = checked(single(PgPoolOptions::new())).connect_lazy_with(options);
     Ok((Writer::PostgreSql(connections.clone()), Readers::PostgreSql(connections), Readers::PostgreSql(probe)))
+}
+
+/// MySQL answers with a table of what it did, and what it could not.
+pub(super) async fn optimize_mysql(pool: &MySqlPool, table: &str) -> Result<(), Error> {
+    let text = format!("OPTIMIZE TABLE `{table}`");
+    for row in sqlx::raw_sql(sqlx::AssertSqlSafe(text)).fetch_all(pool).await? {
+        let kind: String = row.try_get_unchecked("Msg_type")?;
+        if kind.eq_ignore_ascii_case("error") {
+            return Err(Error::text(row.try_get_unchecked::<String, _>("Msg_text")?));
+        }
+    }
+    Ok(())
 }
 
 fn sized<D: sqlx::Database>(options: PoolOptions<D>, pool: &DatabasePool) -> PoolOptions<D> {

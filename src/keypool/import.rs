@@ -303,7 +303,7 @@ impl KeyPools {
         };
         let mut lot: Vec<NewKey> = aside(move || lot.into_iter().map(prepare).collect()).await?;
         let _turn = self.turn().await;
-        let mut transaction = self.shared.database.begin_change().await?;
+        let mut transaction = self.begin_change().await?;
         // Whoever deletes the group takes the same turn, so no key comes in behind it.
         group::queries::find(&mut *transaction, group_id).await?;
         let hashes: Vec<String> = lot.iter().map(|key| key.hash.clone()).collect();

@@ -20,6 +20,9 @@ impl KeyPools {
     /// # Errors
     /// Those of the database: then nothing, or a part of it, was taken over, and it has to be done again.
     pub(crate) async fn look_again(&self, changed: &Changed) -> Result<(), db::Error> {
+        if self.shared.is_read_only {
+            return Ok(());
+        }
         match changed {
             Changed::Keys { group_id, ids } => self.look_at(*group_id, ids).await,
             Changed::KeysBetween { group_id, first_id, last_id } => {
@@ -31,6 +34,9 @@ impl KeyPools {
 
     /// Looks at all keys of all groups.
     pub(crate) async fn look_at_all(&self) -> Result<(), db::Error> {
+        if self.shared.is_read_only {
+            return Ok(());
+        }
         let mut groups: HashSet<GroupId> = self.shared.pools.load().keys().copied().collect();
         groups.extend(queries::groups_with_keys(self.shared.database.readers()).await?);
         for group_id in groups {

@@ -1,7 +1,10 @@
 //! Whether the stored keys and `ENCRYPTION_KEY` fit each other, as far as a sample of them tells.
 
-use super::{KeyPools, load::is_in_clear, queries};
-use crate::{crypto::Cipher, db};
+use super::{KeyPools, queries};
+use crate::{
+    crypto::{Cipher, is_in_clear},
+    db,
+};
 
 /// Keys that are looked at, from each end of the table.
 const SAMPLE_KEYS: u64 = 10;

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::{
     import::{ImportCounts, KEYS_PER_CALL_MAX, KEYS_PER_TASK_MAX, KeysTextError, parse_keys, parse_new_keys},
-    load::OpenError,
+    load::{OpenError, check_passphrase},
     mismatch::Mismatch,
     pool::Pool,
     schedule::{Clock, Schedule},
@@ -80,6 +80,8 @@ struct Shared {
     /// Held while the stored state of keys and their pool change together, so that the two never cross.
     turn: Mutex<()>,
     keys_per_bulk_lot: usize,
+    /// For diagnosis: no key serves, and none is changed.
+    is_read_only: bool,
 }
 
 impl KeyPools {
@@ -96,9 +98,37 @@ impl KeyPools {
         database: Database,
         cipher: Cipher,
     ) -> Result<Self, OpenError> {
-        let pools = ArcSwap::from_pointee(load::load(&database, &cipher).await?);
-        let shared = Shared { database, cipher, pools, turn: Mutex::new(()), keys_per_bulk_lot };
-        Ok(Self { shared: Arc::new(shared) })
+        let pools = load::load(&database, &cipher).await?;
+        Ok(Self::of_pools(pools, database, cipher, keys_per_bulk_lot, false))
+    }
+
+    /// For a look at keys that do not fit `ENCRYPTION_KEY`: none is in rotation, and whatever would change one is refused.
+    pub(crate) fn open_for_diagnosis(database: Database, cipher: Cipher) -> Self {
+        Self::of_pools(HashMap::new(), database, cipher, KEYS_PER_BULK_LOT, true)
+    }
+
+    fn of_pools(
+        pools: HashMap<GroupId, Arc<Pool>>,
+        database: Database,
+        cipher: Cipher,
+        keys_per_bulk_lot: usize,
+        is_read_only: bool,
+    ) -> Self {
+        let pools = ArcSwap::from_pointee(pools);
+        let shared = Shared { database, cipher, pools, turn: Mutex::new(()), keys_per_bulk_lot, is_read_only };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// # Errors
+    /// [`db::Error::ReadOnly`] where keys are only looked at.
+    pub(crate) fn check_writable(&self) -> Result<(), db::Error> {
+        if self.shared.is_read_only { Err(db::Error::ReadOnly) } else { Ok(()) }
+    }
+
+    /// For whatever changes keys.
+    async fn begin_change(&self) -> Result<db::Change, db::Error> {
+        self.check_writable()?;
+        self.shared.database.begin_change().await
     }
 
     /// The pool of a group; `None`: it never had a key.
@@ -151,7 +181,7 @@ impl KeyPools {
         self.clear_all(group_id).await?;
         // One turn for the rest: an import or a test that is under way finds the group, or nothing of it.
         let _turn = self.turn().await;
-        let mut transaction = self.shared.database.begin_change().await?;
+        let mut transaction = self.begin_change().await?;
         // In this order no reference ever points to nothing.
         queries::delete_all_of(&mut transaction, group_id).await?;
         transaction.note(Changed::KeysBetween { group_id, first_id: 0, last_id: i64::MAX });
@@ -194,7 +224,7 @@ impl KeyPools {
     /// meanwhile, perhaps with its group, whose pool does not come back then.
     pub(crate) async fn revive(&self, key: Arc<Key>) -> Result<bool, db::Error> {
         let _turn = self.turn().await;
-        let mut transaction = self.shared.database.begin_change().await?;
+        let mut transaction = self.begin_change().await?;
         let is_stored = queries::revive(&mut transaction, &[key.id]).await? > 0;
         transaction.note_keys(key.group_id, &[key.id]);
         transaction.commit().await?;
@@ -236,7 +266,7 @@ impl KeyPools {
     }
 
     async fn store_lot(&self, group_id: GroupId, pool: &Pool, lot: &[(i64, pool::Change)]) -> Result<(), db::Error> {
-        let mut transaction = self.shared.database.begin_change().await?;
+        let mut transaction = self.begin_change().await?;
         if transaction.engine().is_sqlite() {
             let states: Vec<_> = lot.iter().map(|(id, change)| change.alone(*id)).collect();
             queries::store_states(&mut transaction, &states).await?;

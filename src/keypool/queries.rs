@@ -155,8 +155,13 @@ pub(super) async fn active_keys_above(
 
 /// Texts and hashes of some keys, the oldest and the newest: a table that two passphrases wrote has both kinds.
 pub(super) async fn sample(readers: &Readers, limit: u64) -> Result<Vec<(String, String)>, db::Error> {
-    let mut rows = Vec::new();
-    for order in [Order::Asc, Order::Desc] {
+    Ok(sample_of_ends(readers, limit).await?.concat())
+}
+
+/// The same, apart.
+pub(super) async fn sample_of_ends(readers: &Readers, limit: u64) -> Result<[Vec<(String, String)>; 2], db::Error> {
+    let mut ends = [Vec::new(), Vec::new()];
+    for (end, order) in ends.iter_mut().zip([Order::Asc, Order::Desc]) {
         let mut select = Query::select();
         select
             .columns([ApiKeys::KeyValue, ApiKeys::KeyHash])
@@ -165,9 +170,9 @@ pub(super) async fn sample(readers: &Readers, limit: u64) -> Result<Vec<(String,
             .and_where(Expr::col(ApiKeys::KeyValue).ne(""))
             .order_by(ApiKeys::Id, order)
             .limit(limit);
-        rows.extend(readers.all::<(String, String)>(Sql::built(readers.engine(), &select)).await?);
+        *end = readers.all(Sql::built(readers.engine(), &select)).await?;
     }
-    Ok(rows)
+    Ok(ends)
 }
 
 pub(super) async fn count(readers: &Readers, matching: &Matching) -> Result<u64, db::Error> {
@@ -263,10 +268,11 @@ pub(super) async fn page(
 
 /// How many keys match, and the highest id among them.
 pub(super) async fn extent(readers: &Readers, matching: &Matching) -> Result<(u64, i64), db::Error> {
-    let mut sql = Sql::new(readers.engine(), "SELECT count(*), coalesce(max(id), 0) FROM api_keys WHERE ");
+    let mut sql = Sql::new(readers.engine(), "SELECT count(*), max(id) FROM api_keys WHERE ");
     matching.push_to(&mut sql);
-    let (count, last_id): (i64, i64) = readers.one(sql).await?;
-    Ok((count.unsigned_abs(), last_id))
+    // MySQL would make a decimal number of a choice between an id and a zero.
+    let (count, last_id): (i64, Option<i64>) = readers.one(sql).await?;
+    Ok((count.unsigned_abs(), last_id.unwrap_or_default()))
 }
 
 /// The next keys of a group that a search looks through, in the order of their ids: the last id, all ids as a JSON list,

@@ -157,7 +157,7 @@ impl KeyPools {
         let rows = queries::page(readers, &matching, filter.sort, offset, limit).await?;
         let keys = rows.into_iter().map(|row| StoredKey {
             id: row.id,
-            secret: self.shared.cipher.decrypt(&row.key_value).ok(),
+            secret: readable(&row.key_value, row.key_hash.as_deref(), &self.shared.cipher),
             hash: row.key_hash.unwrap_or_default(),
             group_id: row.group_id,
             status: row.status,
@@ -219,7 +219,7 @@ impl KeyPools {
             // Before the others have to wait.
             let hashes = self.hashes(lot).await?;
             let _turn = self.turn().await;
-            let mut transaction = self.shared.database.begin_change().await?;
+            let mut transaction = self.begin_change().await?;
             let ids = queries::delete_by_hash(&mut transaction, group_id, &hashes).await?;
             transaction.note_keys(group_id, &ids);
             transaction.commit().await?;
@@ -239,7 +239,7 @@ impl KeyPools {
             let hashes = self.hashes(lot).await?;
             let turn = self.turn().await;
             self.store_changes_in(&turn).await?;
-            let mut transaction = self.shared.database.begin_change().await?;
+            let mut transaction = self.begin_change().await?;
             let found = queries::find_invalid(&mut transaction, group_id, &hashes).await?;
             restored += self.revive_found(transaction, group_id, found).await?;
         }
@@ -252,7 +252,7 @@ impl KeyPools {
         loop {
             let turn = self.turn().await;
             self.store_changes_in(&turn).await?;
-            let mut transaction = self.shared.database.begin_change().await?;
+            let mut transaction = self.begin_change().await?;
             let invalid = Some(KeyStatus::Invalid);
             let found =
                 queries::lot(&mut *transaction, group_id, invalid, last_id, self.shared.keys_per_bulk_lot).await?;
@@ -274,6 +274,7 @@ impl KeyPools {
 
     /// False: there is no such key.
     pub(crate) async fn set_notes(&self, id: i64, notes: &str) -> Result<bool, db::Error> {
+        self.check_writable()?;
         let mut transaction = self.shared.database.begin().await?;
         let is_found = queries::set_notes(&mut transaction, id, notes).await?;
         transaction.commit().await?;
@@ -300,7 +301,7 @@ impl KeyPools {
         loop {
             let turn = self.turn().await;
             self.store_changes_in(&turn).await?;
-            let mut transaction = self.shared.database.begin_change().await?;
+            let mut transaction = self.begin_change().await?;
             let keys_max = self.shared.keys_per_bulk_lot;
             let mut found = queries::lot(&mut *transaction, group_id, status, last_id, keys_max).await?;
             found.retain(|(id, ..)| *id <= up_to_id);

@@ -385,10 +385,12 @@ async fn a_key_that_cannot_be_decrypted_never_serves() {
     let reopened = house.reopened(cipher("a passphrase")).await.unwrap();
     assert_eq!(picks(&reopened, 3), ["sk-1", "sk-3", "sk-1"]);
 
-    // Encryption was switched off, and one key was added since.
+    // Encryption was switched off, and keys were added since.
     let plain = KeyPools::open(house.database.clone(), Cipher::new(None)).await;
     assert!(matches!(plain, Err(OpenError::EncryptionKeyMissing)));
-    house.execute("INSERT INTO api_keys (key_value, key_hash, group_id) VALUES ('sk-test-0001', '820b1c7a7f3b9722bca2bdf90fb63c8af91c71bf8e7b399efb0646163b5af643', 1)").await;
+    for _ in 0..3 {
+        house.execute("INSERT INTO api_keys (key_value, key_hash, group_id) VALUES ('sk-test-0001', '820b1c7a7f3b9722bca2bdf90fb63c8af91c71bf8e7b399efb0646163b5af643', 1)").await;
+    }
     let plain = house.reopened(Cipher::new(None)).await.unwrap();
     assert_eq!(picks(&plain, 2), ["sk-test-0001", "sk-test-0001"]);
 }

@@ -180,11 +180,20 @@ fn verb(verb: Verb) -> &'static str {
     }
 }
 
+/// What a server that runs for diagnosis refuses.
+fn changes_keys(route: &Route) -> bool {
+    let is_about_keys = route.path.starts_with("/api/keys") && !matches!(route.verb, Verb::Get | Verb::Any);
+    is_about_keys || (route.path == "/api/groups/{id}" && matches!(route.verb, Verb::Delete))
+}
+
 fn operation(route: &Route, chapter: &str, mut stated: Stated, refusals: &mut BTreeMap<String, Value>) -> Value {
     stated.refusals.extend(route.refusals);
     stated.refusals.insert(Reason::INTERNAL);
     if !routes::is_probe(route.path) {
         stated.refusals.insert(Reason::TOO_BUSY);
+    }
+    if changes_keys(route) {
+        stated.refusals.insert(Reason::READ_ONLY);
     }
     let is_open = route.access == Access::Open;
     if !is_open {

@@ -109,6 +109,7 @@ async fn copy_keys(
     if count == 0 {
         return Ok(None);
     }
+    api.key_pools.check_writable()?;
     let (pools, target_id) = (api.key_pools.clone(), target.id);
     let new = NewTask { kind: Kind::Import, group_id: target_id, group_name: target.name.clone(), total: count };
     let job = move |progress: Progress| async move {

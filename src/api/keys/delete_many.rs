@@ -18,6 +18,7 @@ pub(in crate::api) async fn delete_many(
     api: Api,
     KeysToDelete(wanted, place): KeysToDelete,
 ) -> Result<Answer<Shown<'static>>, Refusal> {
+    api.key_pools.check_writable()?;
     let group = wanted.group(&api).await?;
     let keys = match wanted.as_one_key(&api).await? {
         Some(whole) => vec![whole],

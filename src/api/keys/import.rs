@@ -42,6 +42,7 @@ pub(in crate::api) async fn import(
     api: Api,
     KeysToImport(wanted, place): KeysToImport,
 ) -> Result<Answer<tasks::Shown<'static>>, Refusal> {
+    api.key_pools.check_writable()?;
     let group = wanted.group(&api).await?;
     if group.is_aggregate() {
         return Err(Refusal::invalid("validation.keys_of_aggregate"));

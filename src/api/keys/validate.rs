@@ -60,6 +60,7 @@ impl From<Swept> for Validated {
 }
 
 pub(in crate::api) async fn validate(api: Api, Body(wanted): Body<Wanted>) -> Result<Answer<Shown<'static>>, Refusal> {
+    api.key_pools.check_writable()?;
     let invalid_status = || Refusal::invalid("validation.invalid_status_value");
     let status = wanted.status.map(|name| KeyStatus::parse(&name).ok_or_else(invalid_status)).transpose()?;
     let stored = group::queries::find(api.database.readers(), wanted.group_id).await?;

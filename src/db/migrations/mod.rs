@@ -5,10 +5,12 @@
 //! finds a higher number than its own does not touch the database.
 
 mod mysql;
+mod outlook;
 mod postgresql;
 mod server;
 mod sqlite;
 
+pub(crate) use self::outlook::Outlook;
 use super::{Database, Engine, Error, Migrations, Source, Sql, Transaction};
 use crate::crypto;
 
@@ -35,8 +37,8 @@ pub(super) async fn prepare(database: &Database, migrations: Migrations) -> Resu
     match migrations {
         Migrations::Leave => Ok(()),
         Migrations::Expect => expect(database).await,
-        Migrations::Run if database.engine().is_sqlite() => sqlite::prepare(database).await,
-        Migrations::Run => server::prepare(database).await,
+        Migrations::Run | Migrations::RunAlone if database.engine().is_sqlite() => sqlite::prepare(database).await,
+        Migrations::Run | Migrations::RunAlone => server::prepare(database).await,
     }
 }
 
@@ -81,26 +83,15 @@ fn newer(stored: i64) -> Error {
 
 async fn record_version(transaction: &mut Transaction) -> Result<(), Error> {
     let engine = transaction.engine();
-    set_state(transaction, SCHEMA_VERSION_NAME, &SCHEMA_VERSION.to_string()).await?;
+    transaction.set_state(SCHEMA_VERSION_NAME, &SCHEMA_VERSION.to_string()).await?;
     if engine.is_sqlite() {
         return Ok(());
     }
     let text = "SELECT value FROM gpt_load_state WHERE name = ?";
     let sql = Sql::new(engine, text).bind(super::changes::LAST_NUMBER);
     if transaction.optional::<(String,)>(sql).await?.is_none() {
-        set_state(transaction, super::changes::LAST_NUMBER, "0").await?;
+        transaction.set_state(super::changes::LAST_NUMBER, "0").await?;
     }
-    Ok(())
-}
-
-async fn set_state(transaction: &mut Transaction, name: &str, value: &str) -> Result<(), Error> {
-    let engine = transaction.engine();
-    let text = format!(
-        "INSERT INTO gpt_load_state (name, value) VALUES (?, ?) {} value = {}",
-        engine.on_conflict("name"),
-        engine.excluded("value")
-    );
-    transaction.execute(Sql::made(engine, text).bind(name).bind(value)).await?;
     Ok(())
 }
 

@@ -18,7 +18,7 @@ const WIDENED: &[(&str, &str, &str)] = &[
     ("request_logs", "source_ip", "varchar(64)"),
 ];
 
-struct Column {
+pub(super) struct Column {
     name: String,
     /// `None`: of any length.
     characters_max: Option<i64>,
@@ -184,7 +184,7 @@ fn columns_in(create: &str) -> Vec<String> {
     columns.split(',').map(|column| column.trim().trim_matches(['`', '"']).to_ascii_lowercase()).collect()
 }
 
-async fn columns_of(transaction: &mut Transaction, table: &str) -> Result<HashMap<String, Column>, Error> {
+pub(super) async fn columns_of(transaction: &mut Transaction, table: &str) -> Result<HashMap<String, Column>, Error> {
     let engine = transaction.engine();
     let schema = if engine == Engine::PostgreSql { "current_schema()" } else { "database()" };
     let text = format!(
@@ -201,7 +201,10 @@ async fn columns_of(transaction: &mut Transaction, table: &str) -> Result<HashMa
 }
 
 /// The indexes of a table, each with its columns.
-async fn indexes_of(transaction: &mut Transaction, table: &str) -> Result<HashMap<String, Vec<String>>, Error> {
+pub(super) async fn indexes_of(
+    transaction: &mut Transaction,
+    table: &str,
+) -> Result<HashMap<String, Vec<String>>, Error> {
     let engine = transaction.engine();
     if engine == Engine::PostgreSql {
         let text = "SELECT CAST(indexname AS text), indexdef FROM pg_indexes \

@@ -201,11 +201,11 @@ async fn drop_retries(transaction: &mut Transaction) -> Result<(), Error> {
     Ok(())
 }
 
-async fn column_names(transaction: &mut Transaction, table: &str) -> Result<HashSet<String>, Error> {
+pub(super) async fn column_names(transaction: &mut Transaction, table: &str) -> Result<HashSet<String>, Error> {
     names(transaction, "SELECT `name` FROM pragma_table_info(?)", table).await
 }
 
-async fn index_names(transaction: &mut Transaction, table: &str) -> Result<HashSet<String>, Error> {
+pub(super) async fn index_names(transaction: &mut Transaction, table: &str) -> Result<HashSet<String>, Error> {
     names(transaction, "SELECT `name` FROM pragma_index_list(?)", table).await
 }
 

@@ -9,6 +9,11 @@ use crate::{
     request_log::row::COLUMNS,
 };
 
+/// In every masked form.
+const MASK: &str = "****";
+/// What a migration of keys leaves in the place of one that nothing could read.
+const UNREADABLE: &str = "failed-to-decrypt";
+
 /// An entry as it is stored, whoever wrote it. What a row of the original, or of an old version, lacks is `None` or empty.
 #[derive(Debug)]
 pub(crate) struct LoggedEntry {
@@ -168,10 +173,21 @@ pub(super) async fn read(readers: &Readers, cipher: &Cipher, ids: &RowIds) -> Re
         entry.key = match known.get(&entry.key_hash) {
             Some(secret) => LoggedKey::Known(secret.clone()),
             None if is_ours => continue,
-            None => cipher.decrypt(stored).map_or(LoggedKey::Unreadable, LoggedKey::Known),
+            None => of_the_original(stored, &entry.key_hash, cipher),
         };
     }
     Ok(entries)
+}
+
+/// What a row of the original says of its key, unless a migration has converted it.
+fn of_the_original(stored: &str, hash: &str, cipher: &Cipher) -> LoggedKey {
+    if stored.contains(MASK) {
+        return LoggedKey::Masked(stored.to_owned());
+    }
+    if stored == UNREADABLE {
+        return LoggedKey::Unreadable;
+    }
+    cipher.read(stored, Some(hash)).secret().map_or(LoggedKey::Unreadable, LoggedKey::Known)
 }
 
 /// Keys that are still there, by their hashes.
@@ -187,7 +203,10 @@ async fn known_keys(
     let mut sql = Sql::new(readers.engine(), "SELECT key_hash, key_value FROM api_keys WHERE key_hash");
     sql.push_among(&hashes);
     let stored: Vec<(String, String)> = readers.all(sql).await?;
-    let readable = stored.into_iter().filter_map(|(hash, text)| Some((hash, cipher.decrypt(&text).ok()?)));
+    let readable = stored.into_iter().filter_map(|(hash, text)| {
+        let secret = cipher.read(&text, Some(&hash)).secret()?;
+        Some((hash, secret))
+    });
     Ok(readable.collect())
 }
 
@@ -205,9 +224,9 @@ pub(in crate::request_log) async fn read_for_watchers(
     for entry in &mut entries {
         // The original stores the key itself.
         if let (LoggedKey::Masked(stored), None) = (&entry.key, &entry.request_id) {
-            entry.key = match cipher.decrypt(stored) {
-                Ok(secret) => LoggedKey::Masked(secret.masked()),
-                Err(_) => LoggedKey::Unreadable,
+            entry.key = match of_the_original(stored, &entry.key_hash, cipher) {
+                LoggedKey::Known(secret) => LoggedKey::Masked(secret.masked()),
+                other => other,
             };
         }
     }

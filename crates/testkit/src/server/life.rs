@@ -30,7 +30,7 @@ impl TempServer {
     /// # Panics
     /// When it does not serve.
     pub async fn start_again(&mut self) {
-        self.child = spawn(self.address, &self.environment, self.directory.path());
+        self.child = spawn(self.address, &self.arguments, &self.environment, self.directory.path());
         if let Err(problem) = self.wait_until_ready().await {
             panic!("{problem}");
         }

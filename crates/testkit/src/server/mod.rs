@@ -32,6 +32,7 @@ const DEFAULT_FILE: &str = "data/gpt-load.db";
 pub struct TempServer {
     child: Child,
     address: SocketAddr,
+    arguments: Vec<String>,
     environment: Vec<(String, String)>,
     /// Unless the test named one.
     database: Option<FreshDatabase>,
@@ -40,6 +41,7 @@ pub struct TempServer {
 
 /// A server that is yet to be started.
 pub struct TempServerBuilder {
+    arguments: Vec<String>,
     environment: Vec<(String, String)>,
     directory: TempDir,
 }
@@ -50,6 +52,13 @@ impl TempServerBuilder {
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.retain(|(found, _)| found != name);
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The command line, for what is not the default of it.
+    #[must_use]
+    pub fn arguments(mut self, arguments: &[&str]) -> Self {
+        self.arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
         self
     }
 
@@ -72,9 +81,15 @@ impl TempServerBuilder {
     pub async fn start(mut self) -> TempServer {
         let database = self.own_database().await;
         let address = free_address();
-        let child = spawn(address, &self.environment, self.directory.path());
-        let mut server =
-            TempServer { child, address, environment: self.environment, database, directory: self.directory };
+        let child = spawn(address, &self.arguments, &self.environment, self.directory.path());
+        let mut server = TempServer {
+            child,
+            address,
+            arguments: self.arguments,
+            environment: self.environment,
+            database,
+            directory: self.directory,
+        };
         for attempt in 1.. {
             match server.wait_until_ready().await {
                 Ok(()) => break,
@@ -84,7 +99,7 @@ impl TempServerBuilder {
             let _ = server.child.kill();
             let _ = server.child.wait();
             server.address = free_address();
-            server.child = spawn(server.address, &server.environment, server.directory.path());
+            server.child = spawn(server.address, &server.arguments, &server.environment, server.directory.path());
         }
         server
     }
@@ -95,7 +110,7 @@ impl TempServerBuilder {
     /// When it goes on running.
     pub async fn start_in_vain(mut self) -> (ExitStatus, String) {
         let _database = self.own_database().await;
-        let mut child = spawn(free_address(), &self.environment, self.directory.path());
+        let mut child = spawn(free_address(), &self.arguments, &self.environment, self.directory.path());
         let status = wait_for_exit(&mut child).await;
         let printed = read_log(self.directory.path());
         if status.is_none() {
@@ -129,6 +144,7 @@ impl TempServer {
     pub fn builder() -> TempServerBuilder {
         let environment = [("AUTH_KEY", Self::AUTH_KEY), ("HOST", "127.0.0.1"), ("TZ", "UTC")];
         TempServerBuilder {
+            arguments: Vec::new(),
             environment: environment.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
             directory: tempfile::tempdir().expect("a temporary directory"),
         }
@@ -319,11 +335,11 @@ impl Drop for TempServer {
     }
 }
 
-fn spawn(address: SocketAddr, environment: &[(String, String)], directory: &Path) -> Child {
+fn spawn(address: SocketAddr, arguments: &[String], environment: &[(String, String)], directory: &Path) -> Child {
     let binary = binary();
     let log = File::options().create(true).append(true).open(directory.join("printed.log")).expect("a log file");
     let mut command = Command::new(&binary);
-    command.env_clear().env("PORT", address.port().to_string()).current_dir(directory);
+    command.args(arguments).env_clear().env("PORT", address.port().to_string()).current_dir(directory);
     command.envs(environment.iter().map(|(name, value)| (name, value)));
     command.stdin(Stdio::null()).stdout(log.try_clone().expect("a second handle")).stderr(log);
     command.spawn().unwrap_or_else(|error| panic!("starting {}: {error}", binary.display()))
