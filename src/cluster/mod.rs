@@ -21,7 +21,6 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Cluster {
     database: Database,
-    role: Role,
     pub(crate) duty: Duty,
     pub(crate) follower: Follower,
     pub(crate) notices: Notices,
@@ -41,10 +40,9 @@ impl Cluster {
     ///
     /// # Errors
     /// Those of the database.
-    pub(crate) async fn open(database: Database, role: Role, redis: Option<&RedisDsn>) -> Result<Self, db::Error> {
+    pub(crate) async fn open(database: Database, redis: Option<&RedisDsn>) -> Result<Self, db::Error> {
         let redis = redis.filter(|_| !database.engine().is_sqlite());
         Ok(Self {
-            role,
             duty: Duty::new(&database),
             follower: Follower::open(database.clone()).await?,
             notices: Notices::open(redis, database.node()),

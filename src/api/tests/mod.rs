@@ -35,7 +35,7 @@ use tower::ServiceExt as _;
 
 use super::{ClientAddress, Clock, State, router};
 use crate::{
-    cluster::{Cluster, Role},
+    cluster::Cluster,
     config::Cors,
     crypto::{Cipher, Secret},
     db::{self, Database},
@@ -101,7 +101,7 @@ impl House {
             log_search: Search::new(database.clone(), cipher.clone()),
             log_live: log_live.clone(),
             tasks: tasks.clone(),
-            cluster: Cluster::open(database.clone(), Role::Master, None).await.unwrap(),
+            cluster: Cluster::open(database.clone(), None).await.unwrap(),
             request_log: RequestLog::new(1),
             clock: Clock::system(),
             metrics: Metrics::new(directory.clone(), key_pools.clone(), RequestLog::new(1), Instant::now()),
