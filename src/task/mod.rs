@@ -301,7 +301,7 @@ impl Tasks {
         };
         let ended = async {
             ended.await;
-            self.end_elsewhere_of(group_id).await
+            self.end_elsewhere_of(group_id).await;
         };
         tokio::time::timeout(limit, ended).await.is_ok()
     }
