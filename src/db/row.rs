@@ -54,7 +54,32 @@ macro_rules! columns {
     )+};
 }
 
-columns!(i64, bool, String, Option<i64>, Option<bool>, Option<String>);
+columns!(bool, String, Option<bool>, Option<String>);
+
+impl Column for Option<i64> {
+    fn of(row: &Row, place: impl Place) -> Result<Self, sqlx::Error> {
+        match row {
+            Row::Sqlite(row) => row.try_get_unchecked(place),
+            // What MySQL has widened to a decimal number is a text, and its bytes must not be taken for a number.
+            Row::MySql(row, _) if is_decimal(&row.try_get_raw(&place)?) => {
+                let text = row.try_get_unchecked::<Option<String>, _>(place)?;
+                text.map(|text| text.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))).transpose()
+            }
+            Row::MySql(row, _) => row.try_get_unchecked(place),
+            Row::PostgreSql(row) => row.try_get_unchecked(place),
+        }
+    }
+}
+
+fn is_decimal(value: &sqlx::mysql::MySqlValueRef<'_>) -> bool {
+    sqlx::ValueRef::type_info(value).name() == "DECIMAL"
+}
+
+impl Column for i64 {
+    fn of(row: &Row, place: impl Place) -> Result<Self, sqlx::Error> {
+        Option::<Self>::of(row, place)?.ok_or_else(|| sqlx::Error::Decode("a number is missing".into()))
+    }
+}
 
 impl Column for Option<Timestamp> {
     fn of(row: &Row, place: impl Place) -> Result<Self, sqlx::Error> {

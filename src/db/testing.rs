@@ -54,6 +54,11 @@ pub(crate) fn dsn(path: &Path) -> DatabaseDsn {
     DatabaseDsn::Sqlite(SqliteDsn { path: path.to_owned(), pragmas: Vec::new() })
 }
 
+/// `VALUES` of this many rows, which every engine reads alike.
+pub(crate) fn values(count: usize, row: impl Fn(usize) -> String) -> String {
+    format!("VALUES {}", (1..=count).map(|number| format!("({})", row(number))).collect::<Vec<_>>().join(","))
+}
+
 impl Database {
     /// Runs statements behind everyone's back. Times in them are in UTC, and written as SQLite has them.
     pub(crate) async fn run(&self, statements: &str) {

@@ -130,7 +130,7 @@ impl House {
     }
 
     /// Changes the database behind everyone's back.
-    pub(super) async fn execute(&self, statements: &'static str) {
+    pub(super) async fn execute(&self, statements: &str) {
         self.database.run(statements).await;
     }
 

@@ -489,10 +489,10 @@ async fn an_export_that_fails_midway_is_broken_off() {
     let house = House::open().await;
     house.group("team", json!({})).await;
     house
-        .execute(
-            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9000)
-             INSERT INTO api_keys (key_value, group_id) SELECT 'sk-' || i, 1 FROM n",
-        )
+        .execute(&format!(
+            "INSERT INTO api_keys (key_value, group_id) {}",
+            crate::db::testing::values(9_000, |number| format!("'sk-{number}', 1"))
+        ))
         .await;
     let request = Request::get("/api/keys/export?group_id=1&key=sk-management").body(Body::empty()).unwrap();
     let response = house.router.clone().oneshot(request).await.unwrap();
