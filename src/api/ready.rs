@@ -104,12 +104,19 @@ pub(super) struct Wanted;
 
 impl Parameters for Wanted {
     fn shape() -> Shape {
-        Shape::default().optional("strict", one_of(&["true", "false"]), "`true`: ready only when nothing is wrong at all")
+        Shape::default().optional(
+            "strict",
+            one_of(&["true", "false"]),
+            "`true`: ready only when nothing is wrong at all",
+        )
     }
 }
 
 impl Outside for Readiness {
-    const STATUSES: &'static [(u16, &'static str)] = &[(200, "Able to serve; what is wrong nevertheless is told"), (503, "Not able to, or with `strict` something is wrong")];
+    const STATUSES: &'static [(u16, &'static str)] = &[
+        (200, "Able to serve; what is wrong nevertheless is told"),
+        (503, "Not able to, or with `strict` something is wrong"),
+    ];
 }
 
 pub(super) async fn read(api: Api, query: Query<Wanted>) -> Bare<Readiness> {

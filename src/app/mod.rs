@@ -232,21 +232,7 @@ async fn start(
     }
     lifecycle.run("request_log.live", |stop| log_live.clone().follow(database.clone(), stop));
     let duty = cluster.duty.clone();
-    lifecycle.run("cluster.heartbeat", |stop| heartbeat.run(stop));
-    lifecycle.run("cluster.duty", |stop| duty.clone().run(database.clone(), role, stop));
-    lifecycle.run("cluster.tidy", |stop| {
-        let (duty, database, tasks) = (duty.clone(), database.clone(), tasks.clone());
-        async move { duty.run_while_ours(stop, |stop| cluster::tidy(database.clone(), tasks.clone(), stop)).await }
-    });
-    lifecycle.run("cluster.notices", |stop| cluster.clone().tell_others(stop));
-    lifecycle.run("cluster.follower", |stop| {
-        let listener = cluster.notices.listener();
-        cluster.follower.clone().run(directory.clone(), key_pools.clone(), listener, stop)
-    });
-    lifecycle.run("redis.notices", |stop| {
-        let notices = cluster.notices.clone();
-        async move { notices.run(stop).await }
-    });
+    run_cluster(lifecycle, &cluster, heartbeat, role, database, &tasks, &directory, &key_pools);
     lifecycle.run("request_log.retention", |stop| {
         let (duty, database, directory) = (duty.clone(), database.clone(), directory.clone());
         let days = move || directory.current().settings.request_log_retention_days;
@@ -340,6 +326,36 @@ async fn start(
 
 fn count(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// This node among the others: that it is there, what it is on duty for, and what the others change.
+#[expect(clippy::too_many_arguments, reason = "the rooms that a cluster ties together")]
+fn run_cluster(
+    lifecycle: &Lifecycle,
+    cluster: &Cluster,
+    heartbeat: Heartbeat,
+    role: Role,
+    database: &Database,
+    tasks: &Tasks,
+    directory: &Directory,
+    key_pools: &KeyPools,
+) {
+    let duty = cluster.duty.clone();
+    lifecycle.run("cluster.heartbeat", |stop| heartbeat.run(stop));
+    lifecycle.run("cluster.duty", |stop| duty.clone().run(database.clone(), role, stop));
+    lifecycle.run("cluster.tidy", |stop| {
+        let (duty, database, tasks) = (duty.clone(), database.clone(), tasks.clone());
+        async move { duty.run_while_ours(stop, |stop| cluster::tidy(database.clone(), tasks.clone(), stop)).await }
+    });
+    lifecycle.run("cluster.notices", |stop| cluster.clone().tell_others(stop));
+    lifecycle.run("cluster.follower", |stop| {
+        let listener = cluster.notices.listener();
+        cluster.follower.clone().run(directory.clone(), key_pools.clone(), listener, stop)
+    });
+    lifecycle.run("redis.notices", |stop| {
+        let notices = cluster.notices.clone();
+        async move { notices.run(stop).await }
+    });
 }
 
 /// What other nodes know this one by.

@@ -19,7 +19,7 @@ pub(super) const LEASE: &str = "duty";
 const LEASE_TIME: Duration = Duration::from_secs(15);
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(4);
 /// A node that could not renew its lease stops before others may begin: by its own clock, which may run a little slower.
-const SAFETY_MARGIN: Duration = Duration::from_secs(3);
+const STOP_AFTER: Duration = Duration::from_secs(12);
 
 /// Whether this node is on duty. Cheap to clone.
 #[derive(Clone)]
@@ -45,7 +45,7 @@ impl Duty {
         let mut renewed_at: Option<Instant> = None;
         loop {
             let asked_at = Instant::now();
-            let ends_at = renewed_at.unwrap_or(asked_at) + LEASE_TIME - SAFETY_MARGIN;
+            let ends_at = renewed_at.unwrap_or(asked_at) + STOP_AFTER;
             let answer = tokio::select! {
                 answer = self.ask(&database) => answer,
                 // An answer that does not come is none.
@@ -57,7 +57,7 @@ impl Duty {
                 Ok(false) => renewed_at = None,
                 Err(error) => tracing::debug!(%error, "The duty could not be renewed"),
             }
-            let is_ours = renewed_at.is_some_and(|at| at.elapsed() < LEASE_TIME - SAFETY_MARGIN);
+            let is_ours = renewed_at.is_some_and(|at| at.elapsed() < STOP_AFTER);
             self.set(is_ours);
             if !is_ours {
                 renewed_at = None;

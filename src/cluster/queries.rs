@@ -16,7 +16,8 @@ pub(crate) async fn acquire(database: &Database, name: &str, time: Duration) -> 
     let text = format!(
         "UPDATE gpt_load_leases SET node = ?, expires_at = {now} + ? WHERE name = ? AND (node = ? OR expires_at < {now})"
     );
-    let update = Sql::made(engine, text).bind(database.node()).bind(milliseconds(time)).bind(name).bind(database.node());
+    let update =
+        Sql::made(engine, text).bind(database.node()).bind(milliseconds(time)).bind(name).bind(database.node());
     let mut is_ours = transaction.execute(update).await?.rows_affected > 0;
     if !is_ours {
         // Where there is a row, somebody else has it.

@@ -17,7 +17,7 @@ const LONG: Duration = Duration::from_secs(60);
 async fn two_nodes() -> Option<(FreshDatabase, Database, Database)> {
     let (place, one) = testing::fresh().await;
     if one.engine().is_sqlite() {
-        let cluster = Cluster::open(one.clone(), Role::Master, None).await.unwrap();
+        let cluster = Cluster::open(one.clone(), None).await.unwrap();
         assert!(cluster.duty.is_ours() && cluster.members().await.unwrap().nodes.is_empty());
         assert_eq!(one.changes_since(0).await.unwrap(), Changes::New(Vec::new(), 0));
         return None;

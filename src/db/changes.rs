@@ -91,8 +91,7 @@ impl Database {
         }
         let text = "SELECT number, node, kind, group_id, first_id, last_id, ids FROM gpt_load_changes \
                     WHERE number > ? ORDER BY number LIMIT ?";
-        let entries: Vec<Entry> =
-            self.readers().all(self.sql(text).bind(number).bind(ENTRIES_PER_LOOK)).await?;
+        let entries: Vec<Entry> = self.readers().all(self.sql(text).bind(number).bind(ENTRIES_PER_LOOK)).await?;
         // A number below ours: the database was set back, perhaps from a copy of yesterday.
         let is_complete = entries.first().is_some_and(|entry| entry.number == number + 1);
         let Some(end) = entries.last().filter(|_| is_complete && last > number) else {
@@ -202,9 +201,11 @@ impl FromRow for Entry {
                 let ids = serde_json::from_str(&ids()?).map_err(|error| Error::Other(error.into()))?;
                 Changed::Keys { group_id: group_id()?, ids }
             }
-            "keys_between" => {
-                Changed::KeysBetween { group_id: group_id()?, first_id: row.get("first_id")?, last_id: row.get("last_id")? }
-            }
+            "keys_between" => Changed::KeysBetween {
+                group_id: group_id()?,
+                first_id: row.get("first_id")?,
+                last_id: row.get("last_id")?,
+            },
             _ => Changed::Unknown,
         };
         Ok(Self { number: row.get("number")?, node: row.get("node")?, changed })

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use sea_query::{Expr, ExprTrait, MysqlQueryBuilder, PostgresQueryBuilder, QueryStatementWriter, SqliteQueryBuilder, Values};
+use sea_query::{
+    Expr, ExprTrait, MysqlQueryBuilder, PostgresQueryBuilder, QueryStatementWriter, SqliteQueryBuilder, Values,
+};
 
 use super::connect::Zone;
 

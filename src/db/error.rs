@@ -12,7 +12,9 @@ pub(crate) enum Error {
     #[error("the database refuses a value: {0}")]
     Values(#[source] sqlx::Error),
     /// A slave came before the first master.
-    #[error("the database is not prepared for this release yet: a node that is no slave (without IS_SLAVE) does that at its start")]
+    #[error(
+        "the database is not prepared for this release yet: a node that is no slave (without IS_SLAVE) does that at its start"
+    )]
     NotPrepared,
     /// The server runs for diagnosis only.
     #[error(

@@ -49,9 +49,7 @@ pub(super) async fn open_postgresql(
     let must_be_writable = servers.must_be_writable();
     let checked = |pool: PoolOptions<Postgres>| {
         pool.after_connect(move |connection, _| {
-            Box::pin(async move {
-                if must_be_writable { connect::check_writable(connection).await } else { Ok(()) }
-            })
+            Box::pin(async move { if must_be_writable { connect::check_writable(connection).await } else { Ok(()) } })
         })
     };
     let connections = checked(sized(PgPoolOptions::new(), pool)).connect_with(options.clone()).await?;

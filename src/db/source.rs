@@ -2,10 +2,7 @@
 
 use std::future::Future;
 
-use sqlx::{
-    AssertSqlSafe, Executor, MySql, MySqlPool, PgPool, Postgres, Sqlite, SqlitePool, query::Query,
-    query_with,
-};
+use sqlx::{AssertSqlSafe, Executor, MySql, MySqlPool, PgPool, Postgres, Sqlite, SqlitePool, query::Query, query_with};
 
 use super::{
     Engine, Error, FromRow, Row,
@@ -92,9 +89,7 @@ impl Source for &Readers {
 
     async fn rows(self, sql: Sql) -> Result<Vec<Row>, Error> {
         Ok(match self {
-            Readers::Sqlite(pool) => {
-                all(pool, prepared!(sql, Sqlite)).await?.into_iter().map(Row::Sqlite).collect()
-            }
+            Readers::Sqlite(pool) => all(pool, prepared!(sql, Sqlite)).await?.into_iter().map(Row::Sqlite).collect(),
             Readers::MySql(pool, zone) => {
                 all(pool, prepared!(sql, MySql)).await?.into_iter().map(|row| Row::MySql(row, *zone)).collect()
             }

@@ -5,7 +5,9 @@ use std::{collections::BTreeSet, fs, path::Path};
 use super::{testing::*, *};
 
 async fn schema_texts(database: &Database) -> Vec<String> {
-    database.column_of("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name <> 'sqlite_sequence' ORDER BY name").await
+    database
+        .column_of("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name <> 'sqlite_sequence' ORDER BY name")
+        .await
 }
 
 async fn column_names(database: &Database, table: &str) -> BTreeSet<String> {
@@ -49,8 +51,7 @@ async fn an_old_file_gets_what_it_lacks() {
 #[tokio::test]
 async fn keys_without_a_hash_get_one_and_an_empty_key_does_not_stop_the_start() {
     let (_folder, database) = upgraded_from_1_0_13().await;
-    let hashes: Vec<Option<String>> =
-        database.column_of("SELECT key_hash FROM api_keys ORDER BY id").await;
+    let hashes: Vec<Option<String>> = database.column_of("SELECT key_hash FROM api_keys ORDER BY id").await;
     assert_eq!(hashes[0].as_deref(), Some("820b1c7a7f3b9722bca2bdf90fb63c8af91c71bf8e7b399efb0646163b5af643"));
     assert_eq!(hashes[1].as_deref().unwrap_or_default(), "");
     assert_eq!(hashes[2].as_ref().map(String::len), Some(64));
@@ -85,7 +86,10 @@ async fn what_is_written_is_one_file_after_closing() {
     let (place, database) = fresh_file().await;
     database.run("INSERT INTO gpt_load_state VALUES ('a', 'b')").await;
     database.close().await;
-    let names: Vec<_> = fs::read_dir(Path::new(place.dsn()).parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let names: Vec<_> = fs::read_dir(Path::new(place.dsn()).parent().unwrap())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     assert_eq!(names, ["gpt-load.db"]);
     let database = open_again(&place).await.unwrap();
     let value: String = database.value_of("SELECT value FROM gpt_load_state WHERE name = 'a'").await;

@@ -70,7 +70,7 @@ async fn groups_of_the_original_are_ready_to_serve() {
 
 #[tokio::test]
 async fn what_cannot_be_used_is_left_out_alone() {
-    let (_folder, database) = testing::fresh().await;
+    let (_folder, database) = testing::fresh_file().await;
     let id = create(&database, "odd").await;
     create(&database, "stranger").await;
     create(&database, "nowhere").await;
@@ -82,7 +82,7 @@ async fn what_cannot_be_used_is_left_out_alone() {
              header_rules = '[{"key":"X-Good","value":"1","action":"set"}, {"key":"bad name","value":"1","action":"set"},
                  {"key":"X-Gone","action":"remove"}, {"key":"Content-Length","value":"7","action":"set"}, 5,
                  {"key":"X-Odd","value":"1","action":"append"}, {"key":"X-Line","value":"a\nb","action":"set"}]',
-             model_redirect_rules = '{"b":"2","wrong":7,"a":"1"}', model_redirect_strict = 1,
+             model_redirect_rules = '{"b":"2","wrong":7,"a":"1"}', model_redirect_strict = true,
              param_overrides = '{"seed": 12345678901234567890123, "temperature": 1.0}'
            WHERE name = 'odd';
            UPDATE groups SET channel_type = 'telegraph' WHERE name = 'stranger';
@@ -131,7 +131,7 @@ async fn a_member_serves_through_an_aggregate_under_the_rules_of_both() {
         &database,
         r#"UPDATE groups SET config = '{"max_retries":7,"request_timeout":70,"connect_timeout":7}',
              header_rules = '[{"key":"X-Both","value":"member","action":"set"}]', param_overrides = '{"a":1,"/x":{"b":1}}',
-             model_redirect_rules = '{"one":"1","two":"2"}', model_redirect_strict = 1 WHERE name = 'a';
+             model_redirect_rules = '{"one":"1","two":"2"}', model_redirect_strict = true WHERE name = 'a';
            UPDATE groups SET model_redirect_rules = '{"two":"zwei","three":"drei"}' WHERE name = 'b';
            UPDATE groups SET config = '{"max_retries":1,"connect_timeout":1,"blacklist_threshold":1,"stream_idle_timeout":9}',
              header_rules = '[{"key":"X-Both","value":"aggregate","action":"set"}]', param_overrides = '{"b":2}'
@@ -209,7 +209,7 @@ async fn a_reload_that_fails_leaves_everything_in_effect() {
 
 #[tokio::test]
 async fn a_time_that_nobody_can_read_keeps_no_group_from_serving() {
-    let (_folder, database) = testing::fresh().await;
+    let (_folder, database) = testing::fresh_file().await;
     create(&database, "a").await;
     create(&database, "b").await;
     execute(&database, "UPDATE groups SET created_at = 'yesterday', last_validated_at = 5 WHERE name = 'a'").await;

@@ -4,7 +4,9 @@ use sea_query::{Asterisk, Expr, ExprTrait, Func, JoinType, Order, Query, SelectS
 use serde_json::value::RawValue;
 
 use super::{GroupId, Record};
-use crate::db::{self, Change, Changed, Database, Engine, FromRow, GroupSubGroups, Groups, Row, Source, Sql, Timestamp};
+use crate::db::{
+    self, Change, Changed, Database, Engine, FromRow, GroupSubGroups, Groups, Row, Source, Sql, Timestamp,
+};
 
 const COLUMNS: [Groups; 18] = [
     Groups::Name,

@@ -9,7 +9,10 @@ use std::{
 
 use tokio::task::JoinHandle;
 
-use super::{Pool, queries::{self, ActiveKeys}};
+use super::{
+    Pool,
+    queries::{self, ActiveKeys},
+};
 use crate::{
     channel,
     crypto::{Cipher, Reading, Secret},

@@ -81,8 +81,7 @@ impl KeyPools {
         states: Vec<queries::KeyState>,
     ) -> Result<(), db::Error> {
         let is_active = |status: &str| status == KeyStatus::Active.name();
-        let active: Vec<i64> =
-            states.iter().filter(|(_, status, _)| is_active(status)).map(|(id, ..)| *id).collect();
+        let active: Vec<i64> = states.iter().filter(|(_, status, _)| is_active(status)).map(|(id, ..)| *id).collect();
         let pool = match self.of(group_id) {
             Some(pool) => pool,
             None if active.is_empty() => return Ok(()),

@@ -42,8 +42,7 @@ pub(crate) struct Change {
 }
 
 impl Change {
-    const SUCCESS: Self =
-        Self { failure_count: 0, is_active: true, failures: 0, has_succeeded: true, threshold: 0 };
+    const SUCCESS: Self = Self { failure_count: 0, is_active: true, failures: 0, has_succeeded: true, threshold: 0 };
 
     /// What becomes of a key that nobody else uses. The last state wins, so writing it late or twice does no harm.
     pub(super) fn alone(self, id: i64) -> NewState {
@@ -499,7 +498,10 @@ mod tests {
         for _ in 0..10 {
             assert!(!pool.failed(&key(1), 0));
         }
-        assert_eq!(pool.take_changes()[&1], Change { failure_count: 10, is_active: true, failures: 10, has_succeeded: false, threshold: 0 });
+        assert_eq!(
+            pool.take_changes()[&1],
+            Change { failure_count: 10, is_active: true, failures: 10, has_succeeded: false, threshold: 0 }
+        );
         assert_eq!(pool.active_count(), 1);
     }
 

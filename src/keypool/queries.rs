@@ -302,7 +302,8 @@ pub(super) async fn searched_above(
     sql.push(" AND id > ").push_value(above_id).push(" ORDER BY id LIMIT ").push_value(limit);
     let rows: Vec<(i64, Option<String>)> = readers.all(sql).await?;
     let ids: Vec<i64> = rows.iter().map(|(id, _)| *id).collect();
-    let noted: Vec<_> = rows.iter().filter(|(_, notes)| notes.as_ref().is_some_and(|notes| !notes.is_empty())).collect();
+    let noted: Vec<_> =
+        rows.iter().filter(|(_, notes)| notes.as_ref().is_some_and(|notes| !notes.is_empty())).collect();
     Ok((ids.last().copied(), json(&ids), json(&noted)))
 }
 

@@ -2,7 +2,11 @@
 
 use std::{ops::ControlFlow, sync::Arc};
 
-use super::{KeyPools, aside, load::readable, queries::{self, Matching}};
+use super::{
+    KeyPools, aside,
+    load::readable,
+    queries::{self, Matching},
+};
 use crate::{
     channel,
     crypto::Secret,

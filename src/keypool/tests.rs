@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-
 use super::*;
 use crate::{
     crypto::Secret,
@@ -19,8 +18,12 @@ struct House {
 
 async fn house(cipher: Cipher) -> House {
     let (place, database) = testing::fresh().await;
-    database.run("INSERT INTO groups (id, name, channel_type, upstreams, test_model)
-         VALUES (1, 'a', 'openai', '[]', 'm'), (2, 'b', 'openai', '[]', 'm')").await;
+    database
+        .run(
+            "INSERT INTO groups (id, name, channel_type, upstreams, test_model)
+         VALUES (1, 'a', 'openai', '[]', 'm'), (2, 'b', 'openai', '[]', 'm')",
+        )
+        .await;
     let pools = KeyPools::open_with_lots_of(1_000, database.clone(), cipher).await.unwrap();
     House { _place: place, database, pools }
 }
@@ -153,10 +156,12 @@ async fn two_imports_at_once_do_not_store_a_key_twice() {
 async fn a_key_that_was_not_stored_does_not_serve() {
     let house = house_with(1).await;
     house
-        .execute(
+        .execute(if house.database.engine().is_sqlite() {
             "CREATE TRIGGER refuse BEFORE INSERT ON api_keys WHEN NEW.key_value = 'sk-3'
-             BEGIN SELECT RAISE(ABORT, 'no'); END",
-        )
+                 BEGIN SELECT RAISE(ABORT, 'no'); END"
+        } else {
+            "ALTER TABLE api_keys ADD CONSTRAINT refuse CHECK (key_value <> 'sk-3')"
+        })
         .await;
     assert!(house.pools.add(GROUP, &["sk-2", "sk-3"].map(Secret::new), unwatched).await.is_err());
     assert_eq!(picks(&house.pools, 2), ["sk-1", "sk-1"]);
@@ -398,7 +403,8 @@ async fn a_deleted_group_takes_its_keys_its_memberships_and_its_pool_along() {
     house.pools.delete_group(GROUP).await.unwrap();
     assert!(house.pools.of(GROUP).is_none());
     assert_eq!(house.rows().await.len(), 1, "another group's keys stay");
-    let left: Vec<i64> = house.database.column_of("SELECT id FROM groups UNION ALL SELECT id FROM group_sub_groups").await;
+    let left: Vec<i64> =
+        house.database.column_of("SELECT id FROM groups UNION ALL SELECT id FROM group_sub_groups").await;
     assert_eq!(left, [2]);
     assert!(matches!(house.pools.delete_group(GROUP).await, Err(db::Error::NotFound)));
 }
@@ -436,7 +442,7 @@ async fn a_key_that_no_header_can_carry_never_serves() {
     house
         .execute(
             "INSERT INTO api_keys (key_value, group_id, status) VALUES
-             ('sk-a' || char(10) || 'sk-b', 1, 'active'), ('sk-c', 1, 'active'), ('sk-d' || char(10), 1, 'invalid')",
+             ('sk-a\nsk-b', 1, 'active'), ('sk-c', 1, 'active'), ('sk-d\n', 1, 'invalid')",
         )
         .await;
     let reopened = house.reopened(Cipher::new(None)).await.unwrap();

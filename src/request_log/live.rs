@@ -78,7 +78,7 @@ impl Live {
     /// file there is one writer, whose entries come as they are.
     pub(crate) async fn follow(self, database: Database, stop: CancellationToken) {
         if database.engine().is_sqlite() {
-            return;
+            return stop.cancelled().await;
         }
         self.shared.is_following.store(true, Ordering::Relaxed);
         let mut tail = Tail::default();

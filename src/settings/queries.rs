@@ -97,11 +97,7 @@ async fn stored(source: impl Source) -> Result<HashMap<String, String>, db::Erro
     Ok(source.all::<(String, String)>(sql).await?.into_iter().collect())
 }
 
-async fn upsert(
-    transaction: &mut Writing,
-    setting: &Setting,
-    value: &Value,
-) -> Result<(), db::Error> {
+async fn upsert(transaction: &mut Writing, setting: &Setting, value: &Value) -> Result<(), db::Error> {
     let now = Timestamp::now();
     let row: [SimpleExpr; 5] = [
         Expr::value(setting.key),
@@ -112,20 +108,20 @@ async fn upsert(
     ];
     let mut insert = Query::insert();
     insert
-            .into_table(SystemSettings::Table)
-            .columns([
-                SystemSettings::SettingKey,
-                SystemSettings::SettingValue,
-                SystemSettings::Description,
-                SystemSettings::CreatedAt,
-                SystemSettings::UpdatedAt,
-            ])
-            .values_panic(row)
-            .on_conflict(
-                OnConflict::column(SystemSettings::SettingKey)
-                    .update_columns([SystemSettings::SettingValue, SystemSettings::UpdatedAt])
-                    .to_owned(),
-            );
+        .into_table(SystemSettings::Table)
+        .columns([
+            SystemSettings::SettingKey,
+            SystemSettings::SettingValue,
+            SystemSettings::Description,
+            SystemSettings::CreatedAt,
+            SystemSettings::UpdatedAt,
+        ])
+        .values_panic(row)
+        .on_conflict(
+            OnConflict::column(SystemSettings::SettingKey)
+                .update_columns([SystemSettings::SettingValue, SystemSettings::UpdatedAt])
+                .to_owned(),
+        );
     transaction.note(Changed::Configuration);
     let sql = Sql::built(transaction.engine(), &insert);
     transaction.execute(sql).await?;

@@ -186,9 +186,13 @@ async fn settings_of_the_original_are_read() {
 #[tokio::test]
 async fn unusable_stored_values_fall_back_one_by_one() {
     let (_folder, database) = db::testing::fresh().await;
-    database.run("INSERT INTO system_settings (setting_key, setting_value) VALUES
+    database
+        .run(
+            "INSERT INTO system_settings (setting_key, setting_value) VALUES
          ('failover_status_codes', '5xx'), ('max_retries', '-4'), ('blacklist_threshold', '+9'),
-         ('request_timeout', '99999999'), ('enable_request_body_logging', 'T'), ('upstream_http2', 'yes')").await;
+         ('request_timeout', '99999999'), ('enable_request_body_logging', 'T'), ('upstream_http2', 'yes')",
+        )
+        .await;
     let group = load(&database).await.unwrap().group;
     assert!(group.failover_status_codes.contains(500), "a bad list must not mean: never");
     assert_eq!(group.max_retries, 3);

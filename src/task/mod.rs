@@ -301,7 +301,7 @@ impl Tasks {
         };
         let ended = async {
             ended.await;
-            self.end_elsewhere_of(group_id).await
+            self.end_elsewhere_of(group_id).await;
         };
         tokio::time::timeout(limit, ended).await.is_ok()
     }
@@ -339,7 +339,11 @@ impl Tasks {
             if let Some(running) = queries::began_last(readers).await? {
                 return Ok(Some(running));
             }
-            ended = queries::ended_last(readers).await?.or(ended);
+            let stored = queries::ended_last(readers).await?;
+            let ended_at = |task: &Option<Task>| task.as_ref().and_then(|task| task.finished_at);
+            if ended_at(&stored) > ended_at(&ended) {
+                ended = stored;
+            }
         }
         let is_shown = |task: &Task| task.finished_at.is_some_and(|at| self.now().0 - at.0 < SHOWN_AFTER_THE_END);
         Ok(ended.filter(is_shown))

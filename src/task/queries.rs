@@ -70,11 +70,7 @@ pub(super) async fn end(database: &Database, task: &Task) -> Result<(), db::Erro
 /// A task that is not over, of this group.
 pub(super) async fn running_of(source: impl Source, group_id: i64) -> Result<Option<Task>, db::Error> {
     let mut select = select();
-    select
-        .and_where(Expr::col(T::GroupId).eq(group_id))
-        .and_where(is_running())
-        .order_by(T::Id, Order::Desc)
-        .limit(1);
+    select.and_where(Expr::col(T::GroupId).eq(group_id)).and_where(is_running()).order_by(T::Id, Order::Desc).limit(1);
     let sql = Sql::built(source.engine(), &select);
     source.optional(sql).await
 }

@@ -234,9 +234,23 @@ async fn a_task_that_cannot_be_stored_does_not_begin() {
     assert!(house.held(1).await.is_ok(), "the place is free again");
 }
 
-/// A task whose end is not stored as long as the trigger `refuse` is there.
+/// Lets ends be stored again.
+async fn allow(house: &House) {
+    let is_sqlite = house.database.engine().is_sqlite();
+    house
+        .execute(if is_sqlite { "DROP TRIGGER refuse" } else { "ALTER TABLE gpt_load_tasks DROP CONSTRAINT refuse" })
+        .await;
+}
+
+/// A task whose end is not stored before [`allow`].
 async fn ended_unstored(house: &House) -> Task {
-    house.execute("CREATE TRIGGER refuse BEFORE UPDATE ON gpt_load_tasks BEGIN SELECT RAISE(ABORT, 'no'); END").await;
+    house
+        .execute(if house.database.engine().is_sqlite() {
+            "CREATE TRIGGER refuse BEFORE UPDATE ON gpt_load_tasks BEGIN SELECT RAISE(ABORT, 'no'); END"
+        } else {
+            "ALTER TABLE gpt_load_tasks ADD CONSTRAINT refuse CHECK (finished_at IS NULL)"
+        })
+        .await;
     let (task, end) = house.held(1).await.unwrap();
     end.send(outcome(5)).unwrap();
     assert_eq!(house.over(task.id).await.state, State::Finished);
@@ -251,7 +265,7 @@ async fn an_end_that_cannot_be_stored_is_shown_and_stored_as_soon_as_it_can_be()
     assert_eq!(house.tasks.find(task.id).await.unwrap().state, State::Finished, "still shown");
     let stop = CancellationToken::new();
     let run = tokio::spawn(house.tasks.clone().run_trying_every(Duration::from_millis(1), stop.clone()));
-    house.execute("DROP TRIGGER refuse").await;
+    allow(&house).await;
     let stored = async || queries::find(house.database.readers(), task.id).await.unwrap().state;
     while stored().await != State::Finished {
         tokio::task::yield_now().await;
@@ -265,7 +279,7 @@ async fn an_end_that_cannot_be_stored_is_shown_and_stored_as_soon_as_it_can_be()
 async fn an_end_that_cannot_be_stored_is_stored_at_the_stop() {
     let house = House::new().await;
     let task = ended_unstored(&house).await;
-    house.execute("DROP TRIGGER refuse").await;
+    allow(&house).await;
     let stop = CancellationToken::new();
     stop.cancel();
     house.tasks.clone().run(stop).await;

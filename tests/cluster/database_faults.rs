@@ -17,7 +17,7 @@ const COMPLAINTS_MAX: usize = 6;
 /// How long a fault lasts.
 const FAULT: Duration = Duration::from_secs(4);
 
-async fn load(cluster: &Cluster) -> Traffic {
+fn load(cluster: &Cluster) -> Traffic {
     let addresses: Vec<_> = cluster.nodes().iter().map(TempServer::address).collect();
     Traffic::towards(&addresses, 2, Duration::from_millis(20))
 }
@@ -87,7 +87,7 @@ async fn goes_through_faults(engine: Engine) {
     let mock = MockUpstream::start_with(testkit::Options { record: false, ..testkit::Options::default() }).await;
     let mut cluster = Cluster::start_on(2, database, None, |_, node| node.env("DATABASE_DSN", &dsn)).await;
     group_everywhere(&cluster, &mock, json!({}), &["sk-a", "sk-b"]).await;
-    let traffic = load(&cluster).await;
+    let traffic = load(&cluster);
     let marks = |cluster: &Cluster| cluster.nodes().iter().map(lines).collect::<Vec<_>>();
 
     for fault in ["stopped", "killed", "silent"] {
@@ -182,7 +182,7 @@ async fn a_database_that_takes_no_writes_stops_no_traffic() {
         let mock = MockUpstream::start().await;
         let cluster = Cluster::start_on(2, database, None, |_, node| node.env("DATABASE_DSN", &dsn)).await;
         group_everywhere(&cluster, &mock, json!({}), &["sk-a"]).await;
-        let traffic = load(&cluster).await;
+        let traffic = load(&cluster);
         let since: Vec<_> = cluster.nodes().iter().map(lines).collect();
         cluster.database().execute(&read_only).await;
         degraded(&cluster, "request_log").await;

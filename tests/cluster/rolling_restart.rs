@@ -118,7 +118,7 @@ async fn restarting_one_node_after_the_other_fails_no_request_and_cuts_no_stream
     .await;
     group_everywhere(&cluster, &mock, json!({}), &["sk-a", "sk-b"]).await;
     mock.play_any_always(Play::usual());
-    let balancer = Balancer::before(cluster.nodes().iter().map(testkit::TempServer::address).collect()).await;
+    let balancer = Balancer::before(cluster.nodes().iter().map(TempServer::address).collect()).await;
     let (streams, requests) = (Arc::new(Shared::default()), Arc::new(Shared::default()));
     let mut clients = Vec::new();
     for number in 0..STREAMS + CLIENTS {

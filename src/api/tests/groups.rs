@@ -151,7 +151,13 @@ async fn numbers_of_overrides_keep_their_digits() {
     );
     house.ask(Method::POST, "/api/groups", body).await.data();
     let text = house.get("/api/groups").await.text;
-    assert!(text.contains(overrides), "{text}");
+    // PostgreSQL keeps numbers, and spells them and what is around them its own way.
+    let kept = if house.database.engine() == crate::db::Engine::PostgreSql {
+        r#"{"seed": 12345678901234567890123, "tiny": 0.000000001, "temperature": 1.0}"#
+    } else {
+        overrides
+    };
+    assert!(text.contains(kept), "{text}");
 }
 
 #[tokio::test]

@@ -13,7 +13,8 @@ async fn ask(house: &House) -> Reply {
 #[tokio::test]
 async fn a_server_that_can_serve_is_ready() {
     let house = House::open().await;
-    let all_ok = json!({"database": "ok", "groups": "ok", "request_log": "ok", "cluster": "ok", "redis": "ok", "server": "ok"});
+    let all_ok =
+        json!({"database": "ok", "groups": "ok", "request_log": "ok", "cluster": "ok", "redis": "ok", "server": "ok"});
     let reply = ask(&house).await;
     reply.is(200, json!({"status": "ready", "checks": all_ok}));
     let head = house.send(Request::head("/ready").body(Body::empty()).unwrap()).await;

@@ -143,8 +143,13 @@ async fn a_change_that_cannot_be_put_into_effect_is_told_so_and_comes_into_effec
 #[tokio::test]
 async fn what_is_sent_back_as_it_was_shown_is_no_change() {
     let house = House::open().await;
-    house.database.run("INSERT OR REPLACE INTO system_settings (setting_key, setting_value, description) VALUES
-         ('app_url', 'myhost:3001', ''), ('proxy_url', '127.0.0.1:8080', ''), ('request_timeout', '99999999', '')").await;
+    house
+        .database
+        .run(
+            "INSERT INTO system_settings (setting_key, setting_value, description) VALUES
+         ('app_url', 'myhost:3001', ''), ('proxy_url', '127.0.0.1:8080', ''), ('request_timeout', '99999999', '')",
+        )
+        .await;
     house.directory.reload().await.unwrap();
     // A console sends every setting, whatever was changed.
     let mut all = json!({});

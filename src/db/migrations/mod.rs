@@ -62,7 +62,9 @@ async fn stored_version(transaction: &mut Transaction) -> Result<Option<i64>, Er
     let sql = Sql::new(transaction.engine(), "SELECT value FROM gpt_load_state WHERE name = ?");
     let stored: Option<(String,)> = transaction.optional(sql.bind(SCHEMA_VERSION_NAME)).await?;
     let Some((text,)) = stored else { return Ok(None) };
-    text.parse().map(Some).map_err(|_| Error::text(format!("the recorded version of the schema, {text:?}, is no number")))
+    text.parse()
+        .map(Some)
+        .map_err(|_| Error::text(format!("the recorded version of the schema, {text:?}, is no number")))
 }
 
 fn refuse_newer(stored: Option<i64>) -> Result<(), Error> {
