@@ -27,12 +27,12 @@ pub(super) const JSON_COLUMNS: [(&str, Shape); 5] = [
 impl Shape {
     pub(super) fn fits(self, text: Option<&str>) -> bool {
         let value = text.filter(|text| !text.is_empty()).map_or(Ok(Value::Null), serde_json::from_str);
-        match (self, value) {
-            (Self::List, Ok(Value::Array(_))) => true,
-            (Self::ListOrNull, Ok(Value::Array(_) | Value::Null)) => true,
-            (Self::ObjectOrNull, Ok(Value::Object(_) | Value::Null)) => true,
-            _ => false,
-        }
+        matches!(
+            (self, value),
+            (Self::List | Self::ListOrNull, Ok(Value::Array(_)))
+                | (Self::ObjectOrNull, Ok(Value::Object(_)))
+                | (Self::ListOrNull | Self::ObjectOrNull, Ok(Value::Null))
+        )
     }
 }
 

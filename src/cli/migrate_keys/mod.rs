@@ -126,7 +126,7 @@ async fn run(flags: &Flags) -> Result<(), String> {
     }
     let opened = Database::open(&config.database, &config.database_pool, Migrations::RunAlone).await;
     let database = opened.map_err(|error| format!("cannot open the database: {error}"))?;
-    let outcome = migrate(&database, passphrases).await;
+    let outcome = Box::pin(migrate(&database, passphrases)).await;
     database.close().await;
     outcome.map_err(|error| error.to_string())?;
     say(if is_encrypted_afterwards {
@@ -147,7 +147,7 @@ async fn migrate(database: &Database, passphrases: Passphrases) -> Result<(), re
         }
         migration.run(&mut say).await
     };
-    let outcome = guard.during(work).await;
+    let outcome = guard.during(Box::pin(work)).await;
     let given_back = guard.give_back().await;
     outcome.and(given_back)
 }
