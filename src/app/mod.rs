@@ -238,7 +238,9 @@ async fn start(
     run_duties(lifecycle, &duty, database, &directory, (!is_diagnosis).then_some(&validator));
     lifecycle.run("task.tasks", |stop| tasks.clone().run(stop));
     lifecycle.run("telemetry.losses", |stop| report_losses(log.clone(), stop));
-    lifecycle.run("db.local_times", |stop| rewrite_local_times(database.clone(), stop));
+    if !is_diagnosis {
+        lifecycle.run("db.local_times", |stop| rewrite_local_times(database.clone(), stop));
+    }
 
     if let Some(listener) = listeners.scrapes {
         let listener = TcpListener::from_std(listener)?;

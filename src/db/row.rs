@@ -1,6 +1,6 @@
 //! A row of whichever engine there is, and how its columns are read.
 
-use sqlx::{ColumnIndex, Row as _, mysql::MySqlRow, postgres::PgRow, sqlite::SqliteRow};
+use sqlx::{ColumnIndex, Row as _, TypeInfo as _, mysql::MySqlRow, postgres::PgRow, sqlite::SqliteRow};
 
 use super::{Error, Timestamp, connect::Zone};
 

@@ -83,7 +83,7 @@ pub(super) async fn load(database: &Database, cipher: &Cipher) -> Result<HashMap
     let mut pending: VecDeque<JoinHandle<Result<Piece, serde_json::Error>>> = VecDeque::new();
     let mut last_id = Some(i64::MIN);
     while let Some(id) = last_id {
-        let (id, keys) = queries::active_keys_above(database.readers(), id, KEYS_PER_PIECE, !cipher.is_on()).await?;
+        let (id, keys) = queries::active_keys_above(database.readers(), id, KEYS_PER_PIECE).await?;
         last_id = id;
         let cipher = cipher.clone();
         // The next piece is read while these are decrypted; they are taken in the order of their ids.

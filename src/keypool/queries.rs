@@ -127,28 +127,17 @@ pub(super) async fn active_keys_above(
     readers: &Readers,
     id: i64,
     limit: u32,
-    with_hash: bool,
 ) -> Result<(Option<i64>, ActiveKeys), db::Error> {
     let engine = readers.engine();
     if !engine.is_sqlite() {
-        let text = if with_hash {
-            "SELECT id, group_id, failure_count, key_value, key_hash FROM api_keys \
-             WHERE id > ? AND status = 'active' ORDER BY id LIMIT ?"
-        } else {
-            "SELECT id, group_id, failure_count, key_value, NULL FROM api_keys \
-             WHERE id > ? AND status = 'active' ORDER BY id LIMIT ?"
-        };
+        let text = "SELECT id, group_id, failure_count, key_value, key_hash FROM api_keys \
+                    WHERE id > ? AND status = 'active' ORDER BY id LIMIT ?";
         let rows: Vec<ActiveKey> = readers.all(Sql::new(engine, text).bind(id).bind(limit)).await?;
         return Ok((rows.last().map(|(id, ..)| *id), ActiveKeys::Rows(rows)));
     }
     // `+status`: in the order of the table, which is that of the ids.
-    let text = if with_hash {
-        "SELECT max(id), json_group_array(json_array(id, group_id, failure_count, CAST(key_value AS TEXT), key_hash)) \
-         FROM (SELECT * FROM api_keys WHERE id > ? AND +status = 'active' ORDER BY id LIMIT ?)"
-    } else {
-        "SELECT max(id), json_group_array(json_array(id, group_id, failure_count, CAST(key_value AS TEXT), NULL)) \
-         FROM (SELECT * FROM api_keys WHERE id > ? AND +status = 'active' ORDER BY id LIMIT ?)"
-    };
+    let text = "SELECT max(id), json_group_array(json_array(id, group_id, failure_count, CAST(key_value AS TEXT), key_hash)) \
+                FROM (SELECT * FROM api_keys WHERE id > ? AND +status = 'active' ORDER BY id LIMIT ?)";
     let (last_id, keys) = readers.one(Sql::new(engine, text).bind(id).bind(limit)).await?;
     Ok((last_id, ActiveKeys::Json(keys)))
 }
