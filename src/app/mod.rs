@@ -184,6 +184,7 @@ async fn open_keys(database: &Database, cipher: &Cipher, purpose: Purpose) -> an
 }
 
 /// Builds the rooms from the ground up, and starts what runs in them.
+#[expect(clippy::too_many_lines, reason = "one room after the other, from the ground up")]
 async fn start(
     config: &Config,
     purpose: Purpose,
