@@ -27,7 +27,7 @@ use self::{
 };
 use crate::{
     api,
-    cluster::{self, Cluster, Heartbeat, Role},
+    cluster::{self, Cluster, Duty, Heartbeat, Role},
     config::Config,
     crypto::Cipher,
     db::{self, Database, Migrations},
@@ -184,6 +184,7 @@ async fn open_keys(database: &Database, cipher: &Cipher, purpose: Purpose) -> an
 }
 
 /// Builds the rooms from the ground up, and starts what runs in them.
+#[expect(clippy::too_many_lines, reason = "one room after the other, from the ground up")]
 async fn start(
     config: &Config,
     purpose: Purpose,
@@ -231,28 +232,11 @@ async fn start(
         });
     }
     lifecycle.run("request_log.live", |stop| log_live.clone().follow(database.clone(), stop));
-    let duty = cluster.duty.clone();
     run_cluster(lifecycle, &cluster, heartbeat, role, database, &tasks, &directory, &key_pools);
-    lifecycle.run("request_log.retention", |stop| {
-        let (duty, database, directory) = (duty.clone(), database.clone(), directory.clone());
-        let days = move || directory.current().settings.request_log_retention_days;
-        let job = move |stop| Retention::new(database.clone()).run(days.clone(), stop);
-        async move { duty.run_while_ours(stop, job).await }
-    });
-    lifecycle.run("stats.retention", |stop| {
-        let (duty, database) = (duty.clone(), database.clone());
-        async move { duty.run_while_ours(stop, |stop| stats::delete_old_hours(database.clone(), stop)).await }
-    });
     let validator =
         Validator::new(directory.clone(), key_pools.clone(), Clients::new(config.outbound_proxy.clone(), 1));
-    let clock = Clock { now: Arc::new(Utc::now), chance: Arc::new(rand::random) };
-    if !is_diagnosis {
-        lifecycle.run("keypool.validation", |stop| {
-            let (duty, validator) = (duty.clone(), validator.clone());
-            let job = move |stop| Schedule::new(validator.clone(), clock.clone()).run(stop);
-            async move { duty.run_while_ours(stop, job).await }
-        });
-    }
+    let duty = cluster.duty.clone();
+    run_duties(lifecycle, &duty, database, &directory, (!is_diagnosis).then_some(&validator));
     lifecycle.run("task.tasks", |stop| tasks.clone().run(stop));
     lifecycle.run("telemetry.losses", |stop| report_losses(log.clone(), stop));
     if !is_diagnosis {
@@ -357,6 +341,33 @@ fn run_cluster(
     lifecycle.run("redis.notices", |stop| {
         let notices = cluster.notices.clone();
         async move { notices.run(stop).await }
+    });
+}
+
+/// What one node does for all.
+fn run_duties(
+    lifecycle: &Lifecycle,
+    duty: &Duty,
+    database: &Database,
+    directory: &Directory,
+    validator: Option<&Validator>,
+) {
+    lifecycle.run("request_log.retention", |stop| {
+        let (duty, database, directory) = (duty.clone(), database.clone(), directory.clone());
+        let days = move || directory.current().settings.request_log_retention_days;
+        let job = move |stop| Retention::new(database.clone()).run(days.clone(), stop);
+        async move { duty.run_while_ours(stop, job).await }
+    });
+    lifecycle.run("stats.retention", |stop| {
+        let (duty, database) = (duty.clone(), database.clone());
+        async move { duty.run_while_ours(stop, |stop| stats::delete_old_hours(database.clone(), stop)).await }
+    });
+    let Some(validator) = validator else { return };
+    let clock = Clock { now: Arc::new(Utc::now), chance: Arc::new(rand::random) };
+    lifecycle.run("keypool.validation", |stop| {
+        let (duty, validator) = (duty.clone(), validator.clone());
+        let job = move |stop| Schedule::new(validator.clone(), clock.clone()).run(stop);
+        async move { duty.run_while_ours(stop, job).await }
     });
 }
 

@@ -9,8 +9,9 @@ mod follower;
 mod nodes;
 mod queries;
 
-use self::{duty::Duty, follower::Follower};
+use self::follower::Follower;
 pub(crate) use self::{
+    duty::Duty,
     nodes::{Heartbeat, Node, Role, tidy},
     queries::{acquire as acquire_lease, holder as holder_of_lease, release as release_lease},
 };
