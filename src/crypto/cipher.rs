@@ -77,7 +77,7 @@ pub(crate) fn is_in_clear(text: &str, hash: &str) -> bool {
 
 /// Whether a text could be an encrypted key: it has the digits of one. Keys in clear hardly ever do.
 pub(crate) fn looks_encrypted(text: &str) -> bool {
-    text.len() >= STORED_DIGITS_MIN && text.len() % 2 == 0 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    text.len() >= STORED_DIGITS_MIN && text.len().is_multiple_of(2) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 impl Cipher {

@@ -169,11 +169,14 @@ impl Database {
     /// ends, so it never fails half-way because another one was faster.
     pub(crate) async fn begin(&self) -> Result<Transaction, Error> {
         self.count_statement();
-        Ok(match &self.shared.writer {
-            Writer::Sqlite(pool) => Transaction::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
-            Writer::MySql(pool, zone) => Transaction::MySql(pool.begin().await?, *zone),
-            Writer::PostgreSql(pool) => Transaction::PostgreSql(pool.begin_with(server::BEGIN).await?),
-        })
+        let begin = async {
+            Ok(match &self.shared.writer {
+                Writer::Sqlite(pool) => Transaction::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
+                Writer::MySql(pool, zone) => Transaction::MySql(pool.begin().await?, *zone),
+                Writer::PostgreSql(pool) => Transaction::PostgreSql(pool.begin_with(server::BEGIN).await?),
+            })
+        };
+        source::answered(self.engine(), sql::ANSWER_TIMEOUT, begin).await
     }
 
     /// For several looks at one and the same moment. (MySQL shows each of them the present: whoever looks again at each

@@ -1,6 +1,6 @@
 //! Where statements run: readers, and transactions.
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
 use sqlx::{AssertSqlSafe, Executor, MySql, MySqlPool, PgPool, Postgres, Sqlite, SqlitePool, query::Query, query_with};
 
@@ -8,7 +8,7 @@ use super::{
     Engine, Error, FromRow, Row,
     connect::Zone,
     row::Column,
-    sql::{Arguments, Sql},
+    sql::{ANSWER_TIMEOUT, Arguments, Sql},
 };
 
 /// Connections for statements that only look. Cheap to clone.
@@ -88,6 +88,13 @@ impl Source for &Readers {
     }
 
     async fn rows(self, sql: Sql) -> Result<Vec<Row>, Error> {
+        let (engine, time_max) = (self.engine(), sql.answer_time_max());
+        answered(engine, time_max, self.look(sql)).await
+    }
+}
+
+impl Readers {
+    async fn look(&self, sql: Sql) -> Result<Vec<Row>, Error> {
         Ok(match self {
             Readers::Sqlite(pool) => all(pool, prepared!(sql, Sqlite)).await?.into_iter().map(Row::Sqlite).collect(),
             Readers::MySql(pool, zone) => {
@@ -121,6 +128,13 @@ impl Source for &mut Transaction {
     }
 
     async fn rows(self, sql: Sql) -> Result<Vec<Row>, Error> {
+        let (engine, time_max) = (self.engine(), sql.answer_time_max());
+        answered(engine, time_max, self.look(sql)).await
+    }
+}
+
+impl Transaction {
+    async fn look(&mut self, sql: Sql) -> Result<Vec<Row>, Error> {
         Ok(match self {
             Transaction::Sqlite(inner) => {
                 all(&mut **inner, prepared!(sql, Sqlite)).await?.into_iter().map(Row::Sqlite).collect()
@@ -134,6 +148,19 @@ impl Source for &mut Transaction {
             }
         })
     }
+}
+
+/// Gives up on a server that does not answer; dropping the statement closes its connection. A file is always there.
+pub(super) async fn answered<T>(
+    engine: Engine,
+    time_max: Duration,
+    work: impl Future<Output = Result<T, Error>> + Send,
+) -> Result<T, Error> {
+    if engine.is_sqlite() {
+        return work.await;
+    }
+    let outcome = tokio::time::timeout(time_max, work).await;
+    outcome.unwrap_or_else(|_| Err(Error::text(format!("the database server did not answer within {time_max:?}"))))
 }
 
 async fn all<'c, D: sqlx::Database>(
@@ -166,6 +193,11 @@ impl Transaction {
     }
 
     pub(crate) async fn execute(&mut self, sql: Sql) -> Result<Done, Error> {
+        let (engine, time_max) = (self.engine(), sql.answer_time_max());
+        answered(engine, time_max, self.change(sql)).await
+    }
+
+    async fn change(&mut self, sql: Sql) -> Result<Done, Error> {
         Ok(match self {
             Self::Sqlite(inner) => {
                 let done = prepared!(sql, Sqlite).execute(&mut **inner).await?;
@@ -204,12 +236,16 @@ impl Transaction {
     }
 
     pub(crate) async fn commit(self) -> Result<(), Error> {
-        match self {
-            Self::Sqlite(inner) => inner.commit().await?,
-            Self::MySql(inner, _) => inner.commit().await?,
-            Self::PostgreSql(inner) => inner.commit().await?,
-        }
-        Ok(())
+        let engine = self.engine();
+        let work = async {
+            match self {
+                Self::Sqlite(inner) => inner.commit().await?,
+                Self::MySql(inner, _) => inner.commit().await?,
+                Self::PostgreSql(inner) => inner.commit().await?,
+            }
+            Ok(())
+        };
+        answered(engine, ANSWER_TIMEOUT, work).await
     }
 
     pub(crate) async fn rollback(self) -> Result<(), Error> {

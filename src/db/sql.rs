@@ -12,6 +12,11 @@ use sqlx::{
 
 use super::{Engine, Timestamp};
 
+/// How long a server may take to answer. One that vanishes without a word would otherwise be waited for until the system
+/// gives the connection up, a quarter of an hour or more.
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+const LONG_ANSWER_TIMEOUT: Duration = Duration::from_secs(3_600);
+
 /// A statement with its values. Values are bound, never spliced into the text.
 pub(crate) struct Sql {
     engine: Engine,
@@ -21,6 +26,7 @@ pub(crate) struct Sql {
     problem: Option<BoxDynError>,
     is_persistent: bool,
     time_max: Option<Duration>,
+    answer_time_max: Duration,
 }
 
 enum Text {
@@ -77,7 +83,15 @@ impl Sql {
             Engine::MySql(_) => Arguments::MySql(MySqlArguments::default()),
             Engine::PostgreSql => Arguments::PostgreSql(PgArguments::default()),
         };
-        Self { engine, text, arguments, problem: None, is_persistent: true, time_max: None }
+        Self {
+            engine,
+            text,
+            arguments,
+            problem: None,
+            is_persistent: true,
+            time_max: None,
+            answer_time_max: ANSWER_TIMEOUT,
+        }
     }
 
     pub(crate) fn engine(&self) -> Engine {
@@ -98,6 +112,17 @@ impl Sql {
 
     pub(super) fn time_max(&self) -> Option<Duration> {
         self.time_max
+    }
+
+    /// For what may take long in a large database: it is waited for as long as a server can be thought to be at work.
+    pub(crate) fn patiently(mut self) -> Self {
+        self.answer_time_max = LONG_ANSWER_TIMEOUT;
+        self
+    }
+
+    /// How long a server may take to answer before it is taken for gone.
+    pub(super) fn answer_time_max(&self) -> Duration {
+        self.answer_time_max + self.time_max.unwrap_or_default()
     }
 
     /// Makes room for so many values.
@@ -322,7 +347,7 @@ impl Value for Option<Timestamp> {
     fn bind_to(self, sql: &mut Sql) {
         let engine = sql.engine;
         let outcome = match &mut sql.arguments {
-            Arguments::Sqlite(arguments) => arguments.add(self.map(|time| time.to_stored())),
+            Arguments::Sqlite(arguments) => arguments.add(self.map(Timestamp::to_stored)),
             Arguments::MySql(arguments) => match engine {
                 Engine::MySql(zone) => arguments.add(self.map(|time| zone.to_wall(time.to_milliseconds().0))),
                 _ => Ok(()),

@@ -188,7 +188,7 @@ pub(super) async fn switch(transaction: &mut Transaction) -> Result<u64, db::Err
              FROM gpt_load_key_migration AS made WHERE made.id = api_keys.id"
         }
     };
-    Ok(transaction.execute(Sql::new(engine, text)).await?.rows_affected)
+    Ok(transaction.execute(Sql::new(engine, text).patiently()).await?.rows_affected)
 }
 
 pub(super) async fn count_logged(readers: &Readers) -> Result<u64, db::Error> {

@@ -58,11 +58,14 @@ async fn lock(transaction: &mut Transaction) -> Result<(), Error> {
     let is_ours = match engine {
         Engine::PostgreSql => {
             // Until the end of the transaction.
-            transaction.execute(Sql::new(engine, "SELECT pg_advisory_xact_lock(?)").bind(LOCK_NUMBER)).await?;
+            transaction
+                .execute(Sql::new(engine, "SELECT pg_advisory_xact_lock(?)").bind(LOCK_NUMBER).patiently())
+                .await?;
             true
         }
         _ => {
-            let sql = Sql::new(engine, "SELECT coalesce(GET_LOCK(?, ?), 0)").bind(LOCK_NAME).bind(LOCK_SECONDS);
+            let sql =
+                Sql::new(engine, "SELECT coalesce(GET_LOCK(?, ?), 0)").bind(LOCK_NAME).bind(LOCK_SECONDS).patiently();
             transaction.value::<i64>(sql).await? == 1
         }
     };
