@@ -176,7 +176,7 @@ impl Database {
                 Writer::PostgreSql(pool) => Transaction::PostgreSql(pool.begin_with(server::BEGIN).await?),
             })
         };
-        source::answered(self.engine(), sql::ANSWER_TIMEOUT, begin).await
+        source::answered(self.engine(), sql::ANSWER_TIMEOUT, Box::pin(begin)).await
     }
 
     /// For several looks at one and the same moment. (MySQL shows each of them the present: whoever looks again at each

@@ -89,7 +89,8 @@ impl Source for &Readers {
 
     async fn rows(self, sql: Sql) -> Result<Vec<Row>, Error> {
         let (engine, time_max) = (self.engine(), sql.answer_time_max());
-        answered(engine, time_max, self.look(sql)).await
+        // On the heap: three drivers' states in one are large.
+        answered(engine, time_max, Box::pin(self.look(sql))).await
     }
 }
 
@@ -129,7 +130,7 @@ impl Source for &mut Transaction {
 
     async fn rows(self, sql: Sql) -> Result<Vec<Row>, Error> {
         let (engine, time_max) = (self.engine(), sql.answer_time_max());
-        answered(engine, time_max, self.look(sql)).await
+        answered(engine, time_max, Box::pin(self.look(sql))).await
     }
 }
 
@@ -194,7 +195,7 @@ impl Transaction {
 
     pub(crate) async fn execute(&mut self, sql: Sql) -> Result<Done, Error> {
         let (engine, time_max) = (self.engine(), sql.answer_time_max());
-        answered(engine, time_max, self.change(sql)).await
+        answered(engine, time_max, Box::pin(self.change(sql))).await
     }
 
     async fn change(&mut self, sql: Sql) -> Result<Done, Error> {
@@ -245,7 +246,7 @@ impl Transaction {
             }
             Ok(())
         };
-        answered(engine, ANSWER_TIMEOUT, work).await
+        answered(engine, ANSWER_TIMEOUT, Box::pin(work)).await
     }
 
     pub(crate) async fn rollback(self) -> Result<(), Error> {

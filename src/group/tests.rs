@@ -96,11 +96,13 @@ async fn a_new_group_is_stored_in_normal_form() {
     assert!(stored.created_at.is_some() && stored.created_at == stored.updated_at);
 }
 
+/// Texts of a row.
+type Stored = (String, String, String, String, String, String, String);
+
 #[tokio::test]
 async fn what_was_not_given_is_stored_as_the_original_stores_it() {
     let (_folder, database) = testing::fresh().await;
     create(&database, aggregate("all")).await.unwrap();
-    type Stored = (String, String, String, String, String, String, String);
     let kind = if database.engine() == db::Engine::PostgreSql { "text" } else { "char" };
     let json = |column: &str| format!("CAST({column} AS {kind})");
     let text = format!(
