@@ -302,7 +302,13 @@ async fn a_key_is_shown_as_long_as_it_is_there_and_masked_afterwards() {
     house.execute(&format!("INSERT INTO api_keys (key_value, key_hash, group_id) {values}")).await;
     assert!(matches!(shown().await, LoggedKey::Known(secret) if secret.expose() == long));
     // A row of the original has the key itself.
-    house.execute("UPDATE request_logs SET request_id = NULL, key_value = 'sk-of-the-original', key_hash = 'x' WHERE status_code = 401").await;
+    let hash = Cipher::new(None).hash("sk-of-the-original");
+    house
+        .execute(&format!(
+            "UPDATE request_logs SET request_id = NULL, key_value = 'sk-of-the-original', key_hash = '{hash}' \
+             WHERE status_code = 401"
+        ))
+        .await;
     let found = house.search.page(&Filter { status_code: Some(401), ..Filter::default() }, Start::Offset(0), 1).await;
     let key = found.unwrap().entries.remove(0).key;
     assert!(matches!(&key, LoggedKey::Known(secret) if secret.expose() == "sk-of-the-original"), "{key:?}");
