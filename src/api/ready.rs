@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 use super::{
     Api,
     answer::Bare,
-    document::{Outside, Shape, shape::one_of},
+    document::{Outside, Shape, shape::text},
     query::{Parameters, Query},
     refusal::Refusal,
 };
@@ -106,8 +106,8 @@ impl Parameters for Wanted {
     fn shape() -> Shape {
         Shape::default().optional(
             "strict",
-            one_of(&["true", "false"]),
-            "`true`: ready only when nothing is wrong at all",
+            text(),
+            "`true`: ready only when nothing is wrong at all; anything else counts for nothing",
         )
     }
 }
