@@ -442,7 +442,8 @@ impl Tasks {
     }
 
     fn now(&self) -> Timestamp {
-        Timestamp((self.shared.now)())
+        // As every engine keeps it, so that an answer before the end and one after it say the same.
+        Timestamp((self.shared.now)()).to_milliseconds()
     }
 
     fn board(&self) -> MutexGuard<'_, Board> {

@@ -116,7 +116,9 @@ fn still(mut value: Value) -> Value {
                 *member = match &*member {
                     Value::String(text) if is_time(text) => "<time>".into(),
                     Value::String(text) if is_uuid(text) => "<uuid>".into(),
-                    Value::String(_) if name == "ticket" || name == "uptime" => format!("<{name}>").into(),
+                    Value::String(_) if ["ticket", "uptime", "next_cursor"].contains(&&**name) => {
+                        format!("<{name}>").into()
+                    }
                     Value::String(text) if text.contains("ticket=") => {
                         let (before, _) = text.split_once("ticket=").unwrap_or_default();
                         format!("{before}ticket=<ticket>").into()
