@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use async_compression::tokio::bufread::{BrotliEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
-use testkit::{MockUpstream, RawResponse, TempServer};
+use testkit::{Engine, MockUpstream, RawResponse, TempServer};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 pub const CHAT: &str = "/v1/chat/completions";
@@ -71,7 +71,7 @@ pub async fn encoded(encoding: &str, clear: &[u8]) -> Vec<u8> {
     }
 }
 
-/// What a query of one column of JSON text finds in the server's database.
+/// What a query of one column of JSON text, in SQLite's language, finds in the server's database.
 pub async fn stored(server: &TempServer, query: &'static str) -> Vec<Value> {
     let mut connection = SqliteConnectOptions::new()
         .filename(server.database_path())
@@ -103,21 +103,62 @@ pub async fn eventually_stored(
     }
 }
 
+/// Columns of the request log, and what they hold: `t`ext, `i`nteger, `b`oolean.
+const LOGGED: [(&str, char); 26] = [
+    ("id", 't'),
+    ("timestamp", 't'),
+    ("group_id", 'i'),
+    ("group_name", 't'),
+    ("parent_group_id", 'i'),
+    ("parent_group_name", 't'),
+    ("key_value", 't'),
+    ("key_hash", 't'),
+    ("model", 't'),
+    ("is_success", 'b'),
+    ("source_ip", 't'),
+    ("status_code", 'i'),
+    ("request_path", 't'),
+    ("duration", 'i'),
+    ("error_message", 't'),
+    ("user_agent", 't'),
+    ("request_type", 't'),
+    ("upstream_addr", 't'),
+    ("is_stream", 'b'),
+    ("request_body", 't'),
+    ("request_id", 't'),
+    ("attempt", 'i'),
+    ("first_byte_ms", 'i'),
+    ("overhead_us", 'i'),
+    ("verdict", 't'),
+    ("client_key", 't'),
+];
+
 /// The rows of the request log in the order of their times, once there are this many. Those of different threads are
 /// stored in no order.
 pub async fn records(server: &TempServer, count: usize) -> Vec<Value> {
-    const QUERY: &str = "SELECT json_object('id', id, 'timestamp', timestamp, 'group_id', group_id, \
-        'group_name', group_name, 'parent_group_id', parent_group_id, 'parent_group_name', parent_group_name, \
-        'key_value', key_value, 'key_hash', key_hash, 'model', model, 'is_success', is_success, \
-        'source_ip', source_ip, 'status_code', status_code, 'request_path', request_path, 'duration', duration, \
-        'error_message', error_message, 'user_agent', user_agent, 'request_type', request_type, \
-        'upstream_addr', upstream_addr, 'is_stream', is_stream, 'request_body', request_body, \
-        'request_id', request_id, 'attempt', attempt, 'first_byte_ms', first_byte_ms, 'overhead_us', overhead_us, \
-        'verdict', verdict, 'client_key', client_key) \
-        FROM request_logs ORDER BY timestamp, rowid";
-    let rows = eventually_stored(server, QUERY, |rows| rows.len() >= count).await;
+    let columns = LOGGED.map(|(name, _)| name).join(", ");
+    let rowid = if server.database().engine() == Engine::Sqlite { "rowid" } else { "id" };
+    let query = format!("SELECT {columns} FROM request_logs ORDER BY timestamp, {rowid}");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let rows = loop {
+        let rows = server.database().rows(&query).await;
+        if rows.len() >= count {
+            break rows;
+        }
+        assert!(Instant::now() < deadline, "{} of {count} rows", rows.len());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
     assert_eq!(rows.len(), count, "{rows:#?}");
-    rows
+    let value = |text: Option<String>, kind: char| match (text, kind) {
+        (None, _) => Value::Null,
+        (Some(text), 'i') => json!(text.parse::<i64>().expect("a number")),
+        (Some(text), 'b') => json!(i64::from(["1", "t", "true"].contains(&&*text))),
+        (Some(text), _) => json!(text),
+    };
+    let row = |row: Vec<Option<String>>| -> Value {
+        LOGGED.iter().zip(row).map(|((name, kind), text)| ((*name).to_owned(), value(text, *kind))).collect()
+    };
+    rows.into_iter().map(row).collect()
 }
 
 /// The keys of a group as the operator sees them, in the order in which they were added.
