@@ -85,7 +85,7 @@ async fn a_new_group_is_stored_in_normal_form() {
     };
     same(&stored.upstreams, r#"[{"url":"https://b.example/base/","weight":0},{"url":"http://a","weight":3}]"#);
     assert_eq!(stored.validation_endpoint, "/v1/x?y=1");
-    assert_eq!(stored.param_overrides.unwrap().get(), r#"{"seed": 12345678901234567890123, "t": 1.0}"#);
+    same(&stored.param_overrides.unwrap(), r#"{"seed": 12345678901234567890123, "t": 1.0}"#);
     same(&stored.config.unwrap(), r#"{"max_retries":2}"#);
     same(
         &stored.header_rules.unwrap(),
