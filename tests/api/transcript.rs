@@ -105,6 +105,9 @@ impl Conversation {
     }
 }
 
+/// Members that are stored as JSON.
+const STORED_OBJECTS: [&str; 3] = ["config", "model_redirect_rules", "param_overrides"];
+
 /// Members whose values are different each time, after a look at their kinds.
 fn still(mut value: Value) -> Value {
     const NUMBERS: [&str; 6] =
@@ -124,6 +127,12 @@ fn still(mut value: Value) -> Value {
                         format!("{before}ticket=<ticket>").into()
                     }
                     Value::Number(_) if NUMBERS.contains(&&**name) => "<number>".into(),
+                    // Their order is the engine's.
+                    Value::Object(_) if STORED_OBJECTS.contains(&&**name) => {
+                        let mut sorted = still(member.take());
+                        sorted.sort_all_objects();
+                        sorted
+                    }
                     _ => still(member.take()),
                 };
             }
