@@ -91,7 +91,7 @@ async fn a_new_group_is_stored_in_normal_form() {
         &stored.header_rules.unwrap(),
         r#"[{"key":"X-Foo","value":" v ","action":"set"},{"key":"User-Agent","value":"","action":"remove"}]"#,
     );
-    assert_eq!(stored.model_redirect_rules.unwrap().get(), r#"{"a":" y ","b":"x"}"#);
+    same(&stored.model_redirect_rules.unwrap(), r#"{"a":" y ","b":"x"}"#);
     assert!(stored.model_redirect_strict && stored.last_validated_at.is_none());
     assert!(stored.created_at.is_some() && stored.created_at == stored.updated_at);
 }

@@ -12,7 +12,7 @@ async fn the_nodes_that_were_seen_are_shown_with_what_they_share() {
     Heartbeat::new(house.database.clone(), Role::Slave, "here:3001".to_owned()).beat().await.unwrap();
     let mut seen = house.get("/api/cluster").await.data();
     for node in seen["nodes"].as_array_mut().unwrap() {
-        assert_eq!(node["started_at"], node["seen_at"], "by the database's clock");
+        assert!(node["seen_at"].as_i64() >= node["started_at"].as_i64(), "by the database's clock");
         node.as_object_mut().unwrap().retain(|member, _| !member.ends_with("_at"));
     }
     let node = json!({
