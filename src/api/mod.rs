@@ -53,13 +53,14 @@ mod query;
 mod ready;
 mod refusal;
 mod routes;
+mod session;
 mod settings;
 mod tasks;
 #[cfg(test)]
 mod tests;
 mod throttle;
 
-pub(crate) use self::{client_address::ClientAddress, clock::Clock};
+pub(crate) use self::{client_address::ClientAddress, clock::Clock, session::OverHttps};
 
 /// Management requests in flight; the data plane has a budget of its own, so neither can lock the other out.
 const REQUESTS_MAX: usize = 256;
@@ -103,6 +104,7 @@ struct Inner {
     management_key: authentication::ManagementKey,
     throttle: throttle::Throttle,
     tickets: download_tickets::Tickets,
+    sessions: session::Sessions,
     probe: ready::Probe,
     metrics_token: Option<authentication::ManagementKey>,
     budget: Semaphore,
@@ -154,12 +156,14 @@ pub(crate) fn router(state: State) -> Router {
     let management_key = authentication::ManagementKey::new(&state.auth_key);
     let metrics_token = state.metrics_token.as_ref().map(authentication::ManagementKey::new);
     let tickets = download_tickets::Tickets::new(&state.auth_key);
+    let sessions = session::Sessions::new(&state.auth_key);
     let api = Api(Arc::new(Inner {
         state,
         management_key,
         metrics_token,
         throttle: throttle::Throttle::default(),
         tickets,
+        sessions,
         probe: ready::Probe::default(),
         budget: Semaphore::new(REQUESTS_MAX),
         open_places: open_places::OpenPlaces::default(),

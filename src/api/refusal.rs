@@ -25,6 +25,7 @@ impl Reason {
     pub(crate) const INVALID_JSON: Self = Self { status: 400, code: "INVALID_JSON" };
     pub(crate) const INVALID: Self = Self { status: 400, code: "VALIDATION_FAILED" };
     pub(crate) const UNAUTHORIZED: Self = Self { status: 401, code: "UNAUTHORIZED" };
+    pub(crate) const FORBIDDEN: Self = Self { status: 403, code: "FORBIDDEN" };
     pub(crate) const NOT_FOUND: Self = Self { status: 404, code: "NOT_FOUND" };
     pub(crate) const TOO_SLOW: Self = Self { status: 408, code: "BAD_REQUEST" };
     pub(crate) const DUPLICATE: Self = Self { status: 409, code: "DUPLICATE_RESOURCE" };
@@ -67,6 +68,11 @@ impl Refusal {
 
     pub(crate) fn unauthorized(message: impl Into<Message>) -> Self {
         Self::new(Reason::UNAUTHORIZED, message)
+    }
+
+    /// The caller is known, but may not ask for this in this way.
+    pub(crate) fn forbidden(message: impl Into<Message>) -> Self {
+        Self::new(Reason::FORBIDDEN, message)
     }
 
     pub(crate) fn not_found() -> Self {

@@ -17,7 +17,7 @@ use super::{
     document::{self, Described, Stated},
     download_tickets, groups, health, integration, keys, login, logs, metrics, ready,
     refusal::Reason,
-    settings, tasks,
+    session, settings, tasks,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +67,7 @@ pub(super) fn table() -> Vec<Route> {
     const NOT_YET_IN_EFFECT: Reason = Reason::NOT_YET_IN_EFFECT;
     const SEARCH_TOO_LONG: Reason = Reason::SEARCH_TOO_LONG;
     const TASK_IN_PROGRESS: Reason = Reason::TASK_IN_PROGRESS;
+    const TOO_MANY_FAILED_LOGINS: Reason = Reason::TOO_MANY_FAILED_LOGINS;
     const TASK_OVER: Reason = Reason::TASK_OVER;
     const UNAUTHORIZED: Reason = Reason::UNAUTHORIZED;
     vec![
@@ -76,6 +77,12 @@ pub(super) fn table() -> Vec<Route> {
             .called("check_readiness", "Says whether the server can serve, and if not, why", &[]),
         route(Open, Post, "/api/auth/login", login::login)
             .called("check_key", "Says whether a key is the management key; opens no session", &[]),
+        route(Open, Post, "/api/session", session::create)
+            .called("begin_session", "Signs the console in: the answer has a cookie that opens every route", &[UNAUTHORIZED, TOO_MANY_FAILED_LOGINS]),
+        route(Managed, Get, "/api/session", session::read)
+            .called("show_session", "Until when the caller is signed in", &[]),
+        route(Open, Delete, "/api/session", session::delete)
+            .called("end_session", "Signs the console out", &[]),
         // It asks for a credential itself, since it takes another one as well.
         route(Open, Get, "/metrics", metrics::read)
             .called("read_metrics", "Everything that is measured, for Prometheus", &[]),
@@ -192,9 +199,10 @@ pub(super) fn is_probe(path: &str) -> bool {
     matches!(path, "/health" | "/ready")
 }
 
-/// Whether a path leads to something that needs no management key.
-pub(super) fn is_open(path: &str) -> bool {
+/// Whether something needs no management key.
+pub(super) fn is_open(method: &Method, path: &str) -> bool {
     !path.starts_with("/api/")
+        || (path == "/api/session" && matches!(*method, Method::POST | Method::DELETE))
         || ["/api/auth/", "/api/integration/", "/api/docs"].iter().any(|open| path.starts_with(open))
 }
 

@@ -39,8 +39,10 @@ impl Planes {
             return response.map(ServerBody::Data);
         }
         let client = self.proxy.client_address(peer.ip(), request.headers());
+        let over_https = self.proxy.came_over_https(peer.ip(), request.headers());
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(api::ClientAddress(client));
+        request.extensions_mut().insert(api::OverHttps(over_https));
         let router = self.router.clone();
         let response = match self.control.spawn(router.oneshot(request)).await {
             Ok(Ok(response)) => response,

@@ -16,6 +16,7 @@ mod logs;
 mod members;
 mod metrics;
 mod ready;
+mod session;
 mod settings;
 mod stats;
 mod tasks;
