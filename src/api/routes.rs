@@ -108,6 +108,8 @@ pub(super) fn table() -> Vec<Route> {
             .called("list_groups", "All groups as they are edited, by their position", &[DATABASE]),
         route(Managed, Get, "/api/groups/list", groups::list_brief)
             .called("list_group_names", "Ids and names of all groups, oldest first; nothing else is filled in", &[DATABASE]),
+        route(Managed, Get, "/api/groups/summary", groups::summary)
+            .called("summarize_groups", "How each group is: its keys, requests, upstreams and members, and what is wrong", &[DATABASE]),
         route(Managed, Get, "/api/groups/config-options", groups::config_options)
             .called("list_config_options", "Settings that a group may override, with what it would inherit", &[]),
         route(Managed, Put, "/api/groups/reorder", groups::reorder)

@@ -224,7 +224,7 @@ pub(super) async fn count_parents(source: impl Source, id: GroupId) -> Result<i6
 }
 
 /// Aggregate group, member and weight, in the order in which the members were added.
-pub(super) async fn memberships(source: impl Source) -> Result<Vec<(GroupId, GroupId, i64)>, db::Error> {
+pub(crate) async fn memberships(source: impl Source) -> Result<Vec<(GroupId, GroupId, i64)>, db::Error> {
     let mut select = Query::select();
     select
         .columns([GroupSubGroups::GroupId, GroupSubGroups::SubGroupId])

@@ -3,6 +3,7 @@
 //! The pools in memory decide; the database follows a moment later. Only what the operator does by hand (add, delete,
 //! restore) is stored first and takes effect in memory after the commit.
 
+mod counts;
 mod failure;
 mod import;
 mod load;
@@ -23,6 +24,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::{
+    counts::KeyStates,
     failure::Failure,
     import::{ImportCounts, KEYS_PER_CALL_MAX, KEYS_PER_TASK_MAX, KeysTextError, parse_keys, parse_new_keys},
     load::{OpenError, check_passphrase},

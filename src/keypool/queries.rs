@@ -208,6 +208,28 @@ pub(super) async fn count_all(readers: &Readers) -> Result<u64, db::Error> {
     Ok(count.unsigned_abs())
 }
 
+/// Of each group with keys, how many it has. The index on the group has all that is needed.
+pub(super) async fn totals(readers: &Readers) -> Result<Vec<(GroupId, u64)>, db::Error> {
+    let sql = Sql::new(readers.engine(), "SELECT group_id, count(*) FROM api_keys GROUP BY group_id");
+    let rows: Vec<(GroupId, i64)> = readers.all(sql).await?;
+    Ok(rows.into_iter().map(|(id, count)| (id, count.unsigned_abs())).collect())
+}
+
+/// Of each group, how many keys are in each state but the active one. They are found by the index of states, since they
+/// are few.
+pub(super) async fn out_by_status(readers: &Readers) -> Result<Vec<(GroupId, String, u64)>, db::Error> {
+    let engine = readers.engine();
+    let group = if engine.is_sqlite() { "+group_id" } else { "group_id" };
+    let part = |is_out: &str| {
+        format!(
+            "SELECT group_id, status, count(*) FROM api_keys WHERE status {is_out} 'active' GROUP BY {group}, status"
+        )
+    };
+    let sql = Sql::made(engine, format!("{} UNION ALL {}", part("<"), part(">")));
+    let rows: Vec<(GroupId, String, i64)> = readers.all(sql).await?;
+    Ok(rows.into_iter().map(|(id, status, count)| (id, status, count.unsigned_abs())).collect())
+}
+
 /// Of each group the number of its keys, and of those that are invalid.
 pub(super) async fn count_by_group(readers: &Readers) -> Result<Vec<(GroupId, u64, u64)>, db::Error> {
     let engine = readers.engine();

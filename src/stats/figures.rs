@@ -8,12 +8,12 @@ use crate::{
     group::GroupId,
 };
 
-const HOUR: TimeDelta = TimeDelta::hours(1);
-const DAY_HOURS: i32 = 24;
+pub(super) const HOUR: TimeDelta = TimeDelta::hours(1);
+pub(super) const DAY_HOURS: i32 = 24;
 const WEEK_HOURS: i32 = 7 * DAY_HOURS;
 const MONTH_HOURS: i32 = 30 * DAY_HOURS;
 /// Requests a minute are those of so many minutes, divided by them.
-const RATE_MINUTES: u32 = 10;
+pub(super) const RATE_MINUTES: u32 = 10;
 
 /// A group's counts up to now, the current hour included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -110,11 +110,11 @@ fn growth(current: i64, previous: i64) -> Change {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a figure for people needs no more than 53 bits")]
-fn float(count: i64) -> f64 {
+pub(super) fn float(count: i64) -> f64 {
     count as f64
 }
 
-fn hour_of(at: DateTime<Utc>) -> DateTime<Utc> {
+pub(super) fn hour_of(at: DateTime<Utc>) -> DateTime<Utc> {
     Timestamp(at).hour().0
 }
 

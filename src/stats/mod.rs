@@ -1,5 +1,6 @@
 //! What the log adds up to: hourly tallies of each group, and the figures of the console that are made of them.
 
+mod by_group;
 mod figures;
 mod queries;
 mod retention;
@@ -8,6 +9,7 @@ mod tally;
 use chrono::{DateTime, Utc};
 
 pub(crate) use self::{
+    by_group::{GroupFigures, by_group},
     figures::{Change, Point, last_day, of_group, overview, rate},
     queries::{add_tally, delete_of_aggregate},
     retention::delete_old_hours,

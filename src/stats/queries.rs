@@ -1,5 +1,7 @@
 //! All SQL of the figures.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
@@ -100,6 +102,98 @@ async fn hours_of_times(
         (hour.0, Counts { successes, failures, retries, aborted })
     });
     Ok(hours.collect())
+}
+
+/// The counts of each group in each hour that begins within a span and has any, in no order.
+pub(super) async fn hours_by_group(
+    readers: &Readers,
+    (from, to): Span,
+) -> Result<Vec<(GroupId, DateTime<Utc>, Counts)>, Error> {
+    let engine = readers.engine();
+    let counts = |successes, failures, retries, aborted| Counts { successes, failures, retries, aborted };
+    if engine.is_sqlite() {
+        // One text: a row of the driver for each of thousands of hours takes longer than all the rest.
+        let text = "SELECT json_group_array(json_array(group_id, hour, successes, failures, retries, aborted)) FROM ( \
+                      SELECT group_id, unixepoch(time) AS hour, sum(success_count) AS successes, \
+                        sum(failure_count) AS failures, sum(coalesce(retry_count, 0)) AS retries, \
+                        sum(coalesce(aborted_count, 0)) AS aborted FROM group_hourly_stats \
+                      WHERE time >= ? AND time < ? AND unixepoch(time) >= ? AND unixepoch(time) < ? GROUP BY 1, 2)";
+        let sql = Sql::new(engine, text).bind(Timestamp(from - WALL_CLOCK_OFFSET_MAX));
+        let sql = sql.bind(Timestamp(to + WALL_CLOCK_OFFSET_MAX)).bind(first_second(from)).bind(first_second(to));
+        let text: String = readers.value(sql).await?;
+        let rows: Vec<(GroupId, i64, i64, i64, i64, i64)> =
+            serde_json::from_str(&text).map_err(|error| Error::Other(error.into()))?;
+        let hours = rows.into_iter().filter_map(|(group_id, second, successes, failures, retries, aborted)| {
+            let hour = DateTime::from_timestamp(second, 0)?;
+            Some((group_id, hour, counts(successes, failures, retries, aborted)))
+        });
+        return Ok(hours.collect());
+    }
+    let text = "SELECT group_id, time, success_count, failure_count, coalesce(retry_count, 0), \
+                  coalesce(aborted_count, 0) FROM group_hourly_stats WHERE time >= ? AND time < ?";
+    let sql = Sql::new(engine, text).bind(first_moment(from)).bind(first_moment(to));
+    let rows: Vec<(GroupId, Timestamp, i64, i64, i64, i64)> = readers.all(sql).await?;
+    let hours = rows.into_iter().map(|(group_id, hour, successes, failures, retries, aborted)| {
+        (group_id, hour.0, counts(successes, failures, retries, aborted))
+    });
+    Ok(hours.collect())
+}
+
+/// How many requests to each group the log has an end of within a span: those that came through an aggregate count for it
+/// and for the member that served, and attempts that others followed are left out.
+pub(super) async fn requests_by_group(
+    readers: &Readers,
+    (from, to): Span,
+    rows_read_max: i64,
+) -> Result<HashMap<GroupId, i64>, Error> {
+    let engine = readers.engine();
+    let (from, to) = (Timestamp(from), Timestamp(to));
+    let mut requests = HashMap::new();
+    let mut add = |group_id: GroupId, count: i64| *requests.entry(group_id).or_insert(0) += count;
+    if engine.is_sqlite() {
+        let text = "SELECT count(*) FROM request_logs INDEXED BY idx_request_logs_timestamp \
+                    WHERE timestamp >= ? AND timestamp < ?";
+        let rows: i64 = readers.value(Sql::new(engine, text).bind(from).bind(to)).await?;
+        // Where there are many, every so-and-so-many-th is looked up and stands for the others.
+        let each = rows.saturating_add(rows_read_max - 1) / rows_read_max;
+        let text = "SELECT group_id, coalesce(parent_group_id, 0), count(*) \
+                    FROM request_logs INDEXED BY idx_request_logs_timestamp \
+                    WHERE timestamp >= ? AND timestamp < ? AND rowid % ? = 0 AND request_type = 'final' GROUP BY 1, 2";
+        let sql = Sql::new(engine, text).bind(from).bind(to).bind(each.max(1));
+        for (group_id, parent_id, count) in readers.all::<(GroupId, GroupId, i64)>(sql).await? {
+            add(group_id, count * each);
+            if parent_id != group_id {
+                add(parent_id, count * each);
+            }
+        }
+        return Ok(requests);
+    }
+    // Two indexes have all that is needed for the many; what is read as rows are the few that were tried again.
+    let of = |column: &str, more: &str| {
+        format!(
+            "(SELECT count(*) FROM request_logs WHERE {column} = known.id AND timestamp >= ? AND timestamp < ?{more})"
+        )
+    };
+    let text = format!(
+        "SELECT known.id, {} + {} FROM {} AS known",
+        of("group_id", ""),
+        of("parent_group_id", " AND parent_group_id <> 0"),
+        engine.quoted("groups")
+    );
+    let sql = Sql::made(engine, text).bind(from).bind(to).bind(from).bind(to);
+    for (group_id, count) in readers.all::<(GroupId, i64)>(sql).await? {
+        add(group_id, count);
+    }
+    let text = "SELECT group_id, coalesce(parent_group_id, 0), count(*) FROM request_logs \
+                WHERE request_type = 'retry' AND request_type <> 'final' AND timestamp >= ? AND timestamp < ? \
+                GROUP BY group_id, coalesce(parent_group_id, 0)";
+    for (group_id, parent_id, count) in
+        readers.all::<(GroupId, GroupId, i64)>(Sql::new(engine, text).bind(from).bind(to)).await?
+    {
+        add(group_id, -count);
+        add(parent_id, -count);
+    }
+    Ok(requests)
 }
 
 /// An aggregate that was deleted is known by the requests that came through it, as long as the log is kept; that its id

@@ -147,6 +147,12 @@ impl Upstreams {
         self.entries.iter().any(|entry| entry.rests_until_ms.load(Ordering::Relaxed) <= now_ms)
     }
 
+    /// How many of them rest.
+    pub(crate) fn resting_count(&self, now: Instant) -> usize {
+        let now_ms = self.ms(now);
+        self.entries.iter().filter(|entry| entry.rests_until_ms.load(Ordering::Relaxed) > now_ms).count()
+    }
+
     /// The upstream did not answer, or answered that it is down: others are preferred for a while.
     pub(crate) fn failed(&self, index: usize, now: Instant) {
         let entry = &self.entries[index];
@@ -252,6 +258,8 @@ mod tests {
         assert_eq!(upstreams.pick(&[], now), Some(1));
         assert_eq!(upstreams.pick(&[1], now), Some(0), "an untried one comes before one that was tried");
         assert!(!upstreams.is_any_awake(now));
+        assert_eq!(upstreams.resting_count(now), 2);
+        assert_eq!(upstreams.resting_count(start + REST_MIN + Duration::from_millis(1)), 1);
     }
 
     #[test]

@@ -6,19 +6,21 @@ mod copy;
 mod create;
 mod delete;
 mod effective_config;
+mod health;
 mod list;
 mod list_brief;
 pub(super) mod members;
 mod reorder;
 mod shown;
 mod stats;
+mod summary;
 mod update;
 
 use super::Api;
 
 pub(super) use self::{
     config_options::config_options, copy::copy, create::create, delete::delete, effective_config::effective_config,
-    list::list, list_brief::list_brief, reorder::reorder, stats::stats, update::update,
+    list::list, list_brief::list_brief, reorder::reorder, stats::stats, summary::summary, update::update,
 };
 
 /// Where clients reach the groups.

@@ -9,6 +9,7 @@ mod document;
 mod download_tickets;
 mod effective_config;
 mod frame;
+mod group_summary;
 mod groups;
 mod integration;
 mod keys;

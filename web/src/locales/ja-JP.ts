@@ -1,0 +1,6 @@
+// All texts in ja-JP, a file a feature.
+const files = import.meta.glob<Record<string, unknown>>('./ja-JP/*.json', { eager: true, import: 'default' })
+
+export default Object.fromEntries(
+  Object.entries(files).map(([path, texts]) => [path.slice(path.lastIndexOf('/') + 1, -'.json'.length), texts]),
+)
