@@ -20,5 +20,6 @@ createApp(App)
   .use(router)
   .mount('#app')
 
-// While the first view is looked at, the texts of the others come. Where they do not, whoever goes there asks again.
-void router.isReady().then(() => setTimeout(() => void allTexts().catch(() => {}), REST_AFTER_MS))
+// While the first view is looked at, the texts of the others come, and what must be there when the server is away: the question
+// before unsaved input is left. Where they do not come, they are asked for again when they are needed.
+void router.isReady().then(() => setTimeout(() => void Promise.allSettled([allTexts(), import('./ui/UiConfirm.vue')]), REST_AFTER_MS))
