@@ -85,6 +85,7 @@ export interface LogFilter {
   client_key?: string
   key_hash?: string
   verdict?: string
+  upstream_addr?: string
 }
 
 export interface LogSpan {
