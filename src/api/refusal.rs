@@ -31,6 +31,7 @@ impl Reason {
     pub(crate) const DUPLICATE: Self = Self { status: 409, code: "DUPLICATE_RESOURCE" };
     pub(crate) const TASK_IN_PROGRESS: Self = Self { status: 409, code: "TASK_IN_PROGRESS" };
     pub(crate) const TASK_OVER: Self = Self { status: 409, code: "TASK_OVER" };
+    pub(crate) const KEY_UNREADABLE: Self = Self { status: 409, code: "KEY_UNREADABLE" };
     pub(crate) const READ_ONLY: Self = Self { status: 409, code: "READ_ONLY" };
     pub(crate) const TOO_LARGE: Self = Self { status: 413, code: "PAYLOAD_TOO_LARGE" };
     pub(crate) const TOO_MANY_FAILED_LOGINS: Self = Self { status: 429, code: "TOO_MANY_FAILED_LOGINS" };
@@ -96,6 +97,11 @@ impl Refusal {
     /// The task that is to be cancelled is over.
     pub(crate) fn task_over() -> Self {
         Self::new(Reason::TASK_OVER, "task.over")
+    }
+
+    /// A key that cannot be decrypted can be neither shown nor tested.
+    pub(crate) fn key_unreadable() -> Self {
+        Self::new(Reason::KEY_UNREADABLE, "error.key_unreadable")
     }
 
     pub(crate) fn too_large(bytes_max: usize) -> Self {

@@ -63,6 +63,7 @@ pub(super) fn table() -> Vec<Route> {
     const DATABASE: Reason = Reason::DATABASE;
     const DUPLICATE: Reason = Reason::DUPLICATE;
     const INVALID: Reason = Reason::INVALID;
+    const KEY_UNREADABLE: Reason = Reason::KEY_UNREADABLE;
     const NOT_FOUND: Reason = Reason::NOT_FOUND;
     const NOT_YET_IN_EFFECT: Reason = Reason::NOT_YET_IN_EFFECT;
     const SEARCH_TOO_LONG: Reason = Reason::SEARCH_TOO_LONG;
@@ -158,6 +159,12 @@ pub(super) fn table() -> Vec<Route> {
             .called("test_keys", "Tests keys with one real request each, and acts on what the upstream says", &[INVALID, NOT_FOUND, DATABASE]),
         route(Managed, Post, "/api/keys/validate-group", keys::validate)
             .called("validate_keys", "Starts a task that tests all keys of a group, or those of one status", &[INVALID, NOT_FOUND, TASK_IN_PROGRESS, DATABASE]),
+        route(Managed, Get, "/api/keys/{id}", keys::read)
+            .called("show_key", "One key, by its ends unless it is asked for in clear", &[DATABASE]),
+        route(Managed, Post, "/api/keys/{id}/reveal", keys::reveal)
+            .called("reveal_key", "Shows one key in clear, and leaves a line in the server's log about it", &[KEY_UNREADABLE, DATABASE]),
+        route(Managed, Post, "/api/keys/{id}/test", keys::test_one)
+            .called("test_key", "Tests one key with a real request, and acts on what the upstream says", &[KEY_UNREADABLE, DATABASE]),
         route(Managed, Put, "/api/keys/{id}/notes", keys::set_notes)
             .called("set_key_notes", "Keeps a remark beside a key", &[INVALID, DATABASE]),
 

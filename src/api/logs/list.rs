@@ -7,9 +7,12 @@ use super::{Api, Entry, Wanted, filter};
 use crate::{
     api::{
         answer::Answer,
-        document::{Shape, Shown, shape::text},
+        document::{
+            Shape, Shown,
+            shape::{flag, text},
+        },
         page::Page,
-        query::{Parameters, Query},
+        query::{Parameters, Query, parse_flag, read},
         refusal::Refusal,
     },
     request_log::{Found, Start},
@@ -56,7 +59,8 @@ pub(in crate::api) struct Search;
 impl Parameters for Search {
     fn shape() -> Shape {
         let cursor = "`newest`, or the `next_cursor` of the page before; it takes the place of `page`";
-        Wanted::shape().optional("cursor", text(), cursor)
+        let masked = "Whether keys are shown by their ends only; false unless given";
+        Wanted::shape().optional("cursor", text(), cursor).optional("masked", flag(), masked)
     }
 }
 
@@ -66,6 +70,7 @@ pub(in crate::api) async fn list(
     query: Query<Search>,
 ) -> Result<Answer<Listed<'static>>, Refusal> {
     let filter = filter(&query)?;
+    let is_masked = read(&query, "masked", "true or false", parse_flag)?.unwrap_or_default();
     let start = match query.first("cursor") {
         None => Start::Offset(page.offset()),
         Some(NEWEST) => Start::Below(None),
@@ -74,7 +79,7 @@ pub(in crate::api) async fn list(
     let size = usize::try_from(page.size).unwrap_or(usize::MAX);
     let Found { entries, total, next } = api.log_search.page(&filter, start, size).await?;
     Answer::with(&Listed {
-        items: entries.iter().map(Entry::of).collect(),
+        items: entries.iter().map(|entry| Entry::of(entry, is_masked)).collect(),
         pagination: Pagination {
             page: total.map(|_| page.number),
             page_size: page.size,

@@ -10,6 +10,8 @@ export const LANGUAGE_NAMES: Record<Language, string> = { 'zh-CN': '简体中文
 
 const STORED_AS = 'gpt-load.language'
 
+const fetched = new Set<Language>()
+
 type Texts = LocaleMessages<VueMessageType>[string]
 
 // A file a feature and language; one chunk a language, fetched when it is shown.
@@ -49,8 +51,9 @@ export function firstLanguage(): Language {
 
 /** Shows the console in a language; texts already on the page change without a reload. */
 export async function showLanguage(language: Language): Promise<void> {
-  if (!i18n.global.availableLocales.includes(language)) {
+  if (!fetched.has(language)) {
     const texts = await FILES[language]()
+    fetched.add(language)
     i18n.global.setLocaleMessage(language, texts.default as unknown as Texts)
   }
   i18n.global.locale.value = language
