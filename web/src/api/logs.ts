@@ -101,7 +101,7 @@ export interface LogPage {
 }
 
 /** Fields that values can be asked of. */
-export type LogField = 'model' | 'group_name' | 'parent_group_name' | 'status_code' | 'client_key' | 'source_ip' | 'verdict'
+export type LogField = 'model' | 'group_name' | 'parent_group_name' | 'status_code' | 'client_key' | 'source_ip' | 'upstream_addr' | 'verdict'
 
 interface Asked {
   signal?: AbortSignal
