@@ -3,16 +3,19 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Api, Entry, Wanted, filter};
+use super::{Api, Entry, Wanted, filter, parse_flag, read};
 use crate::{
     api::{
         answer::Answer,
-        document::{Shape, Shown, shape::text},
+        document::{
+            Shape, Shown,
+            shape::{flag, text},
+        },
         page::Page,
         query::{Parameters, Query},
         refusal::Refusal,
     },
-    request_log::{Found, Start},
+    request_log::{Bodies, Found, Start},
 };
 
 /// What a search by cursor begins with.
@@ -56,7 +59,11 @@ pub(in crate::api) struct Search;
 impl Parameters for Search {
     fn shape() -> Shape {
         let cursor = "`newest`, or the `next_cursor` of the page before; it takes the place of `page`";
-        Wanted::shape().optional("cursor", text(), cursor)
+        Wanted::shape().optional("cursor", text(), cursor).optional(
+            "bodies",
+            flag(),
+            "`false`: entries come without `request_body`, which may be long",
+        )
     }
 }
 
@@ -71,10 +78,14 @@ pub(in crate::api) async fn list(
         Some(NEWEST) => Start::Below(None),
         Some(text) => Start::Below(Some(api.log_search.cursor(text).ok_or_else(wrong_cursor)?)),
     };
+    let bodies = match read(&query, "bodies", "true or false", parse_flag)? {
+        Some(false) => Bodies::LeftOut,
+        _ => Bodies::Shown,
+    };
     let size = usize::try_from(page.size).unwrap_or(usize::MAX);
-    let Found { entries, total, next } = api.log_search.page(&filter, start, size).await?;
+    let Found { entries, total, next } = api.log_search.page(&filter, start, size, bodies).await?;
     Answer::with(&Listed {
-        items: entries.iter().map(Entry::of).collect(),
+        items: entries.iter().map(|entry| Entry::with(entry, bodies)).collect(),
         pagination: Pagination {
             page: total.map(|_| page.number),
             page_size: page.size,
