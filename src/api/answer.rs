@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{
-    HeaderValue, StatusCode,
+    HeaderName, HeaderValue, StatusCode,
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
 use serde::Serialize;
@@ -101,6 +101,33 @@ impl<T> IntoResponse for Answer<T> {
     fn into_response(self) -> Response {
         let code = Code::Success(0);
         Envelope { status: StatusCode::OK, code, message: self.message, data: self.data }.into_response()
+    }
+}
+
+/// A success with one header of its own; `H` says which.
+pub(super) struct Headed<H, T> {
+    value: HeaderValue,
+    answer: Answer<T>,
+    header: PhantomData<fn(H)>,
+}
+
+/// A header that only some answers have.
+pub(super) trait OwnHeader {
+    const NAME: HeaderName;
+    const DESCRIPTION: &'static str;
+}
+
+impl<H: OwnHeader, T> Headed<H, T> {
+    pub(super) fn new(value: HeaderValue, answer: Answer<T>) -> Self {
+        Self { value, answer, header: PhantomData }
+    }
+}
+
+impl<H: OwnHeader, T> IntoResponse for Headed<H, T> {
+    fn into_response(self) -> Response {
+        let mut response = self.answer.into_response();
+        response.headers_mut().insert(H::NAME, self.value);
+        response
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) async fn within_budget(
     if routes::is_probe(request.uri().path()) {
         return next.run(request).await;
     }
-    if routes::is_open(request.uri().path()) {
+    if routes::is_open(request.method(), request.uri().path()) {
         let Some(_place) = api.0.open_places.take(client) else { return Refusal::too_busy().into_response() };
         return next.run(request).await;
     }

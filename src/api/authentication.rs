@@ -5,10 +5,21 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, header::AUTHORIZATION, request::Parts};
+use http::{
+    HeaderMap,
+    header::{AUTHORIZATION, SET_COOKIE},
+    request::Parts,
+};
 use subtle::ConstantTimeEq as _;
 
-use super::{Api, ClientAddress, answer::Message, query::Query, refusal::Refusal, throttle::Locked};
+use super::{
+    Api, ClientAddress,
+    answer::Message,
+    query::Query,
+    refusal::Refusal,
+    session::{self, OverHttps, Session},
+    throttle::Locked,
+};
 use crate::crypto::{self, Secret};
 
 /// A key of ours as a digest, so that comparing takes the same time for every guess of any length.
@@ -76,15 +87,33 @@ pub(super) async fn required(
     request: Request,
     next: Next,
 ) -> Response {
-    let judged = match credential(request.uri(), request.headers()) {
-        Some(given) => api.judge(&given, client),
-        None => Ok(api.0.tickets.open(request.method(), request.uri(), api.clock.now())),
+    let Some(given) = credential(request.uri(), request.headers()) else {
+        return match api.0.sessions.of(request.headers(), api.clock.now()) {
+            Some(session) => within(session, &api, request, next).await,
+            None if api.0.tickets.open(request.method(), request.uri(), api.clock.now()) => next.run(request).await,
+            None => refused().into_response(),
+        };
     };
-    match judged {
+    match api.judge(&given, client) {
         Ok(true) => next.run(request).await,
         Ok(false) => refused().into_response(),
         Err(wait) => locked(wait).into_response(),
     }
+}
+
+/// Answers the console, and renews its session when it is time.
+async fn within(session: Session, api: &Api, mut request: Request, next: Next) -> Response {
+    if !session::is_from_the_console(request.method(), request.headers()) {
+        return Refusal::forbidden("auth.not_from_the_console").into_response();
+    }
+    let over_https = request.extensions().get().copied().unwrap_or(OverHttps(false));
+    let renewed = session.renewed(api.clock.now());
+    request.extensions_mut().insert(renewed.unwrap_or(session));
+    let mut response = next.run(request).await;
+    if let Some(renewed) = renewed {
+        response.headers_mut().append(SET_COOKIE, api.0.sessions.cookie(renewed, over_https));
+    }
+    response
 }
 
 #[cfg(test)]

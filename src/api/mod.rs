@@ -53,6 +53,7 @@ mod query;
 mod ready;
 mod refusal;
 mod routes;
+mod session;
 mod settings;
 mod system;
 mod tasks;
@@ -60,7 +61,7 @@ mod tasks;
 mod tests;
 mod throttle;
 
-pub(crate) use self::{client_address::ClientAddress, clock::Clock, system::Node};
+pub(crate) use self::{client_address::ClientAddress, clock::Clock, session::OverHttps, system::Node};
 
 /// Management requests in flight; the data plane has a budget of its own, so neither can lock the other out.
 const REQUESTS_MAX: usize = 256;
@@ -105,6 +106,7 @@ struct Inner {
     management_key: authentication::ManagementKey,
     throttle: throttle::Throttle,
     tickets: download_tickets::Tickets,
+    sessions: session::Sessions,
     probe: ready::Probe,
     metrics_token: Option<authentication::ManagementKey>,
     budget: Semaphore,
@@ -156,12 +158,14 @@ pub(crate) fn router(state: State) -> Router {
     let management_key = authentication::ManagementKey::new(&state.auth_key);
     let metrics_token = state.metrics_token.as_ref().map(authentication::ManagementKey::new);
     let tickets = download_tickets::Tickets::new(&state.auth_key);
+    let sessions = session::Sessions::new(&state.auth_key);
     let api = Api(Arc::new(Inner {
         state,
         management_key,
         metrics_token,
         throttle: throttle::Throttle::default(),
         tickets,
+        sessions,
         probe: ready::Probe::default(),
         budget: Semaphore::new(REQUESTS_MAX),
         open_places: open_places::OpenPlaces::default(),

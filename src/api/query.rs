@@ -5,7 +5,7 @@ use std::{convert::Infallible, marker::PhantomData};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 
-use super::document::Shape;
+use super::{document::Shape, refusal::Refusal};
 
 /// What is asked for in the query, of which `P` says what the handler looks at.
 pub(crate) struct Query<P = ()>(Vec<(String, String)>, PhantomData<fn(P)>);
@@ -39,6 +39,29 @@ impl<P, S: Send + Sync> FromRequestParts<S> for Query<P> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         Ok(Self::read(&parts.uri))
+    }
+}
+
+/// What the first value of that name says. `wanted` is said to whoever sent something else.
+pub(crate) fn read<P, T>(
+    query: &Query<P>,
+    name: &'static str,
+    wanted: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, Refusal> {
+    let Some(text) = query.first(name) else { return Ok(None) };
+    parse(text).map(Some).ok_or_else(|| {
+        let values = [("field", name.to_owned()), ("wanted", wanted.to_owned())];
+        Refusal::bad_request(("validation.invalid_parameter", values))
+    })
+}
+
+/// In every form that the original takes.
+pub(crate) fn parse_flag(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "True" | "TRUE" => Some(true),
+        "0" | "f" | "F" | "false" | "False" | "FALSE" => Some(false),
+        _ => None,
     }
 }
 

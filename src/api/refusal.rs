@@ -25,11 +25,13 @@ impl Reason {
     pub(crate) const INVALID_JSON: Self = Self { status: 400, code: "INVALID_JSON" };
     pub(crate) const INVALID: Self = Self { status: 400, code: "VALIDATION_FAILED" };
     pub(crate) const UNAUTHORIZED: Self = Self { status: 401, code: "UNAUTHORIZED" };
+    pub(crate) const FORBIDDEN: Self = Self { status: 403, code: "FORBIDDEN" };
     pub(crate) const NOT_FOUND: Self = Self { status: 404, code: "NOT_FOUND" };
     pub(crate) const TOO_SLOW: Self = Self { status: 408, code: "BAD_REQUEST" };
     pub(crate) const DUPLICATE: Self = Self { status: 409, code: "DUPLICATE_RESOURCE" };
     pub(crate) const TASK_IN_PROGRESS: Self = Self { status: 409, code: "TASK_IN_PROGRESS" };
     pub(crate) const TASK_OVER: Self = Self { status: 409, code: "TASK_OVER" };
+    pub(crate) const KEY_UNREADABLE: Self = Self { status: 409, code: "KEY_UNREADABLE" };
     pub(crate) const READ_ONLY: Self = Self { status: 409, code: "READ_ONLY" };
     pub(crate) const TOO_LARGE: Self = Self { status: 413, code: "PAYLOAD_TOO_LARGE" };
     pub(crate) const TOO_MANY_FAILED_LOGINS: Self = Self { status: 429, code: "TOO_MANY_FAILED_LOGINS" };
@@ -69,6 +71,11 @@ impl Refusal {
         Self::new(Reason::UNAUTHORIZED, message)
     }
 
+    /// The caller is known, but may not ask for this in this way.
+    pub(crate) fn forbidden(message: impl Into<Message>) -> Self {
+        Self::new(Reason::FORBIDDEN, message)
+    }
+
     pub(crate) fn not_found() -> Self {
         Self::absent(Message::verbatim("Resource not found"))
     }
@@ -90,6 +97,11 @@ impl Refusal {
     /// The task that is to be cancelled is over.
     pub(crate) fn task_over() -> Self {
         Self::new(Reason::TASK_OVER, "task.over")
+    }
+
+    /// A key that cannot be decrypted can be neither shown nor tested.
+    pub(crate) fn key_unreadable() -> Self {
+        Self::new(Reason::KEY_UNREADABLE, "error.key_unreadable")
     }
 
     pub(crate) fn too_large(bytes_max: usize) -> Self {

@@ -17,7 +17,7 @@ use super::{
     document::{self, Described, Stated},
     download_tickets, groups, health, integration, keys, login, logs, metrics, ready,
     refusal::Reason,
-    settings, system, tasks,
+    session, settings, system, tasks,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,10 +63,12 @@ pub(super) fn table() -> Vec<Route> {
     const DATABASE: Reason = Reason::DATABASE;
     const DUPLICATE: Reason = Reason::DUPLICATE;
     const INVALID: Reason = Reason::INVALID;
+    const KEY_UNREADABLE: Reason = Reason::KEY_UNREADABLE;
     const NOT_FOUND: Reason = Reason::NOT_FOUND;
     const NOT_YET_IN_EFFECT: Reason = Reason::NOT_YET_IN_EFFECT;
     const SEARCH_TOO_LONG: Reason = Reason::SEARCH_TOO_LONG;
     const TASK_IN_PROGRESS: Reason = Reason::TASK_IN_PROGRESS;
+    const TOO_MANY_FAILED_LOGINS: Reason = Reason::TOO_MANY_FAILED_LOGINS;
     const TASK_OVER: Reason = Reason::TASK_OVER;
     const UNAUTHORIZED: Reason = Reason::UNAUTHORIZED;
     vec![
@@ -76,6 +78,12 @@ pub(super) fn table() -> Vec<Route> {
             .called("check_readiness", "Says whether the server can serve, and if not, why", &[]),
         route(Open, Post, "/api/auth/login", login::login)
             .called("check_key", "Says whether a key is the management key; opens no session", &[]),
+        route(Open, Post, "/api/session", session::create)
+            .called("begin_session", "Signs the console in: the answer has a cookie that opens every route", &[UNAUTHORIZED, TOO_MANY_FAILED_LOGINS]),
+        route(Managed, Get, "/api/session", session::read)
+            .called("show_session", "Until when the caller is signed in", &[]),
+        route(Open, Delete, "/api/session", session::delete)
+            .called("end_session", "Signs the console out", &[]),
         // It asks for a credential itself, since it takes another one as well.
         route(Open, Get, "/metrics", metrics::read)
             .called("read_metrics", "Everything that is measured, for Prometheus", &[]),
@@ -153,6 +161,12 @@ pub(super) fn table() -> Vec<Route> {
             .called("test_keys", "Tests keys with one real request each, and acts on what the upstream says", &[INVALID, NOT_FOUND, DATABASE]),
         route(Managed, Post, "/api/keys/validate-group", keys::validate)
             .called("validate_keys", "Starts a task that tests all keys of a group, or those of one status", &[INVALID, NOT_FOUND, TASK_IN_PROGRESS, DATABASE]),
+        route(Managed, Get, "/api/keys/{id}", keys::read)
+            .called("show_key", "One key, by its ends unless it is asked for in clear", &[DATABASE]),
+        route(Managed, Post, "/api/keys/{id}/reveal", keys::reveal)
+            .called("reveal_key", "Shows one key in clear, and leaves a line in the server's log about it", &[KEY_UNREADABLE, DATABASE]),
+        route(Managed, Post, "/api/keys/{id}/test", keys::test_one)
+            .called("test_key", "Tests one key with a real request, and acts on what the upstream says", &[KEY_UNREADABLE, DATABASE]),
         route(Managed, Put, "/api/keys/{id}/notes", keys::set_notes)
             .called("set_key_notes", "Keeps a remark beside a key", &[INVALID, DATABASE]),
 
@@ -206,9 +220,10 @@ pub(super) fn is_probe(path: &str) -> bool {
     matches!(path, "/health" | "/ready")
 }
 
-/// Whether a path leads to something that needs no management key.
-pub(super) fn is_open(path: &str) -> bool {
+/// Whether something needs no management key.
+pub(super) fn is_open(method: &Method, path: &str) -> bool {
     !path.starts_with("/api/")
+        || (path == "/api/session" && matches!(*method, Method::POST | Method::DELETE))
         || ["/api/auth/", "/api/integration/", "/api/docs"].iter().any(|open| path.starts_with(open))
 }
 

@@ -4,6 +4,7 @@
 //! restore) is stored first and takes effect in memory after the commit.
 
 mod counts;
+mod failure;
 mod import;
 mod load;
 mod look_again;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::{
     counts::KeyStates,
+    failure::Failure,
     import::{ImportCounts, KEYS_PER_CALL_MAX, KEYS_PER_TASK_MAX, KeysTextError, parse_keys, parse_new_keys},
     load::{OpenError, check_passphrase},
     mismatch::Mismatch,

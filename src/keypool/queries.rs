@@ -4,7 +4,10 @@
 //! otherwise it may take the index on the group, and read all of its keys for each lot. The servers know how common a value
 //! is, and need no such hint.
 
-use std::{collections::HashMap, fmt::Write as _};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Write as _,
+};
 
 use sea_query::{Expr, ExprTrait, Order, Query};
 use serde::Serialize;
@@ -22,6 +25,10 @@ const ROWS_PER_STATEMENT: usize = 2_000;
 pub(super) type Stored = (i64, String, Option<String>);
 /// Id, group, failures, stored text, hash.
 pub(super) type ActiveKey = (i64, GroupId, i64, String, Option<String>);
+
+/// What is shown of keys: their rows, and which of them follows.
+const ROWS: &str = "SELECT id, key_value, key_hash, group_id, status, notes, request_count, failure_count, last_used_at, \
+                    created_at, updated_at FROM api_keys WHERE ";
 
 pub(super) struct Row {
     pub(super) id: i64,
@@ -71,7 +78,12 @@ impl Matching {
         Self { group_id, status, hash, ids: None }
     }
 
-    pub(super) fn among(self, ids: Vec<i64>) -> Self {
+    /// Of those that match until now only these.
+    pub(super) fn among(self, mut ids: Vec<i64>) -> Self {
+        if let Some(before) = &self.ids {
+            let before: HashSet<i64> = before.iter().copied().collect();
+            ids.retain(|id| before.contains(id));
+        }
         Self { ids: Some(ids), ..self }
     }
 
@@ -259,11 +271,7 @@ pub(super) async fn page(
     // Beyond what an engine can count to there is nothing anyway.
     let offset = i64::try_from(offset).unwrap_or(i64::MAX);
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut sql = Sql::new(
-        engine,
-        "SELECT id, key_value, key_hash, group_id, status, notes, request_count, failure_count, last_used_at, \
-         created_at, updated_at FROM api_keys WHERE ",
-    );
+    let mut sql = Sql::new(engine, ROWS);
     if engine.is_sqlite() {
         // First the ids alone, so that whole rows are neither sorted nor skipped.
         sql.push("id IN (SELECT id FROM api_keys WHERE ");
@@ -275,6 +283,13 @@ pub(super) async fn page(
         sql.push(&order).push(" LIMIT ").push_value(limit).push(" OFFSET ").push_value(offset);
     }
     readers.all(sql).await
+}
+
+/// One key.
+pub(super) async fn row(readers: &Readers, id: i64) -> Result<Row, db::Error> {
+    let mut sql = Sql::new(readers.engine(), ROWS);
+    sql.push("id = ").push_value(id);
+    readers.one(sql).await
 }
 
 /// How many keys match, and the highest id among them.

@@ -124,13 +124,15 @@ pub(crate) struct ListFilter {
     pub(crate) text: Option<Secret>,
     /// A part of a key's text or of its notes, in any case.
     pub(crate) part: Option<Secret>,
+    /// Only keys with these ids.
+    pub(crate) ids: Option<Vec<i64>>,
     pub(crate) sort: Sort,
 }
 
 impl ListFilter {
     /// All keys of a group.
     pub(crate) fn of(group_id: GroupId) -> Self {
-        Self { group_id, status: None, text: None, part: None, sort: Sort::default() }
+        Self { group_id, status: None, text: None, part: None, ids: None, sort: Sort::default() }
     }
 }
 
@@ -145,17 +147,32 @@ impl KeyPools {
         self.store_changes().await?;
         let hash = filter.text.as_ref().map(|text| self.shared.cipher.hash(text.expose()));
         let readers = self.shared.database.readers();
-        let matching = Matching::of(filter.group_id, filter.status, hash.clone());
-        let (matching, total) = match &filter.part {
-            None => (matching.clone(), queries::count(readers, &matching).await?),
-            Some(part) => {
-                let found = self.search(filter.group_id, filter.status, hash, part).await?;
-                let total = found.ids.len() as u64;
-                if found.is_everything { (matching, total) } else { (matching.among(found.ids), total) }
+        let mut matching = Matching::of(filter.group_id, filter.status, hash.clone());
+        if let Some(ids) = &filter.ids {
+            matching = matching.among(ids.clone());
+        }
+        if let Some(part) = &filter.part {
+            let found = self.search(filter.group_id, filter.status, hash, part).await?;
+            if !found.is_everything {
+                matching = matching.among(found.ids);
             }
-        };
+        }
+        let total = queries::count(readers, &matching).await?;
         let rows = queries::page(readers, &matching, filter.sort, offset, limit).await?;
-        let keys = rows.into_iter().map(|row| StoredKey {
+        Ok((rows.into_iter().map(|row| self.shown(row)).collect(), total))
+    }
+
+    /// One key, of whichever group.
+    ///
+    /// # Errors
+    /// [`db::Error::NotFound`] where there is no such key.
+    pub(crate) async fn find(&self, id: i64) -> Result<StoredKey, db::Error> {
+        self.store_changes().await?;
+        Ok(self.shown(queries::row(self.shared.database.readers(), id).await?))
+    }
+
+    fn shown(&self, row: queries::Row) -> StoredKey {
+        StoredKey {
             id: row.id,
             secret: readable(&row.key_value, row.key_hash.as_deref(), &self.shared.cipher),
             hash: row.key_hash.unwrap_or_default(),
@@ -167,8 +184,7 @@ impl KeyPools {
             last_used_at: row.last_used_at,
             created_at: row.created_at,
             updated_at: row.updated_at,
-        });
-        Ok((keys.collect(), total))
+        }
     }
 
     /// How many keys a group has, invalid ones included.

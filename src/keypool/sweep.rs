@@ -70,7 +70,7 @@ impl Validator {
                 match secret {
                     Some(secret) => {
                         let key = Arc::new(Key { id, group_id: group.id, secret });
-                        tests.spawn(self.clone().test_one(group.clone(), key, cancel.clone()));
+                        tests.spawn(self.clone().test_in_turn(group.clone(), key, cancel.clone()));
                     }
                     None => {
                         swept.invalid += 1;
@@ -91,7 +91,7 @@ impl Validator {
         failure.map_or(Ok(swept), Err)
     }
 
-    async fn test_one(self, group: Arc<Group>, key: Arc<Key>, cancel: CancellationToken) -> Outcome {
+    async fn test_in_turn(self, group: Arc<Group>, key: Arc<Key>, cancel: CancellationToken) -> Outcome {
         let Some(verdict) = cancel.run_until_cancelled(self.probe(&group, &key)).await else { return Ok(None) };
         self.act(&group, key, verdict.clone()).await.map(|()| Some(verdict))
     }

@@ -12,7 +12,7 @@ use http::{HeaderValue, Request, StatusCode, Uri, header};
 use http_body_util::BodyExt;
 use tokio::{sync::Semaphore, task::JoinSet};
 
-use super::{KeyPools, queries};
+use super::{Failure, KeyPools, queries};
 use crate::{
     channel::{self, Asked, Blame},
     crypto::{Secret, redact},
@@ -48,19 +48,29 @@ pub(super) struct Shared {
 /// What a test says about one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tested {
-    pub(crate) is_valid: bool,
-    /// Why not, for the operator.
-    pub(crate) error: Option<String>,
+    /// `None`: the key works.
+    pub(crate) failure: Option<Failure>,
+}
+
+impl Tested {
+    pub(crate) fn is_valid(&self) -> bool {
+        self.failure.is_none()
+    }
+
+    /// For another reason than what an upstream said.
+    fn failed(message: String) -> Self {
+        Self { failure: Some(Failure { status_code: None, message }) }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
     Valid,
     /// The upstream refuses this key.
-    Invalid(String),
+    Invalid(Failure),
     /// The answer says nothing about the key: a limit, an outage, a test that does not fit the upstream.
     Undecided {
-        reason: String,
+        failure: Failure,
         rest: Option<Duration>,
     },
 }
@@ -84,7 +94,7 @@ impl Validator {
             if outcomes.contains_key(hash) {
                 continue;
             }
-            outcomes.insert(hash.clone(), Tested { is_valid: false, error: None });
+            outcomes.insert(hash.clone(), Tested::failed("the test of the key died".to_owned()));
             while tests.len() >= group.settings.key_validation_concurrency {
                 note(&mut outcomes, tests.join_next().await);
             }
@@ -100,11 +110,17 @@ impl Validator {
             note(&mut outcomes, tests.join_next().await);
         }
         self.shared.clients.prune(Instant::now());
-        let unknown = || Tested {
-            is_valid: false,
-            error: Some("Key does not exist in this group or has been removed.".to_owned()),
-        };
+        let unknown = || Tested::failed("Key does not exist in this group or has been removed.".to_owned());
         Ok(hashes.iter().map(|hash| outcomes.get(hash).cloned().unwrap_or_else(unknown)).collect())
+    }
+
+    /// The same for one key.
+    pub(crate) async fn test_one(&self, group: &Group, key: Arc<Key>) -> Result<Tested, db::Error> {
+        let verdict = self.probe(group, &key).await;
+        let tested = Tested::from(&verdict);
+        self.act(group, key, verdict).await?;
+        self.prune();
+        Ok(tested)
     }
 
     /// One request. It waits for a slot first, which does not count against its time.
@@ -125,7 +141,8 @@ impl Validator {
     async fn exchange(&self, group: &Group, key: &Key, limit: Duration) -> Verdict {
         let upstreams = &group.upstreams;
         let Some(upstream) = upstreams.pick(&[], Instant::now()) else {
-            return Verdict::Undecided { reason: "the group has no upstream".to_owned(), rest: None };
+            let failure = Failure { status_code: None, message: "the group has no upstream".to_owned() };
+            return Verdict::Undecided { failure, rest: None };
         };
         let address = upstreams.address(upstream);
         let limits = Limits {
@@ -157,13 +174,13 @@ impl Validator {
             upstreams.failed(upstream, Instant::now());
         }
         let message = redact(&channel::parsed_message(&body), &key.secret);
-        let reason = format!("[status {}] {message}", status.as_u16());
+        let failure = Failure { status_code: Some(status.as_u16()), message };
         // The operator chose place and model, so nothing in the answer is a client's.
         let asked = Asked { path: "", model: "" };
         match channel::blame(&asked, status.as_u16(), &head.headers, &body, chrono::Utc::now()) {
-            Blame::Key => Verdict::Invalid(reason),
-            Blame::KeyForNow(rest) => Verdict::Undecided { reason, rest: Some(rest) },
-            Blame::Client | Blame::Upstream => Verdict::Undecided { reason, rest: None },
+            Blame::Key => Verdict::Invalid(failure),
+            Blame::KeyForNow(rest) => Verdict::Undecided { failure, rest: Some(rest) },
+            Blame::Client | Blame::Upstream => Verdict::Undecided { failure, rest: None },
         }
     }
 
@@ -194,10 +211,8 @@ impl Validator {
 impl From<&Verdict> for Tested {
     fn from(verdict: &Verdict) -> Self {
         match verdict {
-            Verdict::Valid => Self { is_valid: true, error: None },
-            Verdict::Invalid(reason) | Verdict::Undecided { reason, .. } => {
-                Self { is_valid: false, error: Some(reason.clone()) }
-            }
+            Verdict::Valid => Self { failure: None },
+            Verdict::Invalid(failure) | Verdict::Undecided { failure, .. } => Self { failure: Some(failure.clone()) },
         }
     }
 }
@@ -210,8 +225,8 @@ fn note(outcomes: &mut std::collections::HashMap<String, Tested>, outcome: Optio
             outcomes.insert(hash, tested);
         }
         Some(Ok((hash, Err(error)))) => {
-            let error = Some(format!("the key was tested, but its state cannot be stored: {error}"));
-            outcomes.insert(hash, Tested { is_valid: false, error });
+            let message = format!("the key was tested, but its state cannot be stored: {error}");
+            outcomes.insert(hash, Tested::failed(message));
         }
         Some(Err(error)) => tracing::error!(%error, "The test of a key died"),
         None => {}
@@ -219,8 +234,8 @@ fn note(outcomes: &mut std::collections::HashMap<String, Tested>, outcome: Optio
 }
 
 fn undecided(error: &SendError, key: &Key) -> Verdict {
-    let reason = redact(&format!("failed to send validation request: {error}"), &key.secret);
-    Verdict::Undecided { reason, rest: None }
+    let message = redact(&format!("failed to send validation request: {error}"), &key.secret);
+    Verdict::Undecided { failure: Failure { status_code: None, message }, rest: None }
 }
 
 /// The channel's own test, with the group's rules applied as to any request.

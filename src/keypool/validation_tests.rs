@@ -85,11 +85,15 @@ impl House {
 }
 
 fn valid() -> Tested {
-    Tested { is_valid: true, error: None }
+    Tested { failure: None }
 }
 
 fn not_valid(error: &str) -> Tested {
-    Tested { is_valid: false, error: Some(error.to_owned()) }
+    let (status_code, message) = match error.strip_prefix("[status ").and_then(|rest| rest.split_once("] ")) {
+        Some((status, message)) => (Some(status.parse().unwrap()), message),
+        None => (None, error),
+    };
+    Tested { failure: Some(Failure { status_code, message: message.to_owned() }) }
 }
 
 fn refusal(status: u16, message: &str) -> Play {
@@ -155,9 +159,9 @@ async fn only_a_keys_own_fault_takes_it_out() {
     upstream.play_always("sk-request", refusal(400, "no such parameter"));
     upstream.play_always("sk-gone", Play::close());
     let tested = house.test(&group, &keys).await;
-    assert!(tested.iter().all(|tested| !tested.is_valid));
-    assert_eq!(tested[0].error.as_deref(), Some("[status 429] slow down"));
-    assert!(tested[3].error.as_ref().unwrap().starts_with("failed to send validation request: "));
+    assert!(tested.iter().all(|tested| !tested.is_valid()));
+    assert_eq!(tested[0].failure.as_ref().unwrap().to_string(), "[status 429] slow down");
+    assert!(tested[3].failure.as_ref().unwrap().to_string().starts_with("failed to send validation request: "));
     assert_eq!(house.active(&group).await.len(), 4);
     let picked = house.pools.ensure(group.id).pick(&[], Instant::now()).unwrap();
     assert_ne!(picked.secret.expose(), "sk-limit", "it rests");
@@ -195,7 +199,7 @@ async fn a_group_that_never_takes_keys_out_keeps_a_refused_one() {
     let group = house.group("team", &upstream, r#"{"blacklist_threshold":0}"#).await;
     house.add(&group, &["sk-1"]).await;
     upstream.play_always("sk-1", refusal(401, "no"));
-    assert!(!house.test(&group, &["sk-1"]).await[0].is_valid);
+    assert!(!house.test(&group, &["sk-1"]).await[0].is_valid());
     assert_eq!(house.active(&group).await, ["sk-1"]);
 }
 

@@ -163,6 +163,13 @@ pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpBlo
     client
 }
 
+/// Whether the client spoke HTTPS, as a trusted proxy says. Of several in a row the first one talked to the client.
+pub(super) fn came_over_https(peer: IpAddr, headers: &HeaderMap, trusted: &[IpBlock]) -> bool {
+    let is_trusted = trusted.iter().any(|block| block.contains(peer));
+    let scheme = headers.get("x-forwarded-proto").and_then(|value| value.to_str().ok()?.split(',').next());
+    is_trusted && scheme.is_some_and(|scheme| scheme.trim().eq_ignore_ascii_case("https"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,6 +206,23 @@ mod tests {
         for path in ["/v1/models/org%2Fname", "/v1/a..b", "/.well-known", "/v1/file.txt", "/"] {
             assert!(!leaves_base(path), "{path}");
         }
+    }
+
+    #[test]
+    fn a_named_proxy_tells_whether_the_client_spoke_https() {
+        let trusted = [IpBlock::parse("10.0.0.0/8").unwrap()];
+        #[track_caller]
+        fn check(peer: &str, told: Option<&str>, trusted: &[IpBlock], expected: bool) {
+            let headers = told.map(|told| ("x-forwarded-proto".parse().unwrap(), told.parse().unwrap()));
+            let headers: HeaderMap = headers.into_iter().collect();
+            assert_eq!(came_over_https(peer.parse().unwrap(), &headers, trusted), expected, "{peer} {told:?}");
+        }
+        check("10.0.0.1", Some("https"), &trusted, true);
+        check("10.0.0.1", Some("HTTPS, http"), &trusted, true);
+        check("10.0.0.1", Some("http, https"), &trusted, false);
+        check("10.0.0.1", None, &trusted, false);
+        check("198.51.100.1", Some("https"), &trusted, false);
+        check("10.0.0.1", Some("https"), &[], false);
     }
 
     #[test]

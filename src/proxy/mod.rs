@@ -94,6 +94,11 @@ impl Proxy {
         admission::client_address(peer, headers, &self.trusted_proxies)
     }
 
+    /// Whether a trusted proxy says that the client spoke HTTPS with it.
+    pub(crate) fn came_over_https(&self, peer: IpAddr, headers: &http::HeaderMap) -> bool {
+        admission::came_over_https(peer, headers, &self.trusted_proxies)
+    }
+
     /// A stop waits no longer: the records of what is dropped from here on say so.
     pub(crate) fn cut(&self) {
         self.recorder.cut();

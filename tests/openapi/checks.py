@@ -48,7 +48,7 @@ def before_call(context, case, kwargs):
     groups = range(1, GROUPS // 2 + 1)
     name = case.operation.definition.raw.get("operationId")
     if case.path_parameters and "id" in case.path_parameters:
-        kept = range(1, KEYS + 1) if name == "set_key_notes" else groups
+        kept = range(1, KEYS + 1) if case.operation.path.startswith("/api/keys/") else groups
         existing = GROUPS_TO_DELETE if name == "delete_group" else kept
         case.path_parameters["id"] = among(case.path_parameters["id"], existing)
     if case.query and "group_id" in case.query:

@@ -19,6 +19,7 @@ use super::{
     download_tickets,
     refusal::Reason,
     routes::{self, Access, Route, Verb},
+    session,
 };
 
 /// The whole document, as it is served and printed.
@@ -37,6 +38,7 @@ const CHAPTERS: &[(&str, &str, &str)] = &[
     ("/metrics", "Metrics", "What Prometheus reads"),
     ("/api/cluster", "Cluster", "The nodes that share the database"),
     ("/api/auth", "Access", "Whether a key is right, and links that need none"),
+    ("/api/session", "Access", ""),
     ("/api/download-tickets", "Access", ""),
     ("/api/integration", "Integration", "Which groups a proxy key opens, for the programs that hold one"),
     ("/proxy", "Integration", ""),
@@ -57,7 +59,9 @@ Manages a GPT-Load server: groups, keys, settings. What is below `/proxy/` belon
 proxied and is described elsewhere.
 
 Every route that is not open needs the management key, `AUTH_KEY`, in one of four places; the first with a credential \
-decides: the query parameter `key`, `Authorization: Bearer`, `X-Api-Key`, `X-Goog-Api-Key`.
+decides: the query parameter `key`, `Authorization: Bearer`, `X-Api-Key`, `X-Goog-Api-Key`. Where none is given, the \
+console's session does as well: the cookie `gpt_load_session` that `begin_session` answers. With it, methods other than \
+GET and HEAD need the header `X-GPT-Load-Console: 1` besides, or they are refused with 403 `FORBIDDEN`.
 
 A success is always 200 with the code 0; a refusal has a code for programs and a message for people. Messages come in \
 the first language of `Accept-Language`: `zh-CN`, which is the default, `en-US` or `ja-JP`. Bodies are read as JSON \
@@ -92,7 +96,7 @@ fn document() -> Value {
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/", "description": "The server that this document comes from"}],
-        "security": MANAGED.map(|scheme| json!({scheme: []})),
+        "security": MANAGED.into_iter().chain([SESSION]).map(|scheme| json!({scheme: []})).collect::<Value>(),
         "tags": chapters,
         "paths": paths,
         "components": {
@@ -117,6 +121,13 @@ fn document() -> Value {
                     "description": "The management key; for links, since what is in between may write addresses down",
                 },
                 "metricsToken": {"type": "http", "scheme": "bearer", "description": "`METRICS_TOKEN`"},
+                SESSION: {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": session::COOKIE_NAME,
+                    "description": "The console's session: `begin_session`. What changes something needs the header \
+                                    `X-GPT-Load-Console: 1` besides",
+                },
                 "ticket": {
                     "type": "apiKey",
                     "in": "query",
@@ -165,6 +176,8 @@ fn replace_references(value: &mut Value, by: &BTreeMap<String, Value>) {
 
 /// The places of the management key, the best first.
 const MANAGED: [&str; 4] = ["bearer", "xApiKey", "xGoogApiKey", "queryKey"];
+/// What else opens every managed route.
+const SESSION: &str = "session";
 
 fn chapter(path: &str) -> (&'static str, &'static str) {
     let found = CHAPTERS.iter().find(|(beginning, ..)| path.starts_with(beginning));
@@ -183,8 +196,9 @@ fn verb(verb: Verb) -> &'static str {
 
 /// What a server that runs for diagnosis refuses.
 fn changes_keys(route: &Route) -> bool {
-    let is_about_keys = route.path.starts_with("/api/keys") && !matches!(route.verb, Verb::Get | Verb::Any);
-    is_about_keys || (route.path == "/api/groups/{id}" && matches!(route.verb, Verb::Delete))
+    let only_looks = matches!(route.verb, Verb::Get | Verb::Any) || route.name == "reveal_key";
+    (route.path.starts_with("/api/keys") && !only_looks)
+        || (route.path == "/api/groups/{id}" && matches!(route.verb, Verb::Delete))
 }
 
 fn operation(route: &Route, chapter: &str, mut stated: Stated, refusals: &mut BTreeMap<String, Value>) -> Value {
@@ -199,6 +213,9 @@ fn operation(route: &Route, chapter: &str, mut stated: Stated, refusals: &mut BT
     let is_open = route.access == Access::Open;
     if !is_open {
         stated.refusals.extend([Reason::UNAUTHORIZED, Reason::TOO_MANY_FAILED_LOGINS]);
+        if !matches!(route.verb, Verb::Get) {
+            stated.refusals.insert(Reason::FORBIDDEN);
+        }
     }
     let mut answers = refused(stated.refusals, refusals);
     // Where a handler answers in its own way, this is what it answers.
@@ -220,7 +237,8 @@ fn operation(route: &Route, chapter: &str, mut stated: Stated, refusals: &mut BT
     if is_open {
         operation["security"] = stated.credentials.iter().map(|scheme| json!({*scheme: []})).collect();
     } else if download_tickets::DOWNLOADS.contains(&route.path) {
-        operation["security"] = MANAGED.into_iter().chain(["ticket"]).map(|scheme| json!({scheme: []})).collect();
+        operation["security"] =
+            MANAGED.into_iter().chain([SESSION, "ticket"]).map(|scheme| json!({scheme: []})).collect();
     }
     operation
 }
@@ -262,6 +280,7 @@ fn described(status: u16) -> &'static str {
     match status {
         400 => "The request is wrong; the message says what about it",
         401 => "The key is missing or wrong",
+        403 => "With a session, the header `X-GPT-Load-Console: 1` is missing",
         404 => "There is no such thing",
         408 => "The body did not arrive in time",
         409 => "It is taken, or something else is going on",

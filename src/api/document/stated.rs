@@ -12,7 +12,7 @@ use utoipa::{
 use super::shape::Shape;
 use crate::api::{
     Api, ClientAddress,
-    answer::{Answer, Bare, Content, Sent},
+    answer::{Answer, Bare, Content, Headed, OwnHeader, Sent},
     authentication::MayScrape,
     body::{Body, FromFields},
     keys::{KeysToDelete, KeysToImport, ManyKeyTexts},
@@ -21,6 +21,7 @@ use crate::api::{
     path::{GroupInPath, GroupNameInPath, KeyInPath, LogEntryInPath, SubGroupInPath, TaskInPath},
     query::{Parameters, Query},
     refusal::{Reason, Refusal},
+    session::{CurrentSession, OverHttps},
 };
 
 /// What the types of a handler say.
@@ -117,6 +118,14 @@ where
 
 /// What a request brings along without being asked.
 impl Asks for ClientAddress {
+    fn state(_: &mut Stated) {}
+}
+
+impl Asks for OverHttps {
+    fn state(_: &mut Stated) {}
+}
+
+impl Asks for CurrentSession {
     fn state(_: &mut Stated) {}
 }
 
@@ -267,6 +276,22 @@ impl<T: Data> Answers for Answer<T> {
             }),
         );
     }
+}
+
+impl<H: OwnHeader, T: Data> Answers for Headed<H, T> {
+    fn state(stated: &mut Stated) {
+        Answer::<T>::state(stated);
+        for answer in stated.answers.values_mut() {
+            answer["headers"][header_name::<H>()] =
+                json!({"description": H::DESCRIPTION, "schema": {"type": "string"}});
+        }
+    }
+}
+
+/// As people write it.
+fn header_name<H: OwnHeader>() -> String {
+    let capital = |part: &str| part.chars().take(1).flat_map(char::to_uppercase).chain(part.chars().skip(1)).collect();
+    H::NAME.as_str().split('-').map(capital).collect::<Vec<String>>().join("-")
 }
 
 /// Nothing but a message.

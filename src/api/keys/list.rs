@@ -1,71 +1,30 @@
 //! GET /api/keys: the keys of a group, page by page, those used last first, or in another order that is asked for.
 
-use serde::Serialize;
-use utoipa::ToSchema;
-
-use super::Api;
+use super::{
+    Api,
+    shown::{Listed, is_masked},
+};
 use crate::{
     api::{
-        answer::{self, Answer, UNREADABLE_KEY},
+        answer::Answer,
         document::{
-            Shape, Shown,
-            shape::{id, one_of, text},
+            Shape,
+            shape::{flag, id, like, one_of, text},
         },
         page::{Page, Paged},
-        query::{Parameters, Query},
+        query::{Parameters, Query, read},
         refusal::Refusal,
     },
     crypto::Secret,
-    db::Timestamp,
     group::{self, GroupId},
-    keypool::{KeyStatus, ListFilter, Sort, SortBy, StoredKey},
+    keypool::{KeyStatus, ListFilter, Sort, SortBy},
 };
 
 pub(super) const STATUSES: [&str; 3] = [KeyStatus::Active.name(), KeyStatus::Invalid.name(), "all"];
+/// As many as a page may hold.
+const IDS_MAX: usize = 1_000;
 const ASCENDING: &str = "asc";
 const DESCENDING: &str = "desc";
-
-#[derive(Serialize, ToSchema)]
-#[schema(as = Key)]
-pub(in crate::api) struct Listed<'a> {
-    id: i64,
-    /// In clear; `failed-to-decrypt` where the present `ENCRYPTION_KEY` is not the one it was stored with.
-    key_value: &'a str,
-    key_hash: &'a str,
-    group_id: GroupId,
-    /// `active` or `invalid`.
-    status: &'a str,
-    notes: &'a str,
-    request_count: i64,
-    failure_count: i64,
-    #[schema(required)]
-    last_used_at: Option<Timestamp>,
-    #[schema(format = DateTime)]
-    created_at: String,
-    #[schema(format = DateTime)]
-    updated_at: String,
-}
-
-impl Shown for Listed<'_> {}
-
-impl<'a> Listed<'a> {
-    fn of(key: &'a StoredKey) -> Self {
-        Self {
-            id: key.id,
-            // The one place that shows keys in clear: their owner manages them here.
-            key_value: key.secret.as_ref().map_or(UNREADABLE_KEY, Secret::expose),
-            key_hash: &key.hash,
-            group_id: key.group_id,
-            status: &key.status,
-            notes: &key.notes,
-            request_count: key.request_count,
-            failure_count: key.failure_count,
-            last_used_at: key.last_used_at,
-            created_at: answer::time(key.created_at),
-            updated_at: answer::time(key.updated_at),
-        }
-    }
-}
 
 pub(in crate::api) struct Filter;
 
@@ -76,6 +35,8 @@ impl Parameters for Filter {
             .optional("status", one_of(&STATUSES), "Only those; all unless given")
             .optional("key_value", text(), "The key with exactly this text")
             .optional("search", text(), "Contained in a key or its notes")
+            .optional("ids", like(text(), "1,2,3"), "Only the keys with these ids, 1000 at most")
+            .optional("masked", flag(), "Whether keys are shown by their ends only; false unless given")
             .optional(
                 "sort",
                 one_of(&SortBy::ALL.map(SortBy::name)),
@@ -96,17 +57,26 @@ pub(in crate::api) async fn list(
         status: status(&query)?,
         text: query.first("key_value").map(Secret::new),
         part: query.first("search").map(Secret::new),
+        ids: read(&query, "ids", IDS_WANTED, parse_ids)?,
         sort: sort(&query)?,
         ..ListFilter::of(group_id)
     };
+    let is_masked = is_masked(&query)?.unwrap_or_default();
     let (keys, total) = api.key_pools.list(&filter, page.offset(), page.size).await?;
-    Answer::with(&page.of_items(keys.iter().map(Listed::of).collect(), total))
+    Answer::with(&page.of_items(keys.iter().map(|key| Listed::of(key, is_masked)).collect(), total))
 }
 
 pub(super) fn group_id<P>(query: &Query<P>) -> Result<GroupId, Refusal> {
     let text = query.first("group_id").ok_or_else(|| Refusal::bad_request("validation.group_id_required"))?;
     let id = text.parse().ok().filter(|&id| id > 0);
     id.ok_or_else(|| Refusal::bad_request("validation.invalid_group_id_format"))
+}
+
+const IDS_WANTED: &str = "up to 1000 ids, separated by commas,";
+
+fn parse_ids(text: &str) -> Option<Vec<i64>> {
+    let ids: Vec<i64> = text.split(',').map(|id| id.trim().parse().ok()).collect::<Option<_>>()?;
+    (ids.len() <= IDS_MAX).then_some(ids)
 }
 
 /// `all` is what the export calls no filter.

@@ -8,10 +8,16 @@ mod export;
 mod import;
 mod list;
 mod notes;
+mod read;
 mod restore;
+mod reveal;
+mod shown;
 mod test;
+mod test_one;
 mod upload;
 mod validate;
+
+use std::sync::Arc;
 
 use super::{
     Api,
@@ -24,7 +30,7 @@ use super::{
 };
 use crate::{
     crypto::Secret,
-    group::{self, GroupId},
+    group::{self, Group, GroupId},
     keypool::{KEYS_PER_CALL_MAX, KEYS_PER_TASK_MAX, KeysTextError, parse_keys, parse_new_keys},
 };
 
@@ -37,8 +43,11 @@ pub(super) use self::{
     import::{Imported, import},
     list::list,
     notes::set_notes,
+    read::read,
     restore::{restore, restore_all_invalid},
+    reveal::reveal,
     test::test,
+    test_one::test_one,
     upload::{KeysToDelete, KeysToImport},
     validate::validate,
 };
@@ -135,6 +144,12 @@ async fn parse(
     }
     let parsed = tokio::task::spawn_blocking(move || read(&text)).await;
     Ok(parsed.map_err(Refusal::internal)??)
+}
+
+/// A group that serves, so that its keys can be tested: one of an unknown channel is stored, but cannot serve.
+fn serving(api: &Api, stored: &group::Record) -> Result<Arc<Group>, Refusal> {
+    let group = api.directory.current().by_name.get(&stored.name).cloned();
+    group.ok_or_else(|| Refusal::absent("validation.group_not_found"))
 }
 
 /// `{"group_id": 1}`

@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Api, KeyTexts};
+use super::{Api, KeyTexts, serving};
 use crate::{
     api::{answer::Answer, body::Body, document::Shown, refusal::Refusal},
     crypto::Secret,
@@ -30,21 +30,19 @@ struct KeyOutcome<'a> {
     /// What the upstream said, or why it could not be asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    error: Option<&'a str>,
+    error: Option<String>,
 }
 
 pub(in crate::api) async fn test(api: Api, Body(wanted): Body<KeyTexts>) -> Result<Answer<Outcome<'static>>, Refusal> {
     let begin = Instant::now();
     let stored = wanted.group(&api).await?;
-    let group = api.directory.current().by_name.get(&stored.name).cloned();
-    // A group of an unknown channel is stored, but cannot serve.
-    let group = group.ok_or_else(|| Refusal::absent("validation.group_not_found"))?;
+    let group = serving(&api, &stored)?;
     let keys = wanted.parse_stored(&api).await?;
     let tested = api.validator.test(&group, &keys).await?;
     let results = keys.iter().map(Secret::expose).zip(&tested).map(|(key_value, tested)| KeyOutcome {
         key_value,
-        is_valid: tested.is_valid,
-        error: tested.error.as_deref(),
+        is_valid: tested.is_valid(),
+        error: tested.failure.as_ref().map(ToString::to_string),
     });
     Answer::with(&Outcome {
         results: results.collect(),

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Api;
+use super::{Api, serving};
 use crate::{
     api::{
         answer::Answer,
@@ -64,9 +64,7 @@ pub(in crate::api) async fn validate(api: Api, Body(wanted): Body<Wanted>) -> Re
     let invalid_status = || Refusal::invalid("validation.invalid_status_value");
     let status = wanted.status.map(|name| KeyStatus::parse(&name).ok_or_else(invalid_status)).transpose()?;
     let stored = group::queries::find(api.database.readers(), wanted.group_id).await?;
-    let group = api.directory.current().by_name.get(&stored.name).cloned();
-    // A group of an unknown channel is stored, but cannot serve.
-    let group = group.ok_or_else(|| Refusal::absent("validation.group_not_found"))?;
+    let group = serving(&api, &stored)?;
     let (count, last_id) = api.key_pools.extent(group.id, status).await?;
     if count == 0 {
         return Err(Refusal::invalid(("validation.no_keys_to_validate", [("name", stored.name)])));

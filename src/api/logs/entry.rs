@@ -7,5 +7,5 @@ pub(in crate::api) async fn entry(
     api: Api,
     LogEntryInPath(id): LogEntryInPath,
 ) -> Result<Answer<Entry<'static>>, Refusal> {
-    Answer::with(&Entry::of(&api.log_search.entry(id).await?))
+    Answer::with(&Entry::of(&api.log_search.entry(id).await?, false))
 }

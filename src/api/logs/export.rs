@@ -43,7 +43,7 @@ pub(in crate::api) async fn export(api: Api, query: Query<Wanted>) -> Result<Sen
 fn lines(entries: &[LoggedEntry]) -> String {
     let mut text = String::new();
     for entry in entries {
-        push_field(&mut text, key_text(&entry.key));
+        push_field(&mut text, &key_text(&entry.key, false));
         text.push(',');
         push_field(&mut text, &entry.group_name);
         // Writing to a string cannot fail.

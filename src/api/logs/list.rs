@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Api, Entry, Wanted, filter, parse_flag, read};
+use super::{Api, Entry, Wanted, filter};
 use crate::{
     api::{
         answer::Answer,
@@ -12,7 +12,7 @@ use crate::{
             shape::{flag, text},
         },
         page::Page,
-        query::{Parameters, Query},
+        query::{Parameters, Query, parse_flag, read},
         refusal::Refusal,
     },
     request_log::{Bodies, Found, Start},
@@ -59,10 +59,12 @@ pub(in crate::api) struct Search;
 impl Parameters for Search {
     fn shape() -> Shape {
         let cursor = "`newest`, or the `next_cursor` of the page before; it takes the place of `page`";
-        Wanted::shape().optional("cursor", text(), cursor).optional(
+        let masked = "Whether keys are shown by their ends only; false unless given";
+        let bodies = "`false`: entries come without `request_body`, which may be long";
+        Wanted::shape().optional("cursor", text(), cursor).optional("masked", flag(), masked).optional(
             "bodies",
             flag(),
-            "`false`: entries come without `request_body`, which may be long",
+            bodies,
         )
     }
 }
@@ -73,6 +75,7 @@ pub(in crate::api) async fn list(
     query: Query<Search>,
 ) -> Result<Answer<Listed<'static>>, Refusal> {
     let filter = filter(&query)?;
+    let is_masked = read(&query, "masked", "true or false", parse_flag)?.unwrap_or_default();
     let start = match query.first("cursor") {
         None => Start::Offset(page.offset()),
         Some(NEWEST) => Start::Below(None),
@@ -85,7 +88,7 @@ pub(in crate::api) async fn list(
     let size = usize::try_from(page.size).unwrap_or(usize::MAX);
     let Found { entries, total, next } = api.log_search.page(&filter, start, size, bodies).await?;
     Answer::with(&Listed {
-        items: entries.iter().map(|entry| Entry::with(entry, bodies)).collect(),
+        items: entries.iter().map(|entry| Entry::with(entry, bodies, is_masked)).collect(),
         pagination: Pagination {
             page: total.map(|_| page.number),
             page_size: page.size,

@@ -76,7 +76,7 @@ async fn send(
         event = match watched {
             Some(Watched::Entry(entry)) => {
                 let event = Event::default().event("entry").id(&entry.id);
-                match event.json_data(Entry::of(&entry)) {
+                match event.json_data(Entry::of(&entry, true)) {
                     Ok(event) => event,
                     Err(error) => return tracing::error!(%error, "An entry of the log cannot be shown live"),
                 }

@@ -7,6 +7,8 @@ mod live;
 mod summary;
 mod values;
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -17,7 +19,7 @@ use super::{
         Shape, Shown,
         shape::{self, flag, id, integer, one_of, text_up_to, time},
     },
-    query::{Parameters, Query},
+    query::{Parameters, Query, parse_flag, read},
     refusal::Refusal,
 };
 use crate::{
@@ -85,19 +87,6 @@ fn filter<P>(query: &Query<P>) -> Result<Filter, Refusal> {
 
 const TIME: &str = "a time such as 2026-11-25T10:00:00.000Z";
 
-fn read<P, T>(
-    query: &Query<P>,
-    name: &'static str,
-    wanted: &str,
-    parse: impl Fn(&str) -> Option<T>,
-) -> Result<Option<T>, Refusal> {
-    let Some(text) = query.first(name) else { return Ok(None) };
-    parse(text).map(Some).ok_or_else(|| {
-        let values = [("field", name.to_owned()), ("wanted", wanted.to_owned())];
-        Refusal::bad_request(("validation.invalid_parameter", values))
-    })
-}
-
 fn text<P>(query: &Query<P>, name: &'static str) -> Result<Option<String>, Refusal> {
     let Some(text) = query.first(name) else { return Ok(None) };
     if text.chars().count() > FILTER_CHARACTERS_MAX {
@@ -110,14 +99,6 @@ fn text<P>(query: &Query<P>, name: &'static str) -> Result<Option<String>, Refus
         return Err(Refusal::bad_request(("validation.invalid_parameter", values)));
     }
     Ok(Some(text.to_owned()))
-}
-
-fn parse_flag(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "true" | "True" | "TRUE" => Some(true),
-        "0" | "f" | "F" | "false" | "False" | "FALSE" => Some(false),
-        _ => None,
-    }
 }
 
 /// RFC 3339. A `+` that was not percent-encoded arrives as a space.
@@ -151,8 +132,8 @@ pub(super) struct Entry<'a> {
     group_name: &'a str,
     parent_group_id: GroupId,
     parent_group_name: &'a str,
-    /// In clear while the key is stored; empty if there was none.
-    key_value: &'a str,
+    /// In clear while the key is stored, or masked where that was asked for; empty if there was none.
+    key_value: Cow<'a, str>,
     key_hash: &'a str,
     /// `null`: no key was used, or it was deleted since.
     #[schema(required)]
@@ -194,11 +175,11 @@ pub(super) struct Entry<'a> {
 impl Shown for Entry<'_> {}
 
 impl<'a> Entry<'a> {
-    fn of(entry: &'a LoggedEntry) -> Self {
-        Self::with(entry, Bodies::Shown)
+    fn of(entry: &'a LoggedEntry, is_masked: bool) -> Self {
+        Self::with(entry, Bodies::Shown, is_masked)
     }
 
-    fn with(entry: &'a LoggedEntry, bodies: Bodies) -> Self {
+    fn with(entry: &'a LoggedEntry, bodies: Bodies, is_masked: bool) -> Self {
         Self {
             id: &entry.id,
             timestamp: answer::time(entry.timestamp),
@@ -206,7 +187,7 @@ impl<'a> Entry<'a> {
             group_name: &entry.group_name,
             parent_group_id: entry.parent_group_id,
             parent_group_name: &entry.parent_group_name,
-            key_value: key_text(&entry.key),
+            key_value: key_text(&entry.key, is_masked),
             key_hash: &entry.key_hash,
             key_id: entry.key_id,
             model: &entry.model,
@@ -232,11 +213,12 @@ impl<'a> Entry<'a> {
     }
 }
 
-fn key_text(key: &LoggedKey) -> &str {
+fn key_text(key: &LoggedKey, is_masked: bool) -> Cow<'_, str> {
     match key {
-        LoggedKey::None => "",
-        LoggedKey::Known(secret) => secret.expose(),
-        LoggedKey::Masked(text) => text,
-        LoggedKey::Unreadable => answer::UNREADABLE_KEY,
+        LoggedKey::None => "".into(),
+        LoggedKey::Known(secret) if is_masked => secret.masked().into(),
+        LoggedKey::Known(secret) => secret.expose().into(),
+        LoggedKey::Masked(text) => text.into(),
+        LoggedKey::Unreadable => answer::UNREADABLE_KEY.into(),
     }
 }

@@ -4,12 +4,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Api, Wanted, filter, read};
+use super::{Api, Wanted, filter};
 use crate::{
     api::{
         answer::Answer,
         document::{Shape, Shown, shape::integer},
-        query::{Parameters, Query},
+        query::{Parameters, Query, read},
         refusal::Refusal,
     },
     db::Timestamp,

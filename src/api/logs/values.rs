@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Api, FILTER_CHARACTERS_MAX, Wanted, filter, read, summary::span, text};
+use super::{Api, FILTER_CHARACTERS_MAX, Wanted, filter, summary::span, text};
 use crate::{
     api::{
         answer::Answer,
@@ -11,7 +11,7 @@ use crate::{
             Shape, Shown,
             shape::{one_of, text_up_to},
         },
-        query::{Parameters, Query},
+        query::{Parameters, Query, read},
         refusal::Refusal,
     },
     request_log::{Field, ValueFigures},

@@ -242,6 +242,11 @@ async fn a_body_that_is_no_json_object_is_refused() {
         ] {
             let reply = operation.send(&house, &operation.target(), body.to_vec()).await;
             let shown = String::from_utf8_lossy(&body[..body.len().min(20)]).into_owned();
+            // Of whoever has no key yet, nothing long is read.
+            if operation.path == "/api/session" && reply.status == 413 {
+                assert!(body.len() > 8 * 1024, "{shown}");
+                continue;
+            }
             problems.extend(operation.problem(&reply, &[""], &shown));
             if operation.is_enveloped() && reply.json()["code"] != "INVALID_JSON" {
                 problems.push(format!("{} {shown}: {}", operation.path, reply.text));

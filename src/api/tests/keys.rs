@@ -326,3 +326,79 @@ async fn a_key_that_no_request_can_carry_is_refused_and_can_still_be_deleted() {
     let deleted = house.post("/api/keys/delete-multiple", body).await.data();
     assert_eq!(deleted["ignored_count"], 2);
 }
+
+const LONG: &str = "sk-0123456789abcdef";
+
+#[tokio::test]
+async fn keys_are_shown_by_their_ends_where_that_is_asked_for() {
+    let house = House::open().await;
+    let group = house.group("team", json!({})).await;
+    add(&house, group, LONG).await;
+    assert_eq!(values(&house, "group_id=1&masked=true").await, ["sk-0****cdef"]);
+    assert_eq!(values(&house, "group_id=1&masked=false").await, [LONG]);
+    assert_eq!(values(&house, &format!("group_id=1&masked=true&key_value={LONG}")).await, ["sk-0****cdef"]);
+    let reply = house.get("/api/keys?group_id=1&masked=maybe").await;
+    reply.refuses(400, "BAD_REQUEST", "The parameter masked is not valid: true or false is expected");
+}
+
+#[tokio::test]
+async fn one_key_is_shown_by_its_ends_with_the_name_of_its_group() {
+    let house = House::open().await;
+    let group = house.group("team", json!({})).await;
+    add(&house, group, LONG).await;
+    let shown = house.get("/api/keys/1").await.data();
+    assert_eq!((&shown["key_value"], &shown["group_name"]), (&json!("sk-0****cdef"), &json!("team")));
+    assert_eq!(house.get("/api/keys/1?masked=false").await.data()["key_value"], LONG);
+    house.get("/api/keys/9").await.refuses(404, "NOT_FOUND", "Resource not found");
+    house.get("/api/keys/x").await.refuses(400, "BAD_REQUEST", "The key id is not valid");
+}
+
+#[tokio::test]
+async fn a_key_is_revealed_on_demand() {
+    let house = House::open().await;
+    let group = house.group("team", json!({})).await;
+    add(&house, group, LONG).await;
+    assert_eq!(house.post("/api/keys/1/reveal", json!({})).await.data(), json!({"key_value": LONG}));
+    house.execute("INSERT INTO api_keys (key_value, key_hash, group_id) VALUES ('x', 'y', 1)").await;
+    let message = "This key cannot be decrypted with the present ENCRYPTION_KEY, so it can be neither shown nor tested";
+    house.post("/api/keys/2/reveal", json!({})).await.refuses(409, "KEY_UNREADABLE", message);
+    house.post("/api/keys/2/test", json!({})).await.refuses(409, "KEY_UNREADABLE", message);
+    house.post("/api/keys/9/reveal", json!({})).await.refuses(404, "NOT_FOUND", "Resource not found");
+}
+
+#[tokio::test]
+async fn keys_are_listed_by_their_ids() {
+    let house = House::open().await;
+    let group = house.group("team", json!({})).await;
+    add(&house, group, "sk-1 sk-2 sk-3 sk-33").await;
+    assert_eq!(values(&house, "group_id=1&ids=1,3,9").await, ["sk-3", "sk-1"]);
+    assert_eq!(values(&house, "group_id=1&ids=1,3&search=3").await, ["sk-3"]);
+    assert_eq!(values(&house, "group_id=1&ids=1&status=invalid").await, [""; 0]);
+    let many = vec!["1"; 1_001].join(",");
+    for ids in ["x", "1,,2", &many] {
+        let reply = house.get(&format!("/api/keys?group_id=1&ids={ids}")).await;
+        let message = "The parameter ids is not valid: up to 1000 ids, separated by commas, is expected";
+        reply.refuses(400, "BAD_REQUEST", message);
+    }
+}
+
+#[tokio::test]
+async fn one_key_is_tested_by_its_id_and_shown_as_it_is_then() {
+    let house = House::open().await;
+    let upstream = MockUpstream::start().await;
+    upstream.play_always(LONG, Play::status(401).body(format!(r#"{{"error": {{"message": "No such key: {LONG}"}}}}"#)));
+    let group = json!({"upstreams": [{"url": upstream.base_url(), "weight": 1}]});
+    let group = house.group("team", group).await;
+    add(&house, group, &format!("{LONG} sk-good")).await;
+    let refused = house.post("/api/keys/1/test", json!({})).await.data();
+    assert_eq!(refused["is_valid"], false);
+    assert_eq!(
+        (&refused["error"], &refused["status_code"]),
+        (&json!("[status 401] No such key: sk-0****cdef"), &json!(401))
+    );
+    assert_eq!((&refused["key"]["status"], &refused["key"]["key_value"]), (&json!("invalid"), &json!("sk-0****cdef")));
+    assert!(refused["duration_ms"].as_u64().unwrap() < 60_000);
+    let good = house.post("/api/keys/2/test", json!({})).await.data();
+    assert_eq!((&good["is_valid"], &good["error"], &good["status_code"]), (&json!(true), &json!(null), &json!(null)));
+    assert_eq!(good["key"]["status"], "active");
+}

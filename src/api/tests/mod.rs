@@ -18,6 +18,7 @@ mod logs;
 mod members;
 mod metrics;
 mod ready;
+mod session;
 mod settings;
 mod stats;
 mod system;
