@@ -42,6 +42,7 @@ use crate::{
     task::Tasks,
     telemetry,
     upstream::{self, Clients},
+    web::Console,
 };
 
 /// The part of a graceful stop that is kept for writing what is still in memory.
@@ -259,6 +260,7 @@ async fn start(
             log.clone(),
             rand::random,
         ),
+        console: Console::embedded(),
         cors: config.cors.clone(),
         router: api::router(api::State {
             auth_key: config.auth_key.clone(),
