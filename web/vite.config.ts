@@ -14,6 +14,8 @@ export default defineConfig({
     __VUE_OPTIONS_API__: false,
     __VUE_PROD_DEVTOOLS__: false,
     __VUE_PROD_HYDRATION_MISMATCH_DETAILS__: false,
+    // Ours is in src/locales/messages.ts.
+    __INTLIFY_DROP_MESSAGE_COMPILER__: true,
     __VUE_I18N_LEGACY_API__: false,
     __VUE_I18N_FULL_INSTALL__: false,
     __INTLIFY_PROD_DEVTOOLS__: false,
@@ -23,6 +25,8 @@ export default defineConfig({
     // A style sheet or script inside an address would need a weaker policy.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // For scripts/measure-first-load.mjs.
+    manifest: true,
     reportCompressedSize: true,
   },
   server: {

@@ -3,11 +3,14 @@ import { nextTick } from 'vue'
 import { createRouter, createWebHistory, type RouteLocationNormalized } from 'vue-router'
 import { hasSession } from '@/api/session'
 import { whenSignedOut } from '@/api/client'
+import { allTexts } from '@/locales'
 
 declare module 'vue-router' {
   interface RouteMeta {
     /** Works without a session, outside the frame. */
     isOpen?: boolean
+    /** Its texts come with the first ones; all other views wait for the rest. */
+    isFirst?: boolean
   }
 }
 
@@ -15,12 +18,12 @@ export const router = createRouter({
   history: createWebHistory(),
   scrollBehavior: (to, from, saved) => saved ?? (to.path === from.path ? false : { top: 0 }),
   routes: [
-    { path: '/login', name: 'login', component: () => import('./pages/LoginPage.vue'), meta: { isOpen: true } },
+    { path: '/login', name: 'login', component: () => import('./pages/LoginPage.vue'), meta: { isOpen: true, isFirst: true } },
     {
       path: '/',
       component: () => import('./features/frame/ConsoleFrame.vue'),
       children: [
-        { path: '', name: 'dashboard', component: () => import('./pages/DashboardPage.vue') },
+        { path: '', name: 'dashboard', component: () => import('./pages/DashboardPage.vue'), meta: { isFirst: true } },
         { path: 'welcome', name: 'welcome', component: () => import('./pages/WelcomePage.vue') },
         { path: 'groups', name: 'groups', component: () => import('./pages/GroupsPage.vue') },
         { path: 'groups/new', name: 'group-new', component: () => import('./pages/NewGroupPage.vue') },
@@ -65,6 +68,10 @@ router.beforeEach(async (to) => {
   }
   if (isSignedIn && to.name === 'login') return { name: 'dashboard' }
   return isSignedIn || to.meta.isOpen ? true : loginLocation(to)
+})
+
+router.beforeResolve(async (to) => {
+  if (!to.meta.isFirst) await allTexts()
 })
 
 // Whoever listens to the page, and whoever uses the keyboard, begins at its heading.
