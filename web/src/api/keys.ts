@@ -61,6 +61,12 @@ export async function fetchKeys(query: KeyQuery, page: number, pageSize: number,
   return { items, total: pagination.total_items }
 }
 
+/** Some keys of a group as they are now; those that are gone are not among them. */
+export async function fetchKeysById(groupId: number, ids: readonly number[], signal?: AbortSignal): Promise<Key[]> {
+  const query = { group_id: groupId, ids: ids.join(','), masked: true, page: 1, page_size: ids.length }
+  return (await call<{ items: Key[] }>('GET', '/api/keys', { params: { query }, signal })).items
+}
+
 export function fetchKey(id: number, signal?: AbortSignal): Promise<Key> {
   return call('GET', `/api/keys/${id}`, { signal })
 }
@@ -143,18 +149,6 @@ export async function startValidation(groupId: number, status: 'active' | 'inval
   return (await unwrap(server.POST('/api/keys/validate-group', { body: { group_id: groupId, status: status ?? undefined } }))) as Task
 }
 
-export async function restoreInvalid(groupId: number): Promise<void> {
-  await unwrap(server.POST('/api/keys/restore-all-invalid', { body: { group_id: groupId } }))
-}
-
-export async function clearInvalid(groupId: number): Promise<void> {
-  await unwrap(server.POST('/api/keys/clear-all-invalid', { body: { group_id: groupId } }))
-}
-
-export async function clearAll(groupId: number): Promise<void> {
-  await unwrap(server.POST('/api/keys/clear-all', { body: { group_id: groupId } }))
-}
-
 export const EXPORT_FORMATS = ['text', 'csv', 'jsonl'] as const
 export type ExportFormat = (typeof EXPORT_FORMATS)[number]
 
@@ -163,4 +157,22 @@ export function exportAddress(groupId: number, format: ExportFormat, filter: Key
   const query = new URLSearchParams({ group_id: String(groupId), format })
   if (filter) query.set('status', filter)
   return `/api/keys/export?${query}`
+}
+
+export interface KeyRequest {
+  id: string
+  timestamp: string
+  is_success: boolean
+  status_code: number
+  model: string
+  error_message?: string
+  duration_ms: number
+}
+
+const KEY_REQUESTS_SHOWN = 8
+
+/** The latest of them, newest first. */
+export async function fetchKeyRequests(keyHash: string, signal?: AbortSignal): Promise<KeyRequest[]> {
+  const query = { key_hash: keyHash, cursor: 'newest', page_size: KEY_REQUESTS_SHOWN, masked: true, bodies: false }
+  return (await call<{ items: KeyRequest[] }>('GET', '/api/logs', { params: { query }, signal })).items
 }

@@ -2,10 +2,11 @@
 import { expect, test } from 'vitest'
 import { createI18n, type ComposerTranslation } from 'vue-i18n'
 import type { Task } from '@/api/tasks'
-import english from '@/locales/en-US'
+import { compileMessage } from '@/locales/messages'
+import tasks from '@/locales/en-US/tasks.json'
 import { endText, resultCounts, resultText, taskTitle } from './taskWords'
 
-const i18n = createI18n({ legacy: false, locale: 'en-US', messages: { 'en-US': english as never } })
+const i18n = createI18n({ legacy: false, locale: 'en-US', messages: { 'en-US': { tasks } }, messageCompiler: (message) => compileMessage(message as string) })
 const { t } = i18n.global as unknown as { t: ComposerTranslation }
 const number = (value: number) => value.toLocaleString('en-US')
 

@@ -6,6 +6,7 @@ import { TASKS_MAX, cancelTask, fetchTask, fetchTasks, type Task } from '@/api/t
 import { useErrorText } from '@/composables/useErrorText'
 import { useFormat } from '@/composables/useFormat'
 import { useLiveQuery } from '@/composables/useLiveQuery'
+import { allTexts } from '@/locales'
 import { useToasts } from '@/ui/toasts'
 import { createEndWatch, isShownInPlace, showInPlace } from './taskEnds'
 import { progressMeter } from './taskProgress'
@@ -62,16 +63,18 @@ export function useTaskWatch() {
       for (const task of tasks) progressMeter.note(task)
       const ended = ends.ended(tasks)
       if (ended.length > 0) void refreshEffects()
-      for (const task of ended) {
-        if (isShownInPlace(task.id)) continue
-        const text = endText(task, t, format.number)
-        if (hasFailed(task)) toasts.problem(text)
-        else if (task.state === 'finished') toasts.done(text)
-        else toasts.note(text)
-      }
+      const untold = ended.filter((task) => !isShownInPlace(task.id))
+      if (untold.length > 0) void allTexts().then(() => untold.forEach(tell))
     },
     { immediate: true },
   )
+
+  function tell(task: Task): void {
+    const text = endText(task, t, format.number)
+    if (hasFailed(task)) toasts.problem(text)
+    else if (task.state === 'finished') toasts.done(text)
+    else toasts.note(text)
+  }
   return { running }
 }
 
