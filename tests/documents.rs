@@ -60,7 +60,7 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
 #[test]
 fn every_test_that_differences_names_exists() {
     let mut names = BTreeSet::new();
-    for folder in ["src", "tests", "crates", "scripts", "web/src", "e2e"] {
+    for folder in ["src", "tests", "crates", "scripts", "web/src", "web/e2e"] {
         collect(&root().join(folder), &mut names);
     }
     let text = fs::read_to_string(root().join("docs/differences.md")).unwrap();
