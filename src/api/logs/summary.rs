@@ -52,16 +52,16 @@ pub(in crate::api) struct Summary {
     previous: Option<Figures>,
     /// The oldest first.
     series: Vec<Bucket>,
-    status_codes: Vec<Value>,
-    verdicts: Vec<Value>,
-    models: Vec<Value>,
+    status_codes: Vec<TopValue>,
+    verdicts: Vec<TopValue>,
+    models: Vec<TopValue>,
     /// By name, like parent groups.
-    groups: Vec<Value>,
-    parent_groups: Vec<Value>,
-    client_keys: Vec<Value>,
+    groups: Vec<TopValue>,
+    parent_groups: Vec<TopValue>,
+    client_keys: Vec<TopValue>,
     /// Scheme, host and port; each attempt counts.
-    upstreams: Vec<Value>,
-    source_ips: Vec<Value>,
+    upstreams: Vec<TopValue>,
+    source_ips: Vec<TopValue>,
     /// Each attempt counts.
     keys: Vec<Key>,
     /// Each attempt that failed counts.
@@ -116,7 +116,7 @@ struct Bucket {
 /// One of the twenty that occur most.
 #[derive(Serialize, ToSchema)]
 #[schema(as = LogValue)]
-struct Value {
+struct TopValue {
     value: String,
     /// Requests, also those whose client left.
     count: u64,
@@ -184,7 +184,7 @@ pub(super) fn span(filter: &Filter, now: DateTime<Utc>) -> Result<(DateTime<Utc>
 impl Summary {
     fn of(summary: request_log::Summary, span: Span) -> Self {
         let mut values = summary.values;
-        let mut of = |field: Field| values.remove(&field).unwrap_or_default().into_iter().map(Value::from).collect();
+        let mut of = |field: Field| values.remove(&field).unwrap_or_default().into_iter().map(TopValue::from).collect();
         let bucket = |(begin, figures): (DateTime<Utc>, request_log::Figures)| {
             let Figures { requests, successes, failures, aborted, retries, duration_ms, first_byte_ms, overhead_us } =
                 figures.into();
@@ -244,7 +244,7 @@ impl From<request_log::Percentiles> for Percentiles {
     }
 }
 
-impl From<ValueFigures> for Value {
+impl From<ValueFigures> for TopValue {
     fn from(ValueFigures { value, count, failures, p95_duration_ms }: ValueFigures) -> Self {
         Self { value, count, failures, p95_duration_ms }
     }

@@ -24,3 +24,10 @@ it('there are never more than so many, the oldest go, and that is known', () => 
   expect(buffer.take()[0]?.id).toBe(`e${BUFFERED_MAX + 4}`)
   expect(buffer.hasLost).toBe(false)
 })
+
+it('what was missed lies below what came since, each once', () => {
+  const buffer = new LiveBuffer()
+  buffer.add(entries(2, 2))
+  buffer.addOlder([testEntry({ id: 'e2' }), testEntry({ id: 'e1' }), testEntry({ id: 'e0' })])
+  expect(buffer.take().map(({ id }) => id)).toEqual(['e3', 'e2', 'e1', 'e0'])
+})

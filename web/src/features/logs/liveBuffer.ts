@@ -17,6 +17,14 @@ export class LiveBuffer {
     }
   }
 
+  /** What was missed while nobody listened: it is older than what came since. @param entries the newest first. */
+  addOlder(entries: readonly LogEntry[]): void {
+    const known = new Set(this.entries.map(({ id }) => id))
+    const came = this.entries
+    this.entries = entries.filter(({ id }) => !known.has(id)).reverse()
+    this.add(came)
+  }
+
   get count(): number {
     return this.entries.length
   }

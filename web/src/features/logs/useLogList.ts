@@ -156,6 +156,8 @@ export function useLogList(options: LogListOptions) {
     searchOn: fetchNext,
     reload: () => begin(false),
     restart: () => begin(true),
+    /** The table goes to its first row. */
+    toTop: () => void generation.value++,
     prepend,
     fetchMissed,
   }
