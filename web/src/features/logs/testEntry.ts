@@ -23,6 +23,8 @@ export function testEntry(more: Partial<LogEntry> = {}): LogEntry {
     upstream_addr: 'https://api.example.com/v1/chat/completions',
     is_stream: false,
     request_body: '',
+    has_request_body: false,
+    key_id: 1,
     request_id: 'r1',
     attempt: 1,
     first_byte_ms: 60,

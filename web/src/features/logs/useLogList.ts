@@ -1,7 +1,7 @@
 // The entries of the log that match, the newest first: fetched page by page as one scrolls, joined by those that come live.
 import { computed, onScopeDispose, reactive, ref, shallowRef, toValue, watch, type MaybeRefOrGetter, type Ref } from 'vue'
 import { fetchAttempts, fetchLogPage, type LogEntry, type LogFilter, type LogPage, type LogSpan } from '@/api/logs'
-import type { RowSource } from '@/ui/table/rowSource'
+import type { TableRows } from '@/ui/table/rowSource'
 import { flatRows, foldAttempts, type EntryRow } from './foldAttempts'
 
 const PAGE_ENTRIES = 100
@@ -124,18 +124,15 @@ export function useLogList(options: LogListOptions) {
   watch(() => toValue(options.identity), () => begin(true), { immediate: true })
   onScopeDispose(() => abort.abort())
 
-  const source: RowSource<EntryRow> = {
+  const source: TableRows<EntryRow> = {
     total: computed(() => (isBegun.value ? rows.value.length : null)),
     isStale,
-    error,
     generation,
     at: (index) => rows.value[index],
     look: ({ to }) => {
       if (to > rows.value.length - AHEAD_ROWS && !isSearching.value && !isCut.value && error.value === null) void fetchNext()
     },
     load: ({ from, to }) => Promise.resolve(rows.value.slice(from, to)),
-    refresh: () => Promise.resolve(begin(false)),
-    change: () => {},
   }
 
   return {

@@ -5,7 +5,7 @@ import { fetchLogSummary, type LogFilter } from '@/api/logs'
 import { isRelative, rangeKey, spanOf } from '@/composables/timeRange'
 import { useLiveQuery } from '@/composables/useLiveQuery'
 import { useTimeRange } from '@/composables/useTimeRange'
-import type { RowSource } from '@/ui/table/rowSource'
+import type { TableRows } from '@/ui/table/rowSource'
 import { readFilter, wantsAttempts, withoutFilters, type FilterName } from './filters'
 import type { EntryRow } from './foldAttempts'
 import { LiveBuffer } from './liveBuffer'
@@ -113,7 +113,7 @@ export function useRequestLog() {
     forget()
   }
 
-  const source: RowSource<EntryRow> = {
+  const source: TableRows<EntryRow> = {
     ...list.source,
     look: (range) => {
       firstRow.value = range.from
