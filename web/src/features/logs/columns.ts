@@ -11,6 +11,8 @@ interface LogColumn extends Omit<Column, 'title'> {
   /** Its text, where it is plain. */
   textOf?: (entry: LogEntry) => string
   isMono?: boolean
+  /** Shown at first where there is much room. */
+  isForWide?: boolean
 }
 
 /** The first seven fit a window of 1280 px. */
@@ -31,7 +33,7 @@ export const LOG_COLUMNS: readonly LogColumn[] = [
   { id: 'source_ip', widthPx: 140, isExtra: true, exports: ['source_ip'], textOf: ({ source_ip }) => source_ip, isMono: true, filter: { name: 'source_ip', valueOf: ({ source_ip }) => source_ip } },
   { id: 'upstream', widthPx: 220, isExtra: true, exports: ['upstream_addr'], textOf: ({ upstream_addr }) => upstream_addr, filter: { name: 'upstream_addr', valueOf: ({ upstream_addr }) => originOf(upstream_addr) } },
   { id: 'path', widthPx: 260, isExtra: true, exports: ['request_path'], textOf: ({ request_path }) => request_path, isMono: true },
-  { id: 'error', widthPx: 320, grow: 2, isExtra: true, exports: ['error_message'], textOf: ({ error_message }) => error_message },
+  { id: 'error', widthPx: 320, grow: 2, isExtra: true, isForWide: true, exports: ['error_message'], textOf: ({ error_message }) => error_message },
   { id: 'user_agent', widthPx: 200, isExtra: true, exports: ['user_agent'], textOf: ({ user_agent }) => user_agent },
   { id: 'request_id', widthPx: 290, isExtra: true, exports: ['request_id'], textOf: ({ request_id }) => request_id ?? '', isMono: true, filter: { name: 'request_id', valueOf: ({ request_id }) => request_id ?? '' } },
   { id: 'upstream_request_id', widthPx: 220, isExtra: true, exports: ['upstream_request_id'], textOf: ({ upstream_request_id }) => upstream_request_id ?? '', isMono: true },
