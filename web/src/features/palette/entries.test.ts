@@ -26,6 +26,11 @@ test('sections stand in one order, and empty ones not at all', () => {
   expect(inSections(entries).map(({ section }) => section)).toEqual(['keys', 'actions'])
 })
 
+test('the section with the best entry comes first', () => {
+  const entries = [entry('System', { section: 'places' }), entry('Team keys', { section: 'groups' })]
+  expect(inSections(entries, 'te').map(({ section }) => section)).toEqual(['groups', 'places'])
+})
+
 test('what was opened last comes first, once, and never a key', () => {
   const open = (id: string, section: EntrySection = 'groups') => rememberRecent({ id, section })
   for (const id of ['a', 'b', 'c', 'd', 'e', 'f', 'b']) open(id)

@@ -50,9 +50,12 @@ export function fitting(entries: readonly Entry[], query: string, countMax: numb
     .map(({ entry }) => entry)
 }
 
-/** One below the other as they are shown: by section. */
-export function inSections(entries: readonly Entry[]): { section: EntrySection; entries: Entry[] }[] {
-  return SECTIONS_OF_ENTRIES.map((section) => ({ section, entries: entries.filter((entry) => entry.section === section) })).filter((part) => part.entries.length > 0)
+/** One below the other as they are shown: by section, that with the best entry first. */
+export function inSections(entries: readonly Entry[], query = ''): { section: EntrySection; entries: Entry[] }[] {
+  const parts = SECTIONS_OF_ENTRIES.map((section) => ({ section, entries: entries.filter((entry) => entry.section === section) })).filter((part) => part.entries.length > 0)
+  if (query.trim() === '') return parts
+  const best = new Map(parts.map((part) => [part.section, Math.max(...part.entries.map((entry) => fitOf(entry, query)))]))
+  return parts.sort((a, b) => (best.get(b.section) ?? 0) - (best.get(a.section) ?? 0))
 }
 
 const RECENT_STORED_AS = 'gpt-load.palette.recent'
