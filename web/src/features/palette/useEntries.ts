@@ -103,7 +103,8 @@ export function useEntries(query: Readonly<Ref<string>>, mode: Ref<Mode>, showSh
           to: { name: 'group-keys', params: { id: key.group_id }, query: { key: key.id } },
         }),
       ),
-      ...results.requests.map(
+      // Each try of a request is one finding; they lead to the same place.
+      ...results.requests.filter((request, at) => results.requests.findIndex((other) => other.request_id === request.request_id) === at).map(
         (request): Entry => ({
           id: `request:${request.request_id}`,
           section: 'requests',
