@@ -20,7 +20,7 @@ export function compressed(): Plugin {
     async closeBundle() {
       const folder = join(config.root, config.build.outDir)
       for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
-        if (!entry.isFile() || !TEXT.test(entry.name)) continue
+        if (!entry.isFile() || !TEXT.test(entry.name) || entry.parentPath.includes('/.vite')) continue
         const path = join(entry.parentPath, entry.name)
         const plain = await readFile(path)
         if (plain.length < SIZE_MIN_BYTES) continue

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import axe from 'axe-core'
 import { chromium, type Browser, type BrowserContext, type Page, type Request } from 'playwright-core'
 import { BINARIES, SCREENSHOTS } from './binaries'
+import { showDistribution } from './distribution'
 import { AUTH_KEY, type Gateway } from './gateway'
 import { eventually } from './wait'
 
@@ -82,6 +83,7 @@ export class Visit {
       viewport: { width, height: SIZES[width] },
     })
     context.setDefaultTimeout(PATIENCE_MS)
+    await showDistribution(context)
     if (isSignedIn) {
       const answer = await context.request.post('/api/session', { data: { auth_key: AUTH_KEY, remember: false } })
       if (!answer.ok()) throw new Error(`no session: ${answer.status()} ${await answer.text()}`)
