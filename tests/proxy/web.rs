@@ -35,8 +35,9 @@ async fn the_binary_has_its_console_in_it() {
         let packed = get(&server, file, AS_BROWSER).await;
         assert_eq!((plain.status, packed.status), (200, 200), "{file}");
         if let Some(path) = file.strip_prefix("/assets/") {
-            assert_eq!(packed.header("content-encoding"), Some("br"), "{path}");
-            assert!(packed.body.len() < plain.body.len(), "{path}");
+            // Of a small file the headers weigh most.
+            assert!(plain.body.len() < 1024 || packed.header("content-encoding") == Some("br"), "{path}");
+            assert!(packed.body.len() <= plain.body.len(), "{path}");
             assert!(packed.header("cache-control").is_some_and(|kept| kept.contains("immutable")), "{path}");
         } else {
             let known = format!("If-None-Match: {}\r\n", plain.header("etag").unwrap());
