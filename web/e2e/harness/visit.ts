@@ -21,11 +21,13 @@ const WCAG_2_2_AA = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']
 /** Streams that stay open while a view is. */
 const ENDLESS = /\/live(\?|$)/
 const PATIENCE_MS = 15_000
+/** To the browser a name in a network, over plain HTTP: what it offers to secure pages only, it does not offer there. */
+export const INSECURE_NAME = 'gpt-load.test'
 
 export function openBrowser(): Promise<Browser> {
   return chromium.launch({
     executablePath: BINARIES.browser.path,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', `--host-resolver-rules=MAP ${INSECURE_NAME} 127.0.0.1`],
   })
 }
 
