@@ -87,8 +87,11 @@ export class Visit {
     context.setDefaultTimeout(PATIENCE_MS)
     await showDistribution(context)
     if (isSignedIn) {
-      const answer = await context.request.post('/api/session', { data: { auth_key: AUTH_KEY, remember: false } })
+      const answer = await context.request.post(`${gateway.url}/api/session`, { data: { auth_key: AUTH_KEY, remember: false } })
       if (!answer.ok()) throw new Error(`no session: ${answer.status()} ${await answer.text()}`)
+      // Names that only the browser knows are not looked up by what asks here.
+      const { hostname } = new URL(url)
+      await context.addCookies((await context.cookies(`${gateway.url}/api`)).map((cookie) => ({ ...cookie, domain: hostname })))
     }
     return new Visit(context, await context.newPage(), url, language)
   }
