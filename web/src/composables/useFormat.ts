@@ -43,7 +43,7 @@ export function formatter(language: Language, timeZone?: string) {
     /** Month, day, hours and minutes. */
     dayAndTime: (value: Maybe<string | number | Date>) => known(value, (v) => dayAndTime.format(date(v))),
     /** From one moment to another; what both have in common is said once. */
-    between: (from: string | number | Date, to: string | number | Date) => dayAndTime.formatRange(date(from), date(to)),
+    between: (from: Maybe<string | number | Date>, to: Maybe<string | number | Date>) => known(from, (begin) => known(to, (end) => dayAndTime.formatRange(date(begin), date(end)))),
     /** The name of the zone that times are shown in. */
     zone: () => zone.formatToParts(new Date()).find((part) => part.type === 'timeZoneName')?.value ?? '',
     relative: (value: Maybe<string | number | Date>, now = Date.now()) =>
