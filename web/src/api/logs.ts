@@ -1,12 +1,7 @@
 // The request log: entries, what they add up to, and entries as they happen.
 import { server, unwrap, type Schemas } from './client'
 
-// from contract5 until the document has it
-export type LogEntry = Schemas['LogEntry'] & {
-  /** What a redirect made of the model's name. */
-  sent_model?: string | null
-  upstream_request_id?: string | null
-}
+export type LogEntry = Schemas['LogEntry']
 export type LogFigures = Schemas['LogFigures']
 export type Percentiles = Schemas['Percentiles']
 export type LogSummary = Schemas['LogSummary']

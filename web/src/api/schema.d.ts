@@ -704,6 +704,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/logs/entries/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The entries that match as a file, newest first */
+        get: operations["export_log_entries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/logs/export": {
         parameters: {
             query?: never;
@@ -1442,6 +1459,8 @@ export interface components {
             request_path: string;
             /** @description `final`, or `retry` for a try that was followed by another one. */
             request_type: string;
+            /** @description The model that the upstream was asked for, where a redirect changed it. */
+            sent_model: string | null;
             source_ip: string;
             /** Format: int64 */
             status_code: number;
@@ -1451,6 +1470,8 @@ export interface components {
              */
             timestamp: string;
             upstream_addr: string;
+            /** @description What the upstream calls the request: its operator finds it by this. */
+            upstream_request_id: string | null;
             user_agent: string;
             /** @description `success`, or whose fault it was. */
             verdict: string | null;
@@ -4296,7 +4317,10 @@ export interface operations {
     };
     show_log_entry: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Whether keys are shown by their ends only; false unless given */
+                masked?: boolean;
+            };
             header?: {
                 /** @description The language of messages; the first one counts */
                 "Accept-Language"?: components["parameters"]["AcceptLanguage"];
@@ -4330,6 +4354,72 @@ export interface operations {
             429: components["responses"]["429-TOO_MANY_FAILED_LOGINS"];
             500: components["responses"]["500-DATABASE_ERROR-INTERNAL_SERVER_ERROR"];
             503: components["responses"]["503-TOO_MANY_REQUESTS"];
+        };
+    };
+    export_log_entries: {
+        parameters: {
+            query?: {
+                /** @description The label of the proxy key that asked */
+                client_key?: string;
+                /** @description Names of members of an entry, with commas between them; all but `request_body` unless given */
+                columns?: string;
+                /** @description Not after */
+                end_time?: string;
+                /** @description Contained in the error */
+                error_contains?: string;
+                /** @description `csv` unless given */
+                format?: "csv" | "jsonl";
+                /** @description The group that served, or the aggregate group that was asked */
+                group_id?: number;
+                /** @description Contained in the name of the group that served */
+                group_name?: string;
+                /** @description How it went */
+                is_success?: boolean;
+                /** @description The `key_hash` of the entries of a key */
+                key_hash?: string;
+                /** @description The key with exactly this text */
+                key_value?: string;
+                /** @description Contained in the model's name */
+                model?: string;
+                /** @description Contained in the name of the aggregate group that was asked */
+                parent_group_name?: string;
+                /** @description All tries of this request */
+                request_id?: string;
+                /** @description `final`, or `retry` */
+                request_type?: string;
+                /** @description Exactly this address of the client */
+                source_ip?: string;
+                /** @description Not before */
+                start_time?: string;
+                /** @description Exactly this status */
+                status_code?: number;
+                /** @description Whose fault it was */
+                verdict?: "success" | "client" | "key" | "key_for_now" | "upstream" | "ourselves" | "client_gone";
+            };
+            header?: {
+                /** @description The language of messages; the first one counts */
+                "Accept-Language"?: components["parameters"]["AcceptLanguage"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The entries, newest first: a heading and a line for each, or a JSON object a line. Where there are more than a million, the last line says so */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson; charset=utf-8": string;
+                    "text/csv; charset=utf-8": string;
+                };
+            };
+            400: components["responses"]["400-BAD_REQUEST"];
+            401: components["responses"]["401-UNAUTHORIZED"];
+            429: components["responses"]["429-TOO_MANY_FAILED_LOGINS"];
+            500: components["responses"]["500-DATABASE_ERROR-INTERNAL_SERVER_ERROR"];
+            503: components["responses"]["503-SEARCH_TOO_LONG-TOO_MANY_REQUESTS"];
         };
     };
     export_log_keys: {
@@ -4436,13 +4526,15 @@ export interface operations {
             header?: {
                 /** @description The language of messages; the first one counts */
                 "Accept-Language"?: components["parameters"]["AcceptLanguage"];
+                /** @description The id of the last event that came before the stream was interrupted: what passed since is sent first */
+                "Last-Event-ID"?: string;
             };
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Server-sent events without an end: `open` once, then `entry` with an entry as it is listed, and `missed` with a `count` where the client read too slowly */
+            /** @description Server-sent events without an end: `open` once, then `entry` with an entry as it is listed, and `missed` with a `count` where the client read too slowly, or `null` where more passed than is sent again */
             200: {
                 headers: {
                     [name: string]: unknown;

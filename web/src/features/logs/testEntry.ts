@@ -24,6 +24,8 @@ export function testEntry(more: Partial<LogEntry> = {}): LogEntry {
     is_stream: false,
     request_body: '',
     has_request_body: false,
+    sent_model: null,
+    upstream_request_id: null,
     key_id: 1,
     request_id: 'r1',
     attempt: 1,

@@ -37,7 +37,10 @@ export function useRequestLog() {
   /** A span that is over gets no more entries. */
   const canFollow = computed(() => isRelative(time.range.value))
 
+  /** One request is looked for in the whole log. */
+  const isOfOneRequest = computed(() => filter.value.request_id !== undefined)
   const span = () => {
+    if (isOfOneRequest.value) return { from: 0 }
     const { from, to } = spanOf(time.range.value, Date.now())
     return canFollow.value ? { from } : { from, to }
   }
@@ -130,6 +133,7 @@ export function useRequestLog() {
     source,
     summary,
     span,
+    isOfOneRequest,
     isFolded,
     /** Whether attempts can be folded at all. */
     canFold: computed(() => !wantsAttempts(filter.value)),
