@@ -104,6 +104,14 @@ impl<T> IntoResponse for Answer<T> {
     }
 }
 
+/// Data of one kind or of another.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum Either<A, B> {
+    One(A),
+    Other(B),
+}
+
 /// A success with one header of its own; `H` says which.
 pub(super) struct Headed<H, T> {
     value: HeaderValue,
@@ -225,14 +233,21 @@ pub(super) struct Sent<K>(Response, PhantomData<fn(K)>);
 /// What is sent that is no JSON.
 pub(super) trait Content {
     const TYPE: &'static str;
+    /// Other forms of it that a caller can ask for.
+    const OTHER_TYPES: &'static [&'static str] = &[];
     const DESCRIPTION: &'static str;
 }
 
 impl<K: Content> Sent<K> {
     /// With the content type of its kind.
     pub(super) fn new(answer: impl IntoResponse) -> Self {
+        Self::of_type(K::TYPE, answer)
+    }
+
+    /// With another type of its kind.
+    pub(super) fn of_type(content_type: &'static str, answer: impl IntoResponse) -> Self {
         let mut response = answer.into_response();
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(K::TYPE));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         Self(response, PhantomData)
     }
 }

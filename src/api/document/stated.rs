@@ -12,16 +12,17 @@ use utoipa::{
 use super::shape::Shape;
 use crate::api::{
     Api, ClientAddress,
-    answer::{Answer, Bare, Content, Headed, OwnHeader, Sent},
+    answer::{Answer, Bare, Content, Either, Headed, OwnHeader, Sent},
     authentication::MayScrape,
     body::{Body, FromFields},
-    keys::{KeysToDelete, KeysToImport, ManyKeyTexts},
+    keys::{ImportTexts, KeysToDelete, KeysToImport, KeysToPreview, ManyKeyTexts, PreviewTexts},
     language::Language,
     page::{Page, Paged},
     path::{GroupInPath, GroupNameInPath, KeyInPath, SubGroupInPath, TaskInPath},
     query::{Parameters, Query},
     refusal::{Reason, Refusal},
     session::{CurrentSession, OverHttps},
+    settings::IfMatch,
 };
 
 /// What the types of a handler say.
@@ -46,6 +47,16 @@ impl Stated {
 
     fn may_refuse(&mut self, reasons: &[Reason]) {
         self.refusals.extend(reasons);
+    }
+
+    /// Or a form with these fields and a file of keys.
+    fn may_be_a_form(&mut self, fields: Shape) {
+        let file =
+            json!({"type": "string", "format": "binary", "description": "A text file, named `….txt`, with the keys"});
+        if let Some(body) = &mut self.body {
+            body["content"]["multipart/form-data"] = json!({"schema": fields.needed("file", file, "").into_schema()});
+        }
+        self.may_refuse(&[Reason::INVALID]);
     }
 
     /// A reference to a schema with a name, which is taken along.
@@ -125,6 +136,19 @@ impl Asks for OverHttps {
     fn state(_: &mut Stated) {}
 }
 
+impl Asks for IfMatch {
+    fn state(stated: &mut Stated) {
+        stated.parameters.push(json!({
+            "name": "If-Match",
+            "in": "header",
+            "description": "The `ETag` that the caller saw; if it is another one by now, nothing is changed",
+            "required": false,
+            "schema": {"type": "string", "examples": ["\"6b86b273ff34fce19d6b804eff5a3f57\""]},
+        }));
+        stated.may_refuse(&[Reason::CHANGED_MEANWHILE]);
+    }
+}
+
 impl Asks for CurrentSession {
     fn state(_: &mut Stated) {}
 }
@@ -201,14 +225,17 @@ impl Asks for Page {
 /// As JSON, or as a form with a file.
 impl Asks for KeysToImport {
     fn state(stated: &mut Stated) {
-        Body::<ManyKeyTexts>::state(stated);
-        let file =
-            json!({"type": "string", "format": "binary", "description": "A text file, named `….txt`, with the keys"});
-        let form = Shape::default().needed("group_id", super::shape::id(), "The group").needed("file", file, "");
-        if let Some(body) = &mut stated.body {
-            body["content"]["multipart/form-data"] = json!({"schema": form.into_schema()});
-        }
-        stated.may_refuse(&[Reason::INVALID]);
+        Body::<ImportTexts>::state(stated);
+        let form = Shape::default().needed("group_id", super::shape::id(), "The group");
+        stated.may_be_a_form(form.maybe("validate", super::shape::flag()));
+    }
+}
+
+/// The same, and the group may be left out.
+impl Asks for KeysToPreview {
+    fn state(stated: &mut Stated) {
+        Body::<PreviewTexts>::state(stated);
+        stated.may_be_a_form(Shape::default().maybe("group_id", super::shape::id()));
     }
 }
 
@@ -300,6 +327,12 @@ impl<T: Data> Data for Vec<T> {
     }
 }
 
+impl<A: Data, B: Data> Data for Either<A, B> {
+    fn schema(stated: &mut Stated) -> Value {
+        json!({"oneOf": [A::schema(stated), B::schema(stated)]})
+    }
+}
+
 impl<const N: usize> Data for [&'static str; N] {
     fn schema(_: &mut Stated) -> Value {
         json!({"type": "array", "items": {"type": "string"}})
@@ -330,7 +363,8 @@ impl<T: Shown> Data for T {
 impl<K: Content> Answers for Sent<K> {
     fn state(stated: &mut Stated) {
         let schema = if K::TYPE.starts_with("application/json") { "object" } else { "string" };
-        let content = json!({K::TYPE: {"schema": {"type": schema}}});
+        let types = std::iter::once(&K::TYPE).chain(K::OTHER_TYPES);
+        let content: Value = types.map(|kind| ((*kind).to_owned(), json!({"schema": {"type": schema}}))).collect();
         stated.answers.insert(200, json!({"description": K::DESCRIPTION, "content": content}));
     }
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod bad_input;
+mod bulk;
 mod cluster;
 mod conformance;
 mod dashboard;
@@ -11,12 +12,14 @@ mod effective_config;
 mod frame;
 mod group_summary;
 mod groups;
+mod imports;
 mod integration;
 mod keys;
 mod logs;
 mod members;
 mod metrics;
 mod ready;
+mod search;
 mod session;
 mod settings;
 mod stats;
@@ -43,7 +46,7 @@ use crate::{
     crypto::{Cipher, Secret},
     db::{self, Database},
     group::Directory,
-    keypool::{KeyPools, Validator},
+    keypool::{Failure, KeyPools, Validator},
     metrics::Metrics,
     request_log::{Entry, Live, RequestLog, Search, Writer},
     task::Tasks,
@@ -185,7 +188,7 @@ impl House {
         while let Some(key) = pool.pick(&tried, Instant::now()).filter(|key| !tried.contains(&key.id)) {
             tried.push(key.id);
             if texts.contains(&key.secret.expose()) {
-                assert!(pool.failed(&key, 1));
+                assert!(pool.failed(&key, 1, Failure::new(Some(401), "Incorrect API key provided")));
             }
         }
     }
