@@ -1,4 +1,13 @@
-# Three stages: the program, the few files that it needs at run time, and an image of just these two.
+# Four stages: the web console, the program with it inside, the few files that it needs at run time, and an image of just the
+# program and these.
+
+FROM node:22.19.0-bookworm-slim AS console
+WORKDIR /source/web
+# Its libraries come anew only when their list changes.
+COPY web/package.json web/package-lock.json ./
+RUN npm ci --no-audit --no-fund --loglevel error
+COPY web .
+RUN npm exec -- vite build
 
 FROM rust:1.95.0-slim-bookworm AS build
 RUN apt-get update \
@@ -6,6 +15,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY . .
+COPY --from=console /source/web/dist web/dist
 RUN cargo build --release --locked --bin gpt-load \
     && install -D -m 0755 target/release/gpt-load /image/app/gpt-load
 

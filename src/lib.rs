@@ -8,6 +8,7 @@ mod app;
 // Planes: they never import each other.
 mod api;
 mod proxy;
+mod web;
 
 // How stored keys come to another passphrase.
 mod rekey;

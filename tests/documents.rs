@@ -16,21 +16,26 @@ fn root() -> PathBuf {
 }
 
 fn collect(path: &Path, names: &mut BTreeSet<String>) {
-    if path.is_dir() {
+    if path.is_dir() && path.file_name().is_none_or(|name| name != "node_modules") {
         for entry in fs::read_dir(path).unwrap().map(Result::unwrap) {
             collect(&entry.path(), names);
         }
         return;
     }
-    let keyword = match path.extension().and_then(|extension| extension.to_str()) {
-        Some("rs") => "fn ",
-        Some("py") => "def ",
-        _ => return,
-    };
+    // Tests of the console are sentences in quotes.
+    let (keywords, is_of_name): (&[&str], fn(char) -> bool) =
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("rs") => (&["fn "], |c| c.is_alphanumeric() || c == '_'),
+            Some("py") => (&["def "], |c| c.is_alphanumeric() || c == '_'),
+            Some("ts") => (&["it('", "test('"], |c| c != '\''),
+            _ => return,
+        };
     let text = fs::read_to_string(path).unwrap();
-    for (at, _) in text.match_indices(keyword) {
-        let rest = &text[at + keyword.len()..];
-        names.insert(rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect());
+    for keyword in keywords {
+        for (at, _) in text.match_indices(keyword) {
+            let rest = &text[at + keyword.len()..];
+            names.insert(rest.chars().take_while(|&c| is_of_name(c)).collect());
+        }
     }
 }
 
@@ -55,7 +60,7 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
 #[test]
 fn every_test_that_differences_names_exists() {
     let mut names = BTreeSet::new();
-    for folder in ["src", "tests", "crates", "scripts"] {
+    for folder in ["src", "tests", "crates", "scripts", "web/src", "web/e2e"] {
         collect(&root().join(folder), &mut names);
     }
     let text = fs::read_to_string(root().join("docs/differences.md")).unwrap();

@@ -12,7 +12,7 @@ use std::{
 const LEVELS: &[&[&str]] = &[
     &["cli"],
     &["app"],
-    &["api", "proxy"],
+    &["api", "proxy", "web"],
     &["rekey"],
     &["cluster", "metrics"],
     &["keypool", "request_log"],
@@ -30,6 +30,7 @@ const LEVELS: &[&[&str]] = &[
 const STRANGERS: &[(&str, &[&str])] = &[
     ("proxy", &["axum", "redis", "sea_query", "sqlx"]),
     ("api", &["sqlx"]),
+    ("web", &["axum", "hyper", "sqlx", "tokio"]),
     ("rekey", &["axum", "hyper", "sqlx"]),
     ("task", &["axum", "hyper"]),
     ("metrics", &["axum", "hyper", "sqlx"]),

@@ -3,17 +3,20 @@ import { fileURLToPath } from 'node:url'
 import tailwindcss from '@tailwindcss/vite'
 import vue from '@vitejs/plugin-vue'
 import { defineConfig } from 'vitest/config'
+import { compressed } from './scripts/compressed.ts'
 
 // A running gpt-load, for `npm run dev`.
 const server = process.env.GPT_LOAD_URL ?? 'http://localhost:3001'
 
 export default defineConfig({
-  plugins: [vue(), tailwindcss()],
+  plugins: [vue(), tailwindcss(), compressed()],
   resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
   define: {
     __VUE_OPTIONS_API__: false,
     __VUE_PROD_DEVTOOLS__: false,
     __VUE_PROD_HYDRATION_MISMATCH_DETAILS__: false,
+    // Ours is in src/locales/messages.ts.
+    __INTLIFY_DROP_MESSAGE_COMPILER__: true,
     __VUE_I18N_LEGACY_API__: false,
     __VUE_I18N_FULL_INSTALL__: false,
     __INTLIFY_PROD_DEVTOOLS__: false,
@@ -23,6 +26,8 @@ export default defineConfig({
     // A style sheet or script inside an address would need a weaker policy.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // For scripts/measure-first-load.mjs.
+    manifest: true,
     reportCompressedSize: true,
   },
   server: {

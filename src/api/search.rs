@@ -21,7 +21,7 @@ use crate::{
     crypto::Secret,
     group::{self, GroupId, Record},
     keypool::StoredKey,
-    request_log::{Filter, LoggedEntry, Start},
+    request_log::{Bodies, Filter, LoggedEntry, Start},
     settings::TABLE,
 };
 
@@ -141,7 +141,7 @@ async fn tries(api: &Api, text: &str, limit: usize) -> Result<Vec<LoggedEntry>, 
         return Ok(Vec::new());
     }
     let filter = Filter { request_id: Some(text.to_owned()), ..Filter::default() };
-    Ok(api.log_search.page(&filter, Start::Below(None), limit).await?.entries)
+    Ok(api.log_search.page(&filter, Start::Below(None), limit, Bodies::LeftOut).await?.entries)
 }
 
 fn settings(part: &str, language: Language) -> impl Iterator<Item = FoundSetting> {

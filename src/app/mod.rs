@@ -42,6 +42,7 @@ use crate::{
     task::Tasks,
     telemetry,
     upstream::{self, Clients},
+    web::Console,
 };
 
 /// The part of a graceful stop that is kept for writing what is still in memory.
@@ -259,6 +260,7 @@ async fn start(
             log.clone(),
             rand::random,
         ),
+        console: Console::embedded(),
         cors: config.cors.clone(),
         router: api::router(api::State {
             auth_key: config.auth_key.clone(),
@@ -278,6 +280,12 @@ async fn start(
             clock: api::Clock::system(),
             metrics: metrics.clone(),
             started_at,
+            node: api::Node {
+                role: role.name(),
+                worker_threads: workers,
+                body_buffer_bytes_max: config.server.body_buffer_bytes_max,
+                body_bytes_max: config.server.body_bytes_max,
+            },
             stopping: stopping.clone(),
         }),
         control: tokio::runtime::Handle::current(),

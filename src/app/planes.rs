@@ -1,5 +1,5 @@
-//! Which plane answers a request: `/proxy/` is the data plane's and stays on its thread, everything else is the control
-//! plane's and runs where the database does.
+//! Which plane answers a request: `/proxy/` is the data plane's and stays on its thread, the console's files are answered at
+//! once, everything else is the control plane's and runs where the database does.
 
 use std::net::SocketAddr;
 
@@ -13,10 +13,12 @@ use crate::{
     config::Cors,
     http1::RequestBody,
     proxy::{Proxy, Worker, is_integration_info},
+    web::Console,
 };
 
 pub(super) struct Planes {
     pub(super) proxy: Proxy,
+    pub(super) console: Console,
     pub(super) cors: Option<Cors>,
     pub(super) router: axum::Router,
     pub(super) control: tokio::runtime::Handle,
@@ -37,6 +39,9 @@ impl Planes {
                 response.headers_mut().append(name, value);
             }
             return response.map(ServerBody::Data);
+        }
+        if let Some(file) = self.console.answer(request.method(), request.uri().path(), request.headers()) {
+            return file.map(|body| ServerBody::Control(Body::from(body)));
         }
         let client = self.proxy.client_address(peer.ip(), request.headers());
         let over_https = self.proxy.came_over_https(peer.ip(), request.headers());
@@ -64,5 +69,26 @@ impl Planes {
             && request.method() == Method::OPTIONS
             && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
         path.starts_with("/proxy/") && path.len() > "/proxy/".len() && !is_preflight && !is_integration_info(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+
+    use super::*;
+
+    #[test]
+    fn no_address_of_the_api_is_the_consoles() {
+        let document: serde_json::Value = serde_json::from_str(api::document::text()).unwrap();
+        let headers = HeaderMap::from_iter([(header::ACCEPT, http::HeaderValue::from_static("text/html"))]);
+        let console = Console::embedded();
+        let mut paths = 0;
+        for path in document["paths"].as_object().unwrap().keys() {
+            assert!(console.answer(&Method::GET, path, &headers).is_none(), "{path}");
+            paths += 1;
+        }
+        assert!(paths > 30, "the search goes wrong");
+        assert!(console.answer(&Method::GET, "/groups", &headers).is_some());
     }
 }

@@ -272,7 +272,7 @@ macro_rules! lists {
     )+};
 }
 
-lists!(i64, String, bool, DateTime<Utc>, Option<i64>, Option<DateTime<Utc>>);
+lists!(i64, String, bool, DateTime<Utc>);
 
 macro_rules! plain_values {
     ($($kind:ty),+ $(,)?) => {$(

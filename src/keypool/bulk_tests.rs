@@ -233,3 +233,25 @@ async fn an_outlook_says_what_would_come_of_it_and_does_nothing() {
     let (count, _) = house.pools.extent(1, Statuses::AllBut(KeyStatus::Disabled)).await.unwrap();
     assert_eq!(count, 7);
 }
+
+/// Another node holds its own picture of the pools, and hears afterwards where to look.
+#[tokio::test]
+async fn another_node_follows_what_is_done_to_many_keys() {
+    let house = house_with(6).await;
+    let other = KeyPools::open(house.database.clone(), Cipher::new(None)).await.unwrap();
+    let count = |group_id| other.of(group_id).map_or(0, |pool| pool.active_count());
+    house.change(&[1], Action::Disable).await;
+    house.change(&[2, 3], Action::Move { to: 2 }).await;
+    for group_id in [1, 2] {
+        other.look_again(&db::Changed::Keys { group_id, ids: vec![1, 2, 3] }).await.unwrap();
+    }
+    assert_eq!((count(1), count(2)), (3, 2));
+    assert_eq!(other.of(2).unwrap().pick(&[], Instant::now()).unwrap().group_id, 2);
+    house.change(&[1], Action::Enable).await;
+    other.look_again(&db::Changed::Keys { group_id: 1, ids: vec![1] }).await.unwrap();
+    assert_eq!(count(1), 4);
+    // A test that began before the key was moved does not bring it back where it was.
+    let key = Arc::new(Key { id: 2, group_id: 1, secret: Secret::new("sk-2") });
+    assert!(!house.pools.revive(key).await.unwrap());
+    assert_eq!(house.pool(1).active_count(), 4);
+}

@@ -236,12 +236,12 @@ impl KeyPools {
         }
     }
 
-    /// A key passed a test: it is stored as active without failures, and is in rotation. False: it was taken out by hand, or
-    /// deleted meanwhile, perhaps with its group, whose pool does not come back then.
+    /// A key passed a test: it is stored as active without failures, and is in rotation. False: it was taken out by hand,
+    /// moved, or deleted meanwhile, perhaps with its group, whose pool does not come back then.
     pub(crate) async fn revive(&self, key: Arc<Key>) -> Result<bool, db::Error> {
         let _turn = self.turn().await;
         let mut transaction = self.begin_change().await?;
-        let is_stored = queries::revive(&mut transaction, &[key.id]).await? > 0;
+        let is_stored = queries::revive(&mut transaction, key.group_id, &[key.id]).await? > 0;
         transaction.note_keys(key.group_id, &[key.id]);
         transaction.commit().await?;
         if is_stored {
@@ -299,7 +299,8 @@ impl KeyPools {
         }
         // What other nodes have counted meanwhile counts as well. Nobody else changes these rows before the commit.
         let changes: HashMap<i64, pool::Change> = lot.iter().copied().collect();
-        let stored = queries::states_of(&mut *transaction, &changes.keys().copied().collect::<Vec<_>>()).await?;
+        let stored =
+            queries::states_of(&mut *transaction, group_id, &changes.keys().copied().collect::<Vec<_>>()).await?;
         let states: Vec<_> = stored
             .iter()
             // What another node's operator took out stays so; the feed tells it to this node.

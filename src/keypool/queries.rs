@@ -108,7 +108,8 @@ impl Matching {
         if let Some(hash) = &self.hash {
             sql.push(" AND key_hash = ").push_value(&**hash);
         }
-        let column = if engine.is_sqlite() { " AND +status " } else { " AND status " };
+        // By group and status there is an index; a hash or an id is found by a better one.
+        let column = if engine.is_sqlite() && is_found_otherwise { " AND +status " } else { " AND status " };
         match self.statuses {
             Statuses::All => {}
             Statuses::Only(status) => {
@@ -209,19 +210,18 @@ pub(super) async fn totals(readers: &Readers) -> Result<Vec<(GroupId, u64)>, db:
     Ok(rows.into_iter().map(|(id, count)| (id, count.unsigned_abs())).collect())
 }
 
-/// Of each group, or of one, how many keys have each status but the active one. They are found by the index of states,
-/// since they are few.
+/// Of each group, or of one, how many keys have each status but the active one. The index of groups and states has all that
+/// is needed.
 pub(super) async fn out_by_status(
     readers: &Readers,
     group_id: Option<GroupId>,
 ) -> Result<Vec<(GroupId, String, u64)>, db::Error> {
     let engine = readers.engine();
-    let column = if engine.is_sqlite() { "+group_id" } else { "group_id" };
-    let condition = if group_id.is_some() { format!(" AND {column} = ?") } else { String::new() };
+    let condition = if group_id.is_some() { " AND group_id = ?" } else { "" };
     let part = |is_out: &str| {
         format!(
             "SELECT group_id, status, count(*) FROM api_keys WHERE status {is_out} 'active'{condition} \
-             GROUP BY {column}, status"
+             GROUP BY group_id, status"
         )
     };
     let mut sql = Sql::made(engine, format!("{} UNION ALL {}", part("<"), part(">")));
@@ -232,17 +232,22 @@ pub(super) async fn out_by_status(
     Ok(rows.into_iter().map(|(id, status, count)| (id, status, count.unsigned_abs())).collect())
 }
 
+/// `total` of them match: the second half of a long list is read from its end, which is nearer.
 pub(super) async fn page(
     readers: &Readers,
     matching: &Matching,
     sort: Sort,
-    offset: u64,
-    limit: u64,
+    (offset, limit): (u64, u64),
+    total: u64,
 ) -> Result<Vec<Row>, db::Error> {
     let engine = readers.engine();
     let column = sort.by.column().name();
+    let count = Ord::min(limit, total.saturating_sub(offset));
+    let behind = total.saturating_sub(offset).saturating_sub(count);
+    let is_nearer_to_the_end = behind < offset;
+    let (offset, limit) = if is_nearer_to_the_end { (behind, count) } else { (offset, limit) };
     // What never happened is the earliest; PostgreSQL takes it for the latest.
-    let (direction, nulls) = match (sort.is_descending, engine) {
+    let (direction, nulls) = match (sort.is_descending != is_nearer_to_the_end, engine) {
         (true, Engine::PostgreSql) => ("DESC", " NULLS LAST"),
         (false, Engine::PostgreSql) => ("ASC", " NULLS FIRST"),
         (true, _) => ("DESC", ""),
@@ -263,7 +268,11 @@ pub(super) async fn page(
         matching.push_to(&mut sql);
         sql.push(&order).push(" LIMIT ").push_value(limit).push(" OFFSET ").push_value(offset);
     }
-    readers.all(sql).await
+    let mut rows = readers.all(sql).await?;
+    if is_nearer_to_the_end {
+        rows.reverse();
+    }
+    Ok(rows)
 }
 
 /// One key.
@@ -366,10 +375,10 @@ pub(super) async fn stored_of(readers: &Readers, ids: &[i64]) -> Result<Vec<Stor
 /// Id, state and failures of some keys.
 pub(super) type KeyState = (i64, String, i64);
 
-/// The states of these keys, as far as they are there.
-pub(super) async fn states_of(source: impl Source, ids: &[i64]) -> Result<Vec<KeyState>, db::Error> {
-    let mut sql = Sql::new(source.engine(), "SELECT id, status, failure_count FROM api_keys WHERE id");
-    push_ids(&mut sql, ids);
+/// The states of these keys, as far as the group has them.
+pub(super) async fn states_of(source: impl Source, group_id: GroupId, ids: &[i64]) -> Result<Vec<KeyState>, db::Error> {
+    let mut sql = Sql::new(source.engine(), "SELECT id, status, failure_count FROM api_keys WHERE ");
+    Matching::of(group_id, Statuses::All, None).among(ids.to_vec()).push_to(&mut sql);
     source.all(sql).await
 }
 
@@ -522,25 +531,25 @@ pub(super) async fn lot(
     source.all(sql).await
 }
 
-/// Stores keys as active without failures, but for those that were taken out by hand. Returns how many there are.
-pub(super) async fn revive(transaction: &mut Transaction, ids: &[i64]) -> Result<u64, db::Error> {
-    revive_those(transaction, ids, "<>").await
+/// Stores keys of a group as active without failures, but for those that were taken out by hand. Returns how many there are.
+pub(super) async fn revive(transaction: &mut Transaction, group_id: GroupId, ids: &[i64]) -> Result<u64, db::Error> {
+    revive_those(transaction, group_id, ids, Statuses::AllBut(KeyStatus::Disabled)).await
 }
 
 /// The same for keys that were taken out by hand, and for no others.
-pub(super) async fn enable(transaction: &mut Transaction, ids: &[i64]) -> Result<u64, db::Error> {
-    revive_those(transaction, ids, "=").await
+pub(super) async fn enable(transaction: &mut Transaction, group_id: GroupId, ids: &[i64]) -> Result<u64, db::Error> {
+    revive_those(transaction, group_id, ids, Statuses::Only(KeyStatus::Disabled)).await
 }
 
-async fn revive_those(transaction: &mut Transaction, ids: &[i64], is: &str) -> Result<u64, db::Error> {
-    let engine = transaction.engine();
-    let column = if engine.is_sqlite() { "+status" } else { "status" };
-    let text = format!(
-        "UPDATE api_keys SET status = 'active', failure_count = 0, out_since = NULL, updated_at = ? \
-         WHERE {column} {is} 'disabled' AND id"
-    );
-    let mut sql = Sql::made(engine, text).bind(Timestamp::now());
-    push_ids(&mut sql, ids);
+async fn revive_those(
+    transaction: &mut Transaction,
+    group_id: GroupId,
+    ids: &[i64],
+    statuses: Statuses,
+) -> Result<u64, db::Error> {
+    let text = "UPDATE api_keys SET status = 'active', failure_count = 0, out_since = NULL, updated_at = ? WHERE ";
+    let mut sql = Sql::new(transaction.engine(), text).bind(Timestamp::now());
+    Matching::of(group_id, statuses, None).among(ids.to_vec()).push_to(&mut sql);
     Ok(transaction.execute(sql).await?.rows_affected)
 }
 

@@ -149,7 +149,7 @@ impl KeyPools {
             }
         }
         let total = queries::count(readers, &matching).await?;
-        let rows = queries::page(readers, &matching, filter.sort, offset, limit).await?;
+        let rows = queries::page(readers, &matching, filter.sort, (offset, limit), total).await?;
         Ok((self.shown(rows), total))
     }
 
@@ -366,8 +366,8 @@ impl KeyPools {
     ) -> Result<u64, db::Error> {
         let ids: Vec<i64> = found.iter().map(|(id, ..)| *id).collect();
         let count = match from {
-            KeyStatus::Disabled => queries::enable(&mut transaction, &ids).await?,
-            KeyStatus::Active | KeyStatus::Invalid => queries::revive(&mut transaction, &ids).await?,
+            KeyStatus::Disabled => queries::enable(&mut transaction, group_id, &ids).await?,
+            KeyStatus::Active | KeyStatus::Invalid => queries::revive(&mut transaction, group_id, &ids).await?,
         };
         transaction.note_keys(group_id, &ids);
         transaction.commit().await?;

@@ -36,4 +36,5 @@ mod timeouts;
 mod tls;
 mod upgrades;
 mod uploads;
+mod web;
 mod wire;

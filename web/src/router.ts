@@ -1,13 +1,18 @@
 // Every address of the console on one page.
-import { nextTick } from 'vue'
+import { nextTick, ref } from 'vue'
 import { createRouter, createWebHistory, type RouteLocationNormalized } from 'vue-router'
 import { hasSession } from '@/api/session'
 import { whenSignedOut } from '@/api/client'
+import { hasUnsavedInput } from '@/composables/useUnsavedGuard'
+import { ownPath } from '@/features/login/ownPath'
+import { allTexts } from '@/locales'
 
 declare module 'vue-router' {
   interface RouteMeta {
     /** Works without a session, outside the frame. */
     isOpen?: boolean
+    /** Its texts come with the first ones; all other views wait for the rest. */
+    isFirst?: boolean
   }
 }
 
@@ -15,12 +20,12 @@ export const router = createRouter({
   history: createWebHistory(),
   scrollBehavior: (to, from, saved) => saved ?? (to.path === from.path ? false : { top: 0 }),
   routes: [
-    { path: '/login', name: 'login', component: () => import('./pages/LoginPage.vue'), meta: { isOpen: true } },
+    { path: '/login', name: 'login', component: () => import('./pages/LoginPage.vue'), meta: { isOpen: true, isFirst: true } },
     {
       path: '/',
       component: () => import('./features/frame/ConsoleFrame.vue'),
       children: [
-        { path: '', name: 'dashboard', component: () => import('./pages/DashboardPage.vue') },
+        { path: '', name: 'dashboard', component: () => import('./pages/DashboardPage.vue'), meta: { isFirst: true } },
         { path: 'welcome', name: 'welcome', component: () => import('./pages/WelcomePage.vue') },
         { path: 'groups', name: 'groups', component: () => import('./pages/GroupsPage.vue') },
         { path: 'groups/new', name: 'group-new', component: () => import('./pages/NewGroupPage.vue') },
@@ -49,6 +54,9 @@ export const router = createRouter({
 
 let isSignedIn = false
 
+/** The session ended under a page with unsaved input: it stays, and the log-in comes to it (App.vue). */
+export const isSessionOver = ref(false)
+
 /** Remembered between views, so that none waits for the server to say it again; the first refusal ends it. */
 export function setSignedIn(value: boolean): void {
   isSignedIn = value
@@ -63,8 +71,12 @@ router.beforeEach(async (to) => {
     // A server that is away is no reason to ask for a key: the banner tells.
     isSignedIn = await hasSession().catch(() => to.name !== 'login')
   }
-  if (isSignedIn && to.name === 'login') return { name: 'dashboard' }
+  if (isSignedIn && to.name === 'login') return ownPath(to.query.next)
   return isSignedIn || to.meta.isOpen ? true : loginLocation(to)
+})
+
+router.beforeResolve(async (to) => {
+  if (!to.meta.isFirst) await allTexts()
 })
 
 // Whoever listens to the page, and whoever uses the keyboard, begins at its heading.
@@ -74,8 +86,10 @@ router.afterEach((to, from) => {
 })
 
 whenSignedOut(() => {
-  if (!isSignedIn) return
+  const wasSignedIn = isSignedIn
   isSignedIn = false
   const at = router.currentRoute.value
-  if (!at.meta.isOpen) void router.push(loginLocation(at))
+  if (at.meta.isOpen) return
+  if (hasUnsavedInput()) isSessionOver.value = true
+  else if (wasSignedIn) void router.push(loginLocation(at))
 })

@@ -51,6 +51,7 @@ const CHAPTERS: &[(&str, &str, &str)] = &[
     ("/api/dashboard", "Dashboard", "Figures of the last hours"),
     ("/api/logs", "Logs", "What was asked, and how it went"),
     ("/api/search", "Search", "Anything by a part of its name"),
+    ("/api/system", "System", "What a node runs on"),
     ("/api/settings", "Settings", "What can be changed without a restart"),
 ];
 

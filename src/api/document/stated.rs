@@ -18,7 +18,7 @@ use crate::api::{
     keys::{ImportTexts, KeysToDelete, KeysToImport, KeysToPreview, ManyKeyTexts, PreviewTexts},
     language::Language,
     page::{Page, Paged},
-    path::{GroupInPath, GroupNameInPath, KeyInPath, SubGroupInPath, TaskInPath},
+    path::{GroupInPath, GroupNameInPath, KeyInPath, LogEntryInPath, SubGroupInPath, TaskInPath},
     query::{Parameters, Query},
     refusal::{Reason, Refusal},
     session::{CurrentSession, OverHttps},
@@ -193,6 +193,13 @@ impl Asks for KeyInPath {
 impl Asks for TaskInPath {
     fn state(stated: &mut Stated) {
         stated.path_parameter("id", super::shape::id(), "The task's id");
+        stated.may_refuse(&[Reason::BAD_REQUEST, Reason::NOT_FOUND]);
+    }
+}
+
+impl Asks for LogEntryInPath {
+    fn state(stated: &mut Stated) {
+        stated.path_parameter("id", super::shape::uuid(), "The entry's id");
         stated.may_refuse(&[Reason::BAD_REQUEST, Reason::NOT_FOUND]);
     }
 }

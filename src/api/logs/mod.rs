@@ -1,8 +1,11 @@
 //! The request log: its filters as they are asked for, and how an entry is shown.
 
+mod entry;
 mod export;
 mod list;
 mod live;
+mod summary;
+mod values;
 
 use std::borrow::Cow;
 
@@ -13,7 +16,7 @@ use utoipa::ToSchema;
 use super::{
     Api, answer,
     document::{
-        Shape,
+        Shape, Shown,
         shape::{self, flag, id, integer, one_of, text_up_to, time},
     },
     query::{Parameters, Query, parse_flag, read},
@@ -22,10 +25,10 @@ use super::{
 use crate::{
     crypto::Secret,
     group::GroupId,
-    request_log::{Filter, LoggedEntry, LoggedKey, SearchError, Verdict},
+    request_log::{Bodies, Filter, LoggedEntry, LoggedKey, SearchError, Verdict},
 };
 
-pub(super) use self::{export::export, list::list, live::live};
+pub(super) use self::{entry::entry, export::export, list::list, live::live, summary::summary, values::values};
 
 /// No column of the log that is searched holds more.
 const FILTER_CHARACTERS_MAX: usize = 500;
@@ -52,6 +55,7 @@ impl Parameters for Wanted {
             .optional("end_time", time(), "Not after")
             .optional("request_id", text(), "All tries of this request")
             .optional("client_key", text(), "The label of the proxy key that asked")
+            .optional("key_hash", text(), "The `key_hash` of the entries of a key")
             .optional("verdict", one_of(&Verdict::ALL.map(Verdict::name)), "Whose fault it was")
     }
 }
@@ -76,6 +80,7 @@ fn filter<P>(query: &Query<P>) -> Result<Filter, Refusal> {
         end_time: read(query, "end_time", TIME, parse_time)?,
         request_id: text(query, "request_id")?,
         client_key: text(query, "client_key")?,
+        key_hash: text(query, "key_hash")?,
         verdict: read(query, "verdict", &format!("one of {}", Verdict::ALL.map(Verdict::name).join(", ")), verdict)?,
     })
 }
@@ -118,7 +123,7 @@ impl From<SearchError> for Refusal {
 /// The original's members in their order, and ours.
 #[derive(Serialize, ToSchema)]
 #[schema(as = LogEntry)]
-struct Entry<'a> {
+pub(super) struct Entry<'a> {
     id: &'a str,
     /// When it was over.
     #[schema(format = DateTime)]
@@ -130,6 +135,9 @@ struct Entry<'a> {
     /// In clear while the key is stored, or masked where that was asked for; empty if there was none.
     key_value: Cow<'a, str>,
     key_hash: &'a str,
+    /// `null`: no key was used, or it was deleted since.
+    #[schema(required)]
+    key_id: Option<i64>,
     model: &'a str,
     is_success: bool,
     source_ip: &'a str,
@@ -142,7 +150,11 @@ struct Entry<'a> {
     request_type: &'a str,
     upstream_addr: &'a str,
     is_stream: bool,
-    request_body: &'a str,
+    /// Left out where it was not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    request_body: Option<&'a str>,
+    has_request_body: bool,
     #[schema(required)]
     request_id: Option<&'a str>,
     /// From 1.
@@ -160,8 +172,14 @@ struct Entry<'a> {
     client_key: Option<&'a str>,
 }
 
+impl Shown for Entry<'_> {}
+
 impl<'a> Entry<'a> {
     fn of(entry: &'a LoggedEntry, is_masked: bool) -> Self {
+        Self::with(entry, Bodies::Shown, is_masked)
+    }
+
+    fn with(entry: &'a LoggedEntry, bodies: Bodies, is_masked: bool) -> Self {
         Self {
             id: &entry.id,
             timestamp: answer::time(entry.timestamp),
@@ -171,6 +189,7 @@ impl<'a> Entry<'a> {
             parent_group_name: &entry.parent_group_name,
             key_value: key_text(&entry.key, is_masked),
             key_hash: &entry.key_hash,
+            key_id: entry.key_id,
             model: &entry.model,
             is_success: entry.is_success,
             source_ip: &entry.source_ip,
@@ -182,7 +201,8 @@ impl<'a> Entry<'a> {
             request_type: &entry.request_type,
             upstream_addr: &entry.upstream_addr,
             is_stream: entry.is_stream,
-            request_body: &entry.request_body,
+            request_body: (bodies == Bodies::Shown).then_some(&*entry.request_body),
+            has_request_body: entry.has_request_body,
             request_id: entry.request_id.as_deref(),
             attempt: entry.attempt,
             first_byte_ms: entry.first_byte_ms,

@@ -501,3 +501,19 @@ async fn keys_are_exported_with_what_is_known_of_them() {
     assert_eq!(json_lines.text.lines().count(), 3);
     export("xml").await.refuses(400, "VALIDATION_FAILED", "format must be one of: text, csv, jsonl");
 }
+
+#[tokio::test]
+async fn a_page_near_the_end_of_a_long_list_is_the_one_that_counting_leads_to() {
+    let house = House::open().await;
+    let group = house.group("team", json!({})).await;
+    let all: Vec<String> = (1..=11).map(|number| format!("sk-{number}")).collect();
+    add(&house, group, &all.join(" ")).await;
+    for (sort, expected) in [("id&order=asc", all.clone()), ("request_count", all.iter().rev().cloned().collect())] {
+        let mut paged = Vec::new();
+        for page in 1..=4 {
+            paged.extend(values(&house, &format!("group_id=1&sort={sort}&page_size=3&page={page}")).await);
+        }
+        assert_eq!(paged, expected, "{sort}");
+    }
+    assert_eq!(values(&house, "group_id=1&page_size=3&page=5").await, [""; 0]);
+}

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// A request to group `team` that was answered.
-fn entry(status: u16) -> Entry {
+pub(super) fn entry(status: u16) -> Entry {
     let failed = status >= 400;
     Entry {
         request_id: Uuid::from_u128(0x0193_5a80_0000_7000_8000_0000_0000_1234),
@@ -47,7 +47,7 @@ fn entry(status: u16) -> Entry {
     }
 }
 
-fn used(text: &str) -> Option<Arc<Key>> {
+pub(super) fn used(text: &str) -> Option<Arc<Key>> {
     Some(Arc::new(Key { id: 1, group_id: 1, secret: Secret::new(text) }))
 }
 
@@ -68,14 +68,54 @@ async fn an_entry_is_shown_whole() {
     let expected = concat!(
         r#"{"items":[{"id":"01935a80-0000-7000-8000-000000000003","timestamp":"2026-11-23T10:15:30Z","group_id":1,"#,
         r#""group_name":"team","parent_group_id":0,"parent_group_name":"","key_value":"sk-0123456789abcdef","#,
-        r#""key_hash":null,"model":"gpt-4o","is_success":true,"source_ip":"203.0.113.9","status_code":200,"#,
+        r#""key_hash":null,"key_id":1,"model":"gpt-4o","is_success":true,"source_ip":"203.0.113.9","status_code":200,"#,
         r#""request_path":"/proxy/team/v1/chat/completions","duration_ms":250,"error_message":"","#,
         r#""user_agent":"sdk/1.0","request_type":"final","upstream_addr":"https://api.example.com/v1/chat/completions","#,
-        r#""is_stream":false,"request_body":"","request_id":"01935a80-0000-7000-8000-000000001234","attempt":1,"#,
+        r#""is_stream":false,"request_body":"","has_request_body":false,"request_id":"01935a80-0000-7000-8000-000000001234","attempt":1,"#,
         r#""first_byte_ms":90,"overhead_us":85,"verdict":"success","client_key":"sk-p****7890"}],"#,
         r#""pagination":{"page":1,"page_size":15,"total_items":1,"total_pages":1,"total_is_exact":true,"next_cursor":null}}"#,
     );
     assert_eq!(data.to_string(), expected);
+}
+
+#[tokio::test]
+async fn one_entry_is_shown_by_its_id_and_a_page_may_leave_bodies_out() {
+    let house = House::open().await;
+    let id = house.group("team", json!({})).await;
+    house.post("/api/keys/add-multiple", json!({"group_id": id, "keys_text": "sk-a"})).await.data();
+    let body = r#"{"model":"gpt-4o"}"#;
+    house.log([Entry { request_body: Some(body.to_owned()), key: used("sk-gone"), ..entry(200) }]).await;
+    let listed = house.get("/api/logs").await.data()["items"][0].clone();
+    assert_eq!((&listed["request_body"], &listed["has_request_body"]), (&json!(body), &json!(true)));
+    assert_eq!(listed["key_id"], Value::Null, "no stored key is that one");
+    let entry_id = listed["id"].as_str().unwrap();
+    assert_eq!(house.get(&format!("/api/logs/{entry_id}")).await.data(), listed);
+    assert_eq!(house.get(&format!("/api/logs/{}", entry_id.to_uppercase())).await.data(), listed);
+    for start in ["page=1", "cursor=newest"] {
+        let mut light = house.get(&format!("/api/logs?bodies=false&{start}")).await.data()["items"][0].clone();
+        assert_eq!(light.get("request_body"), None);
+        light["request_body"] = json!(body);
+        assert_eq!(light, listed);
+    }
+    house.get("/api/logs?bodies=some").await.refuses_naming(400, "BAD_REQUEST", "bodies");
+    house.get("/api/logs/01935a80-0000-7000-8000-00000000ffff").await.refuses(404, "NOT_FOUND", "Resource not found");
+    house.get("/api/logs/1").await.refuses(400, "BAD_REQUEST", "The id of the log entry is not valid");
+}
+
+#[tokio::test]
+async fn a_key_that_was_moved_is_still_the_one_that_was_used() {
+    let house = House::open().await;
+    let (a, b) = (house.group("a", json!({})).await, house.group("b", json!({})).await);
+    for group in [b, a] {
+        house.post("/api/keys/add-multiple", json!({"group_id": group, "keys_text": "sk-same"})).await.data();
+    }
+    house.log([Entry { key: used("sk-same"), ..entry(200) }]).await;
+    let key_id = async || house.get("/api/logs").await.data()["items"][0]["key_id"].clone();
+    assert_eq!(key_id().await, 2, "the one of the entry's own group");
+    house.execute("DELETE FROM api_keys WHERE id = 2").await;
+    assert_eq!(key_id().await, 1);
+    house.execute("DELETE FROM api_keys WHERE id = 1").await;
+    assert_eq!(key_id().await, Value::Null);
 }
 
 #[tokio::test]

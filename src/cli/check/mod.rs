@@ -13,6 +13,7 @@ use crate::{
     config::{Config, DatabaseDsn, Offline, RedisDsn},
     db::{self, Database, Migrations},
     redis::Notices,
+    web,
 };
 
 /// The exit code is 0 where nothing is wrong, else 1.
@@ -31,6 +32,11 @@ pub(super) fn check(is_json: bool) -> ExitCode {
 }
 
 async fn examine(findings: &mut Findings) {
+    if web::is_built() {
+        findings.ok("console", "is in this binary");
+    } else {
+        findings.note("console", "is not in this binary, which was built without it: `make console` builds it");
+    }
     let directory = match std::env::current_dir() {
         Ok(directory) => directory,
         Err(error) => return findings.problem("environment", format!("the working directory cannot be read: {error}")),

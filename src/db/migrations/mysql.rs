@@ -35,6 +35,7 @@ pub(super) const TABLES: &[Table] = &[
             ("idx_api_keys_group_id", "CREATE INDEX `idx_api_keys_group_id` ON `api_keys` (`group_id`)"),
             ("idx_api_keys_key_hash", "CREATE INDEX `idx_api_keys_key_hash` ON `api_keys` (`key_hash`)"),
             ("idx_api_keys_group_last_used_id", "CREATE INDEX `idx_api_keys_group_last_used_id` ON `api_keys` (`group_id`,`last_used_at`,`id`)"),
+            ("idx_gpt_load_keys_status", "CREATE INDEX `idx_gpt_load_keys_status` ON `api_keys` (`group_id`,`status`)"),
         ],
     },
     Table {

@@ -47,6 +47,8 @@ pub(super) const TABLES: &[Table] = &[
                 "idx_api_keys_group_last_used_id",
                 "CREATE INDEX `idx_api_keys_group_last_used_id` ON `api_keys`(`group_id`,`last_used_at`,`id`)",
             ),
+            // Ours: a state of one group, without a look at its other keys.
+            ("idx_gpt_load_keys_status", "CREATE INDEX `idx_gpt_load_keys_status` ON `api_keys`(`group_id`,`status`)"),
         ],
     },
     Table {

@@ -7,6 +7,7 @@ CREATE INDEX `idx_api_keys_status` ON `api_keys`(`status`)
 CREATE INDEX `idx_api_keys_group_id` ON `api_keys`(`group_id`)
 CREATE INDEX `idx_api_keys_key_hash` ON `api_keys`(`key_hash`)
 CREATE INDEX `idx_api_keys_group_last_used_id` ON `api_keys`(`group_id`,`last_used_at`,`id`)
+CREATE INDEX `idx_gpt_load_keys_status` ON `api_keys`(`group_id`,`status`)
 CREATE TABLE `request_logs` (`id` varchar(36),`timestamp` datetime NOT NULL,`group_id` integer NOT NULL,`group_name` varchar(255),`parent_group_id` integer,`parent_group_name` varchar(255),`key_value` text,`key_hash` varchar(128),`model` varchar(255),`is_success` numeric NOT NULL,`source_ip` varchar(64),`status_code` integer NOT NULL,`request_path` varchar(500),`duration` integer NOT NULL,`error_message` text,`user_agent` varchar(512),`request_type` varchar(20) NOT NULL DEFAULT "final",`upstream_addr` varchar(500),`is_stream` numeric NOT NULL,`request_body` text, `request_id` varchar(36), `attempt` integer, `first_byte_ms` integer, `overhead_us` integer, `verdict` varchar(16), `client_key` varchar(64),PRIMARY KEY (`id`))
 CREATE INDEX `idx_request_logs_request_type` ON `request_logs`(`request_type`) WHERE `request_type` <> 'final'
 CREATE INDEX `idx_request_logs_model` ON `request_logs`(`model`)

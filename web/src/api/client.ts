@@ -75,7 +75,7 @@ interface Outcome {
   response: Response
 }
 
-type DataOf<T> = T extends { data?: infer Body } ? (NonNullable<Body> extends { data?: infer Data } ? Data : undefined) : never
+type DataOf<T> = T extends { data: infer Body } ? (Body extends { data: infer Data } ? Data : undefined) : never
 
 /**
  * The `data` of an answer's envelope.

@@ -347,6 +347,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/groups/summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How each group is: its keys, requests, upstreams and members, and what is wrong */
+        get: operations["summarize_groups"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/integration/info": {
         parameters: {
             query?: never;
@@ -381,6 +398,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/keys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One key, by its ends unless it is asked for in clear */
+        get: operations["show_key"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/keys/{id}/notes": {
         parameters: {
             query?: never;
@@ -392,6 +426,40 @@ export interface paths {
         /** Keeps a remark beside a key */
         put: operations["set_key_notes"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/keys/{id}/reveal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Shows one key in clear, and leaves a line in the server's log about it */
+        post: operations["reveal_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/keys/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tests one key with a real request, and acts on what the upstream says */
+        post: operations["test_key"];
         delete?: never;
         options?: never;
         head?: never;
@@ -648,6 +716,25 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Until when the caller is signed in */
+        get: operations["show_session"];
+        put?: never;
+        /** Signs the console in: the answer has a cookie that opens every route */
+        post: operations["begin_session"];
+        /** Signs the console out */
+        delete: operations["end_session"];
         options?: never;
         head?: never;
         patch?: never;
@@ -953,6 +1040,13 @@ export interface components {
             /** @description The group is there, its keys are not. */
             task_error?: string;
         };
+        GroupHour: {
+            begin: components["schemas"]["Timestamp"];
+            /** Format: int64 */
+            failures: number;
+            /** Format: int64 */
+            successes: number;
+        };
         /** @description The whole record of a group, with members that are never filled in but that its readers expect. */
         GroupRecord: {
             /** @description Always null. */
@@ -992,6 +1086,63 @@ export interface components {
             stats_24_hour: components["schemas"]["StatsWindow"];
             stats_30_day: components["schemas"]["StatsWindow"];
         };
+        GroupSummary: {
+            /** Format: int64 */
+            aborted_24h: number;
+            /**
+             * Format: int64
+             * @description Those in rotation, resting ones included.
+             */
+            active_keys: number;
+            channel_type: string;
+            /** Format: int64 */
+            disabled_keys: number;
+            display_name: string;
+            /** Format: int64 */
+            failures_24h: number;
+            /** @description `standard` or `aggregate`. */
+            group_type: string;
+            /** @enum {string} */
+            health: "idle" | "good" | "warning" | "critical";
+            /** @description The worst first. */
+            health_reasons: ("no_keys" | "no_active_keys" | "no_upstream" | "all_upstreams_resting" | "no_usable_member" | "high_error_rate" | "few_active_keys")[];
+            /** @description The last 24 hours, the oldest first. */
+            hours: components["schemas"]["GroupHour"][];
+            /** Format: int64 */
+            id: number;
+            /** Format: int64 */
+            invalid_keys: number;
+            members_total: number;
+            /** @description Members with a weight and an active key. */
+            members_usable: number;
+            name: string;
+            /**
+             * Format: int64
+             * @description Of the last 24 hours, the current one included. A request whose client left is none.
+             */
+            requests_24h: number;
+            /**
+             * Format: double
+             * @description Over the last ten minutes.
+             */
+            requests_per_minute: number;
+            /**
+             * Format: int64
+             * @description Of the active ones those that wait out a limit, on this node.
+             */
+            resting_keys: number;
+            /** Format: int64 */
+            sort: number;
+            /**
+             * Format: int64
+             * @description All of the group's keys; of an aggregate none, like the other counts of keys.
+             */
+            total_keys: number;
+            /** @description Of them those that are down and wait for their next trial, on this node. */
+            upstreams_resting: number;
+            /** @description Upstreams with a weight. */
+            upstreams_total: number;
+        };
         HeaderRule: {
             /** @description `set` or `remove`. */
             action: string;
@@ -1016,10 +1167,15 @@ export interface components {
             failure_count: number;
             /** Format: int64 */
             group_id: number;
+            /** @description Where one key was asked for. */
+            group_name?: string;
             /** Format: int64 */
             id: number;
             key_hash: string;
-            /** @description In clear; `failed-to-decrypt` where the present `ENCRYPTION_KEY` is not the one it was stored with. */
+            /**
+             * @description In clear, or masked where that was asked for; `failed-to-decrypt` where the present `ENCRYPTION_KEY` is not the one
+             *     it was stored with.
+             */
             key_value: string;
             last_used_at: components["schemas"]["Timestamp"] | null;
             notes: string;
@@ -1029,6 +1185,9 @@ export interface components {
             status: string;
             /** Format: date-time */
             updated_at: string;
+        };
+        KeyRevealed: {
+            key_value: string;
         };
         KeysAdded: {
             added_count: number;
@@ -1103,7 +1262,7 @@ export interface components {
             is_stream: boolean;
             is_success: boolean;
             key_hash: string;
-            /** @description In clear while the key is stored; empty if there was none. */
+            /** @description In clear while the key is stored, or masked where that was asked for; empty if there was none. */
             key_value: string;
             model: string;
             /**
@@ -1218,6 +1377,20 @@ export interface components {
             /** Format: int64 */
             total: number;
         };
+        OneKeyTested: {
+            /** Format: int64 */
+            duration_ms: number;
+            /** @description What the upstream said, or why it could not be asked. */
+            error: string | null;
+            is_valid: boolean;
+            /** @description As it is after the test. */
+            key: components["schemas"]["Key"];
+            /**
+             * Format: int32
+             * @description Of an answer that was no success.
+             */
+            status_code: number | null;
+        };
         OpenedGroup: {
             /** @description `custom` where programs must use the whole path as their endpoint. */
             channel_type: string;
@@ -1264,6 +1437,9 @@ export interface components {
             suggestion: string;
             /** @description Which secret. */
             type: string;
+        };
+        Session: {
+            expires_at: components["schemas"]["Timestamp"] | null;
         };
         Setting: {
             category: string;
@@ -1411,6 +1587,20 @@ export interface components {
                 };
             };
         };
+        /** @description With a session, the header `X-GPT-Load-Console: 1` is missing */
+        "403-FORBIDDEN": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": {
+                    /** @enum {string} */
+                    code: "FORBIDDEN";
+                    /** @description For people, in the caller's language */
+                    message: string;
+                };
+            };
+        };
         /** @description There is no such thing */
         "404-NOT_FOUND": {
             headers: {
@@ -1448,6 +1638,34 @@ export interface components {
                 "application/json": {
                     /** @enum {string} */
                     code: "DUPLICATE_RESOURCE";
+                    /** @description For people, in the caller's language */
+                    message: string;
+                };
+            };
+        };
+        /** @description It is taken, or something else is going on */
+        "409-KEY_UNREADABLE": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": {
+                    /** @enum {string} */
+                    code: "KEY_UNREADABLE";
+                    /** @description For people, in the caller's language */
+                    message: string;
+                };
+            };
+        };
+        /** @description It is taken, or something else is going on */
+        "409-KEY_UNREADABLE-READ_ONLY": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": {
+                    /** @enum {string} */
+                    code: "KEY_UNREADABLE" | "READ_ONLY";
                     /** @description For people, in the caller's language */
                     message: string;
                 };
@@ -1904,6 +2122,7 @@ export interface operations {
             };
             400: components["responses"]["400-BAD_REQUEST-INVALID_JSON-VALIDATION_FAILED"];
             401: components["responses"]["401-UNAUTHORIZED"];
+            403: components["responses"]["403-FORBIDDEN"];
             408: components["responses"]["408-BAD_REQUEST"];
             413: components["responses"]["413-PAYLOAD_TOO_LARGE"];
             429: components["responses"]["429-TOO_MANY_FAILED_LOGINS"];
@@ -2068,6 +2287,7 @@ export interface operations {
             };
             400: components["responses"]["400-BAD_REQUEST-INVALID_JSON-VALIDATION_FAILED"];
             401: components["responses"]["401-UNAUTHORIZED"];
+            403: components["responses"]["403-FORBIDDEN"];
             408: components["responses"]["408-BAD_REQUEST"];
             409: components["responses"]["409-DUPLICATE_RESOURCE"];
             413: components["responses"]["413-PAYLOAD_TOO_LARGE"];
@@ -2200,6 +2420,7 @@ export interface operations {
             };
             400: components["responses"]["400-BAD_REQUEST-INVALID_JSON-VALIDATION_FAILED"];
             401: components["responses"]["401-UNAUTHORIZED"];
+            403: components["responses"]["403-FORBIDDEN"];
             404: components["responses"]["404-NOT_FOUND"];
             408: components["responses"]["408-BAD_REQUEST"];
             409: components["responses"]["409-DUPLICATE_RESOURCE"];
@@ -2240,6 +2461,7 @@ export interface operations {
             };
             400: components["responses"]["400-BAD_REQUEST"];
             401: components["responses"]["401-UNAUTHORIZED"];
+            403: components["responses"]["403-FORBIDDEN"];
             404: components["responses"]["404-NOT_FOUND"];
             409: components["responses"]["409-READ_ONLY"];
             429: components["responses"]["429-TOO_MANY_FAILED_LOGINS"];
@@ -2289,6 +2511,7 @@ export interface operations {
             };
             400: components["responses"]["400-BAD_REQUEST-INVALID_JSON-VALIDATION_FAILED"];
             401: components["responses"]["401-UNAUTHORIZED"];
+            403: components["responses"]["403-FORBIDDEN"];
             404: components["responses"]["404-NOT_FOUND"];
             408: components["responses"]["408-BAD_REQUEST"];
             409: components["responses"]["409-DUPLICATE_RESOURCE"];
@@ -2499,6 +2722,7 @@ export interface operations {
             };
             400: components["responses"]["400-BAD_REQUEST-INVALID_JSON-VALIDATION_FAILED"];
             401: components["responses"]["401-UNAUTHORIZED"];
+            403: components["responses"]["403-FORBIDDEN"];
             404: components["responses"]["404-NOT_FOUND"];
             408: components["responses"]["408-BAD_REQUEST"];
             409: components["responses"]["409-DUPLICATE_RESOURCE"];
@@ -2541,6 +2765,7 @@ export interface operations {
             };
             400: components["responses"]["400-BAD_REQUEST"];
             401: components["responses"]["401-UNAUTHORIZED"];
+            403: components["responses"]["403-FORBIDDEN"];
             404: components["responses"]["404-NOT_FOUND"];
             429: components["responses"]["429-TOO_MANY_FAILED_LOGINS"];
             500: components["responses"]["500-DATABASE_ERROR-INTERNAL_SERVER_ERROR"];
@@ -2590,6 +2815,7 @@ export interface operations {
             };
             400: components["responses"]["400-BAD_REQUEST-INVALID_JSON-VALIDATION_FAILED"];
             401: components["responses"]["401-UNAUTHORIZED"];
+            403: components["responses"]["403-FORBIDDEN"];
             404: components["responses"]["404-NOT_FOUND"];
             408: components["responses"]["408-BAD_REQUEST"];
             413: components["responses"]["413-PAYLOAD_TOO_LARGE"];
@@ -2710,11 +2936,45 @@ export interface operations {
             };
             400: components["responses"]["400-BAD_REQUEST-INVALID_JSON-VALIDATION_FAILED"];
             401: components["responses"]["401-UNAUTHORIZED"];
+            403: components["responses"]["403-FORBIDDEN"];
             408: components["responses"]["408-BAD_REQUEST"];
             413: components["responses"]["413-PAYLOAD_TOO_LARGE"];
             429: components["responses"]["429-TOO_MANY_FAILED_LOGINS"];
             500: components["responses"]["500-DATABASE_ERROR-INTERNAL_SERVER_ERROR"];
             503: components["responses"]["503-NOT_YET_IN_EFFECT-TOO_MANY_REQUESTS"];
+        };
+    };
+    summarize_groups: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The language of messages; the first one counts */
+                "Accept-Language"?: components["parameters"]["AcceptLanguage"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        code: 0;
+                        data: components["schemas"]["GroupSummary"][];
+                        /** @description For people, in the caller's language */
+                        message: string;
+                    };
+                };
+            };
+            401: components["responses"]["401-UNAUTHORIZED"];
+            429: components["responses"]["429-TOO_MANY_FAILED_LOGINS"];
+            500: components["responses"]["500-DATABASE_ERROR-INTERNAL_SERVER_ERROR"];
+            503: components["responses"]["503-TOO_MANY_REQUESTS"];
         };
     };
     list_opened_groups: {
@@ -2758,8 +3018,12 @@ export interface operations {
             query: {
                 /** @description Whose keys */
                 group_id: number;
+                /** @description Only the keys with these ids, 1000 at most */
+                ids?: string;
                 /** @description The key with exactly this text */
                 key_value?: string;
+                /** @description Whether keys are shown by their ends only; false unless given */
+                masked?: boolean;
                 /** @description Descending unless given */
                 order?: "asc" | "desc";
                 /** @description Which page, from 1 (the default) */
@@ -2808,6 +3072,47 @@ export interface operations {
             503: components["responses"]["503-TOO_MANY_REQUESTS"];
         };
     };
+    show_key: {
+        parameters: {
+            query?: {
+                /** @description Whether the key is shown by its ends only; true unless given */
+                masked?: boolean;
+            };
+            header?: {
+                /** @description The language of messages; the first one counts */
+                "Accept-Language"?: components["parameters"]["AcceptLanguage"];
+            };
+            path: {
+                /** @description The key's id */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        code: 0;
+                        data: components["schemas"]["Key"];
+                        /** @description For people, in the caller's language */
+                        message: string;
+                    };
+                };
+            };
+            400: components["responses"]["400-BAD_REQUEST"];
+            401: components["responses"]["401-UNAUTHORIZED"];
+            404: components["responses"]["404-NOT_FOUND"];
+            429: components["responses"]["429-TOO_MANY_FAILED_LOGINS"];
+            500: components["responses"]["500-DATABASE_ERROR-INTERNAL_SERVER_ERROR"];
+            503: components["responses"]["503-TOO_MANY_REQUESTS"];
+        };
+    };
     set_key_notes: {
         parameters: {
             query?: never;
@@ -2846,10 +3151,91 @@ export interface operations {
             };
             400: components["responses"]["400-BAD_REQUEST-INVALID_JSON-VALIDATION_FAILED"];
             401: components["responses"]["401-UNAUTHORIZED"];
+            403: components["responses"]["403-FORBIDDEN"];
             404: components["responses"]["404-NOT_FOUND"];
             408: components["responses"]["408-BAD_REQUEST"];
             409: components["responses"]["409-READ_ONLY"];
             413: components["responses"]["413-PAYLOAD_TOO_LARGE"];
+            429: components["responses"]["429-TOO_MANY_FAILED_LOGINS"];
+            500: components["responses"]["500-DATABASE_ERROR-INTERNAL_SERVER_ERROR"];
+            503: components["responses"]["503-TOO_MANY_REQUESTS"];
+        };
+    };
+    reveal_key: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The language of messages; the first one counts */
+                "Accept-Language"?: components["parameters"]["AcceptLanguage"];
+            };
+            path: {
+                /** @description The key's id */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        code: 0;
+                        data: components["schemas"]["KeyRevealed"];
+                        /** @description For people, in the caller's language */
+                        message: string;
+                    };
+                };
+            };
+            400: components["responses"]["400-BAD_REQUEST"];
+            401: components["responses"]["401-UNAUTHORIZED"];
+            403: components["responses"]["403-FORBIDDEN"];
+            404: components["responses"]["404-NOT_FOUND"];
+            409: components["responses"]["409-KEY_UNREADABLE"];
+            429: components["responses"]["429-TOO_MANY_FAILED_LOGINS"];
+            500: components["responses"]["500-DATABASE_ERROR-INTERNAL_SERVER_ERROR"];
+            503: components["responses"]["503-TOO_MANY_REQUESTS"];
+        };
+    };
+    test_key: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The language of messages; the first one counts */
+                "Accept-Language"?: components["parameters"]["AcceptLanguage"];
+            };
+            path: {
+                /** @description The key's id */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        code: 0;
+                        data: components["schemas"]["OneKeyTested"];
+                        /** @description For people, in the caller's language */
+                        message: string;
+                    };
+                };
+            };
+            400: components["responses"]["400-BAD_REQUEST"];
+            401: components["responses"]["401-UNAUTHORIZED"];
+            403: components["responses"]["403-FORBIDDEN"];
+            404: components["responses"]["404-NOT_FOUND"];
+            409: components["responses"]["409-KEY_UNREADABLE-READ_ONLY"];
             429: components["responses"]["429-TOO_MANY_FAILED_LOGINS"];
             500: components["responses"]["500-DATABASE_ERROR-INTERNAL_SERVER_ERROR"];
             503: components["responses"]["503-TOO_MANY_REQUESTS"];
@@ -2911,6 +3297,7 @@ export interface operations {
             };
             400: components["responses"]["400-BAD_REQUEST-INVALID_JSON-VALIDATION_FAILED"];
             401: components["responses"]["401-UNAUTHORIZED"];
+            403: components["responses"]["403-FORBIDDEN"];
             404: components["responses"]["404-NOT_FOUND"];
             408: components["responses"]["408-BAD_REQUEST"];
             409: components["responses"]["409-READ_ONLY-TASK_IN_PROGRESS"];
@@ -2964,6 +3351,7 @@ export interface operations {
             };
             400: components["responses"]["400-BAD_REQUEST-INVALID_JSON-VALIDATION_FAILED"];
             401: components["responses"]["401-UNAUTHORIZED"];
+            403: components["responses"]["403-FORBIDDEN"];
             404: components["responses"]["404-NOT_FOUND"];
             408: components["responses"]["408-BAD_REQUEST"];
             409: components["responses"]["409-READ_ONLY"];
@@ -3011,6 +3399,7 @@ export interface operations {
             };
             400: components["responses"]["400-BAD_REQUEST-INVALID_JSON"];
             401: components["responses"]["401-UNAUTHORIZED"];
+            403: components["responses"]["403-FORBIDDEN"];
             404: components["responses"]["404-NOT_FOUND"];
             408: components["responses"]["408-BAD_REQUEST"];
             409: components["responses"]["409-READ_ONLY"];
@@ -3058,6 +3447,7 @@ export interface operations {
             };
             400: components["responses"]["400-BAD_REQUEST-INVALID_JSON"];
             401: components["responses"]["401-UNAUTHORIZED"];
+            403: components["responses"]["403-FORBIDDEN"];
             404: components["responses"]["404-NOT_FOUND"];
             408: components["responses"]["408-BAD_REQUEST"];
             409: components["responses"]["409-READ_ONLY"];
@@ -3111,6 +3501,7 @@ export interface operations {
             };
             400: components["responses"]["400-BAD_REQUEST-INVALID_JSON-VALIDATION_FAILED"];
             401: components["responses"]["401-UNAUTHORIZED"];
+            403: components["responses"]["403-FORBIDDEN"];
             404: components["responses"]["404-NOT_FOUND"];
             408: components["responses"]["408-BAD_REQUEST"];
             409: components["responses"]["409-READ_ONLY-TASK_IN_PROGRESS"];
@@ -3164,6 +3555,7 @@ export interface operations {
             };
             400: components["responses"]["400-BAD_REQUEST-INVALID_JSON-VALIDATION_FAILED"];
             401: components["responses"]["401-UNAUTHORIZED"];
+            403: components["responses"]["403-FORBIDDEN"];
             404: components["responses"]["404-NOT_FOUND"];
             408: components["responses"]["408-BAD_REQUEST"];
             409: components["responses"]["409-READ_ONLY"];
@@ -3245,6 +3637,7 @@ export interface operations {
             };
             400: components["responses"]["400-BAD_REQUEST-INVALID_JSON"];
             401: components["responses"]["401-UNAUTHORIZED"];
+            403: components["responses"]["403-FORBIDDEN"];
             404: components["responses"]["404-NOT_FOUND"];
             408: components["responses"]["408-BAD_REQUEST"];
             409: components["responses"]["409-READ_ONLY"];
@@ -3298,6 +3691,7 @@ export interface operations {
             };
             400: components["responses"]["400-BAD_REQUEST-INVALID_JSON-VALIDATION_FAILED"];
             401: components["responses"]["401-UNAUTHORIZED"];
+            403: components["responses"]["403-FORBIDDEN"];
             404: components["responses"]["404-NOT_FOUND"];
             408: components["responses"]["408-BAD_REQUEST"];
             409: components["responses"]["409-READ_ONLY"];
@@ -3351,6 +3745,7 @@ export interface operations {
             };
             400: components["responses"]["400-BAD_REQUEST-INVALID_JSON-VALIDATION_FAILED"];
             401: components["responses"]["401-UNAUTHORIZED"];
+            403: components["responses"]["403-FORBIDDEN"];
             404: components["responses"]["404-NOT_FOUND"];
             408: components["responses"]["408-BAD_REQUEST"];
             409: components["responses"]["409-READ_ONLY"];
@@ -3404,6 +3799,7 @@ export interface operations {
             };
             400: components["responses"]["400-BAD_REQUEST-INVALID_JSON-VALIDATION_FAILED"];
             401: components["responses"]["401-UNAUTHORIZED"];
+            403: components["responses"]["403-FORBIDDEN"];
             404: components["responses"]["404-NOT_FOUND"];
             408: components["responses"]["408-BAD_REQUEST"];
             409: components["responses"]["409-READ_ONLY-TASK_IN_PROGRESS"];
@@ -3432,6 +3828,8 @@ export interface operations {
                 is_success?: boolean;
                 /** @description The key with exactly this text */
                 key_value?: string;
+                /** @description Whether keys are shown by their ends only; false unless given */
+                masked?: boolean;
                 /** @description Contained in the model's name */
                 model?: string;
                 /** @description Which page, from 1 (the default) */
@@ -3629,6 +4027,118 @@ export interface operations {
             503: components["responses"]["503-TOO_MANY_REQUESTS"];
         };
     };
+    show_session: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The language of messages; the first one counts */
+                "Accept-Language"?: components["parameters"]["AcceptLanguage"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        code: 0;
+                        data: components["schemas"]["Session"];
+                        /** @description For people, in the caller's language */
+                        message: string;
+                    };
+                };
+            };
+            401: components["responses"]["401-UNAUTHORIZED"];
+            429: components["responses"]["429-TOO_MANY_FAILED_LOGINS"];
+            500: components["responses"]["500-INTERNAL_SERVER_ERROR"];
+            503: components["responses"]["503-TOO_MANY_REQUESTS"];
+        };
+    };
+    begin_session: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The language of messages; the first one counts */
+                "Accept-Language"?: components["parameters"]["AcceptLanguage"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description The management key */
+                    auth_key: string;
+                    /** @description Whether the session outlives the browser, for 30 days instead of 12 hours */
+                    remember?: boolean | null;
+                };
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    /** @description The cookie `gpt_load_session`, which browsers send along below `/api` */
+                    "Set-Cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        code: 0;
+                        data: components["schemas"]["Session"];
+                        /** @description For people, in the caller's language */
+                        message: string;
+                    };
+                };
+            };
+            400: components["responses"]["400-BAD_REQUEST-INVALID_JSON"];
+            401: components["responses"]["401-UNAUTHORIZED"];
+            408: components["responses"]["408-BAD_REQUEST"];
+            413: components["responses"]["413-PAYLOAD_TOO_LARGE"];
+            429: components["responses"]["429-TOO_MANY_FAILED_LOGINS"];
+            500: components["responses"]["500-INTERNAL_SERVER_ERROR"];
+            503: components["responses"]["503-TOO_MANY_REQUESTS"];
+        };
+    };
+    end_session: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The language of messages; the first one counts */
+                "Accept-Language"?: components["parameters"]["AcceptLanguage"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    /** @description The cookie `gpt_load_session`, which browsers send along below `/api` */
+                    "Set-Cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        code: 0;
+                        /** @description For people, in the caller's language */
+                        message: string;
+                    };
+                };
+            };
+            500: components["responses"]["500-INTERNAL_SERVER_ERROR"];
+            503: components["responses"]["503-TOO_MANY_REQUESTS"];
+        };
+    };
     list_settings: {
         parameters: {
             query?: never;
@@ -3715,6 +4225,7 @@ export interface operations {
             };
             400: components["responses"]["400-BAD_REQUEST-INVALID_JSON-VALIDATION_FAILED"];
             401: components["responses"]["401-UNAUTHORIZED"];
+            403: components["responses"]["403-FORBIDDEN"];
             408: components["responses"]["408-BAD_REQUEST"];
             413: components["responses"]["413-PAYLOAD_TOO_LARGE"];
             429: components["responses"]["429-TOO_MANY_FAILED_LOGINS"];
@@ -3836,6 +4347,7 @@ export interface operations {
             };
             400: components["responses"]["400-BAD_REQUEST"];
             401: components["responses"]["401-UNAUTHORIZED"];
+            403: components["responses"]["403-FORBIDDEN"];
             404: components["responses"]["404-NOT_FOUND"];
             409: components["responses"]["409-TASK_OVER"];
             429: components["responses"]["429-TOO_MANY_FAILED_LOGINS"];

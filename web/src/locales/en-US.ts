@@ -1,6 +1,4 @@
-// All texts in en-US, a file a feature.
-const files = import.meta.glob<Record<string, unknown>>('./en-US/*.json', { eager: true, import: 'default' })
+// Texts in en-US that the first view needs: those of the frame, the log-in and the dashboard.
+const files = import.meta.glob<Record<string, unknown>>('./en-US/{common,frame,login,dashboard,range,chart,verdicts}.json', { eager: true, import: 'default' })
 
-export default Object.fromEntries(
-  Object.entries(files).map(([path, texts]) => [path.slice(path.lastIndexOf('/') + 1, -'.json'.length), texts]),
-)
+export default files
