@@ -204,7 +204,7 @@ async fn bulk_work_that_is_told_to_stop_stops_between_two_lots() {
     let house = house_with(0).await;
     let stop_at = |at: usize| move |done| if done >= at { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     let added = house.pools.add(GROUP, &secrets(3_500), stop_at(2_000)).await.unwrap();
-    assert_eq!(added, ImportCounts { processed: 2_000, added: 2_000, ..ImportCounts::default() });
+    assert_eq!((added.processed, added.added, added.added_ids.len()), (2_000, 2_000, 2_000));
     assert_eq!(house.pools.count(GROUP).await.unwrap(), 2_000, "what was done stays");
     let (_, last_id) = house.pools.extent(GROUP, Statuses::All).await.unwrap();
     let (copied, unreadable) = house.pools.copy((GROUP, Statuses::All, last_id), 2, stop_at(1)).await.unwrap();
