@@ -233,26 +233,44 @@ pub(super) struct Sent<K>(Response, PhantomData<fn(K)>);
 /// What is sent that is no JSON.
 pub(super) trait Content {
     const TYPE: &'static str;
-    /// Other forms of it that a caller can ask for.
-    const OTHER_TYPES: &'static [&'static str] = &[];
     const DESCRIPTION: &'static str;
 }
 
 impl<K: Content> Sent<K> {
     /// With the content type of its kind.
     pub(super) fn new(answer: impl IntoResponse) -> Self {
-        Self::of_type(K::TYPE, answer)
-    }
-
-    /// With another type of its kind.
-    pub(super) fn of_type(content_type: &'static str, answer: impl IntoResponse) -> Self {
         let mut response = answer.into_response();
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(K::TYPE));
         Self(response, PhantomData)
     }
 }
 
 impl<K> IntoResponse for Sent<K> {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+/// The same where there is a choice of kinds.
+pub(super) struct SentAs<K>(Response, PhantomData<fn(K)>);
+
+/// The kinds that there are, each with its content type.
+pub(super) trait Contents {
+    const TYPES: &'static [&'static str];
+    const DESCRIPTION: &'static str;
+}
+
+impl<K: Contents> SentAs<K> {
+    /// With the content type of this number.
+    pub(super) fn new(kind: usize, answer: impl IntoResponse) -> Self {
+        let mut response = answer.into_response();
+        let content_type = K::TYPES.get(kind).copied().unwrap_or("application/octet-stream");
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        Self(response, PhantomData)
+    }
+}
+
+impl<K> IntoResponse for SentAs<K> {
     fn into_response(self) -> Response {
         self.0
     }

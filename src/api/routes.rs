@@ -192,6 +192,8 @@ pub(super) fn table() -> Vec<Route> {
             .called("summarize_logs", "What the entries of a span that match add up to, of a sample where they are many", &[SEARCH_TOO_LONG, DATABASE]),
         route(Managed, Get, "/api/logs/values", logs::values)
             .called("list_log_values", "The values that a field has among the entries that match, the most frequent first", &[SEARCH_TOO_LONG, DATABASE]),
+        route(Managed, Get, "/api/logs/entries/export", logs::export_entries)
+            .called("export_log_entries", "The entries that match as a file, newest first", &[SEARCH_TOO_LONG, DATABASE]),
         route(Managed, Get, "/api/logs/live", logs::live)
             .called("watch_logs", "Entries that match, as they happen", &[]),
         route(Managed, Get, "/api/logs/{id}", logs::entry)

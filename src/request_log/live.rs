@@ -170,6 +170,8 @@ impl Live {
             overhead_us: Some(whole(entry.overhead.as_micros())),
             verdict: Some(entry.verdict.name().to_owned()),
             client_key: entry.client_key.as_deref().map(str::to_owned),
+            sent_model: entry.sent_model.clone(),
+            upstream_request_id: entry.upstream_request_id.as_deref().map(str::to_owned),
         }
     }
 }

@@ -26,7 +26,7 @@ pub(crate) use self::{
     entry::{Entry, GroupName, Kind, Verdict, body_text},
     live::{Live, Watched, Watching},
     retention::Retention,
-    search::{Bodies, Filter, Found, LoggedEntry, LoggedKey, Search, SearchError, Start},
+    search::{Bodies, Cursor, Filter, Found, LoggedEntry, LoggedKey, Search, SearchError, Since, Start},
     summary::{
         ErrorKind, Field, Figures, KeyFigures, Percentiles, ROWS_ALL_MAX, Span, Summary, UpstreamFigures, ValueFigures,
     },

@@ -12,11 +12,12 @@ use utoipa::{
 use super::shape::Shape;
 use crate::api::{
     Api, ClientAddress,
-    answer::{Answer, Bare, Content, Either, Headed, OwnHeader, Sent},
+    answer::{Answer, Bare, Content, Contents, Either, Headed, OwnHeader, Sent, SentAs},
     authentication::MayScrape,
     body::{Body, FromFields},
     keys::{ImportTexts, KeysToDelete, KeysToImport, KeysToPreview, ManyKeyTexts, PreviewTexts},
     language::Language,
+    logs::LastEventId,
     page::{Page, Paged},
     path::{GroupInPath, GroupNameInPath, KeyInPath, LogEntryInPath, SubGroupInPath, TaskInPath},
     query::{Parameters, Query},
@@ -223,6 +224,18 @@ impl<P: Parameters> Asks for Query<P> {
     }
 }
 
+impl Asks for LastEventId {
+    fn state(stated: &mut Stated) {
+        stated.parameters.push(json!({
+            "name": "Last-Event-ID",
+            "in": "header",
+            "description": "The id of the last event that came before the stream was interrupted: what passed since is sent first",
+            "required": false,
+            "schema": super::shape::text(),
+        }));
+    }
+}
+
 impl Asks for Page {
     fn state(stated: &mut Stated) {
         stated.parameters.extend(Self::shape().into_parameters());
@@ -370,8 +383,15 @@ impl<T: Shown> Data for T {
 impl<K: Content> Answers for Sent<K> {
     fn state(stated: &mut Stated) {
         let schema = if K::TYPE.starts_with("application/json") { "object" } else { "string" };
-        let types = std::iter::once(&K::TYPE).chain(K::OTHER_TYPES);
-        let content: Value = types.map(|kind| ((*kind).to_owned(), json!({"schema": {"type": schema}}))).collect();
+        let content = json!({K::TYPE: {"schema": {"type": schema}}});
+        stated.answers.insert(200, json!({"description": K::DESCRIPTION, "content": content}));
+    }
+}
+
+impl<K: Contents> Answers for SentAs<K> {
+    fn state(stated: &mut Stated) {
+        let content: serde_json::Map<String, Value> =
+            K::TYPES.iter().map(|kind| ((*kind).to_owned(), json!({"schema": {"type": "string"}}))).collect();
         stated.answers.insert(200, json!({"description": K::DESCRIPTION, "content": content}));
     }
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     api::{
-        answer::{self, Content, Sent, UNREADABLE_KEY},
+        answer::{self, Contents, SentAs, UNREADABLE_KEY},
         document::{
             Shape,
             shape::{id, one_of},
@@ -70,21 +70,14 @@ impl Format {
             Self::JsonLines => "jsonl",
         }
     }
-
-    const fn content_type(self) -> &'static str {
-        match self {
-            Self::Text => KeysFile::TYPE,
-            Self::Csv => "text/csv; charset=utf-8",
-            Self::JsonLines => "application/jsonl; charset=utf-8",
-        }
-    }
 }
 
 pub(in crate::api) struct KeysFile;
 
-impl Content for KeysFile {
-    const TYPE: &'static str = "text/plain; charset=utf-8";
-    const OTHER_TYPES: &'static [&'static str] = &[Format::Csv.content_type(), Format::JsonLines.content_type()];
+impl Contents for KeysFile {
+    /// In the order of the formats.
+    const TYPES: &'static [&'static str] =
+        &["text/plain; charset=utf-8", "text/csv; charset=utf-8", "application/x-ndjson; charset=utf-8"];
     const DESCRIPTION: &'static str =
         "The keys in clear, one a line; as text, those that cannot be decrypted are left out";
 }
@@ -103,7 +96,7 @@ struct Line<'a> {
     out_reason: Option<Reason<'a>>,
 }
 
-pub(in crate::api) async fn export(api: Api, query: Query<Wanted>) -> Result<Sent<KeysFile>, Refusal> {
+pub(in crate::api) async fn export(api: Api, query: Query<Wanted>) -> Result<SentAs<KeysFile>, Refusal> {
     let group_id = group_id(&query)?;
     let status = status(&query)?;
     let format = format(&query)?;
@@ -126,7 +119,7 @@ pub(in crate::api) async fn export(api: Api, query: Query<Wanted>) -> Result<Sen
         Ok(())
     });
     let disposition = format!("attachment; filename={file_name}");
-    Ok(Sent::of_type(format.content_type(), ([(CONTENT_DISPOSITION, disposition)], body)))
+    Ok(SentAs::new(format as usize, ([(CONTENT_DISPOSITION, disposition)], body)))
 }
 
 fn format(query: &Query<Wanted>) -> Result<Format, Refusal> {

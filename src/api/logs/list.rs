@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Api, Entry, Wanted, filter};
+use super::{Api, Entry, MASKED, Wanted, filter};
 use crate::{
     api::{
         answer::Answer,
@@ -59,13 +59,10 @@ pub(in crate::api) struct Search;
 impl Parameters for Search {
     fn shape() -> Shape {
         let cursor = "`newest`, or the `next_cursor` of the page before; it takes the place of `page`";
-        let masked = "Whether keys are shown by their ends only; false unless given";
-        let bodies = "`false`: entries come without `request_body`, which may be long";
-        Wanted::shape().optional("cursor", text(), cursor).optional("masked", flag(), masked).optional(
-            "bodies",
-            flag(),
-            bodies,
-        )
+        Wanted::shape()
+            .optional("cursor", text(), cursor)
+            .optional("bodies", flag(), "`false`: entries come without `request_body`, which may be long")
+            .optional("masked", flag(), MASKED)
     }
 }
 

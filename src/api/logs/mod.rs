@@ -1,5 +1,6 @@
 //! The request log: its filters as they are asked for, and how an entry is shown.
 
+mod entries_export;
 mod entry;
 mod export;
 mod list;
@@ -28,7 +29,15 @@ use crate::{
     request_log::{Bodies, Filter, LoggedEntry, LoggedKey, SearchError, Verdict},
 };
 
-pub(super) use self::{entry::entry, export::export, list::list, live::live, summary::summary, values::values};
+pub(super) use self::{
+    entries_export::export_entries,
+    entry::entry,
+    export::export,
+    list::list,
+    live::{LastEventId, live},
+    summary::summary,
+    values::values,
+};
 
 /// No column of the log that is searched holds more.
 const FILTER_CHARACTERS_MAX: usize = 500;
@@ -170,15 +179,20 @@ pub(super) struct Entry<'a> {
     verdict: Option<&'a str>,
     #[schema(required)]
     client_key: Option<&'a str>,
+    /// The model that the upstream was asked for, where a redirect changed it.
+    #[schema(required)]
+    sent_model: Option<&'a str>,
+    /// What the upstream calls the request: its operator finds it by this.
+    #[schema(required)]
+    upstream_request_id: Option<&'a str>,
 }
+
+/// What `masked` means.
+const MASKED: &str = "Whether keys are shown by their ends only; false unless given";
 
 impl Shown for Entry<'_> {}
 
 impl<'a> Entry<'a> {
-    fn of(entry: &'a LoggedEntry, is_masked: bool) -> Self {
-        Self::with(entry, Bodies::Shown, is_masked)
-    }
-
     fn with(entry: &'a LoggedEntry, bodies: Bodies, is_masked: bool) -> Self {
         Self {
             id: &entry.id,
@@ -209,6 +223,8 @@ impl<'a> Entry<'a> {
             overhead_us: entry.overhead_us,
             verdict: entry.verdict.as_deref(),
             client_key: entry.client_key.as_deref(),
+            sent_model: entry.sent_model.as_deref(),
+            upstream_request_id: entry.upstream_request_id.as_deref(),
         }
     }
 }

@@ -495,7 +495,7 @@ async fn keys_are_exported_with_what_is_known_of_them() {
     assert_eq!(lines[2], format!("2,\"sk,2\",active,\"say \"\"so\"\"\",0,0,,{created},"));
     assert!(lines[3].starts_with("3,failed-to-decrypt,unreadable,"), "{}", lines[3]);
     let json_lines = export("jsonl").await;
-    assert_eq!(json_lines.header("content-type"), Some("application/jsonl; charset=utf-8"));
+    assert_eq!(json_lines.header("content-type"), Some("application/x-ndjson; charset=utf-8"));
     let first: Value = serde_json::from_str(json_lines.text.lines().next().unwrap()).unwrap();
     assert_eq!((&first["key"], &first["out_reason"]["status_code"]), (&json!("sk-1"), &json!(401)));
     assert_eq!(json_lines.text.lines().count(), 3);

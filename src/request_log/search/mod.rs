@@ -9,6 +9,7 @@ mod queries;
 mod rows;
 mod server_queries;
 mod servers;
+mod since;
 mod terms;
 mod windows;
 
@@ -22,6 +23,7 @@ pub(crate) use self::{
     cursor::Cursor,
     filter::Filter,
     rows::{Bodies, LoggedEntry, LoggedKey, RowIds},
+    since::Since,
 };
 pub(super) use self::{
     look::{Amount, Detail, Extent, Looked},
@@ -115,6 +117,10 @@ impl Search {
 
     pub(super) fn database(&self) -> &Database {
         &self.shared.database
+    }
+
+    pub(super) fn cipher(&self) -> &Cipher {
+        &self.shared.cipher
     }
 
     /// What a page told as its continuation; `None`: it is none of this database.

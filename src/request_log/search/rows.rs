@@ -52,6 +52,10 @@ pub(crate) struct LoggedEntry {
     pub(crate) overhead_us: Option<i64>,
     pub(crate) verdict: Option<String>,
     pub(crate) client_key: Option<String>,
+    /// What the upstream was asked for, where a redirect changed it.
+    pub(crate) sent_model: Option<String>,
+    /// What the upstream called the request.
+    pub(crate) upstream_request_id: Option<String>,
 }
 
 /// The key that an attempt used.
@@ -114,6 +118,8 @@ impl FromRow for LoggedEntry {
             overhead_us: number(L::OverheadUs)?,
             verdict: text(L::Verdict)?,
             client_key: text(L::ClientKey)?,
+            sent_model: text(L::SentModel)?,
+            upstream_request_id: text(L::UpstreamRequestId)?,
         })
     }
 }

@@ -74,14 +74,19 @@ impl Search {
     pub(super) async fn name_keys(&self, mut keys: Vec<KeyFigures>) -> Result<Vec<KeyFigures>, SearchError> {
         let database = self.database();
         let hashes: Vec<String> = keys.iter().map(|key| key.figures.value.clone()).collect();
-        let mut sql = Sql::new(database.engine(), "SELECT key_hash, group_id, id FROM api_keys WHERE key_hash");
+        let text = "SELECT key_hash, group_id, id, key_value FROM api_keys WHERE key_hash";
+        let mut sql = Sql::new(database.engine(), text);
         sql.push_among(&hashes);
-        let stored: Vec<(String, GroupId, i64)> = database.readers().all(sql).await?;
-        let ids: HashMap<(String, GroupId), i64> =
-            stored.into_iter().map(|(hash, group_id, id)| ((hash, group_id), id)).collect();
+        let stored: Vec<(String, GroupId, i64, String)> = database.readers().all(sql).await?;
         for key in &mut keys {
-            key.key_id = ids.get(&(key.figures.value.clone(), key.group_id)).copied();
-            key.masked = self.ends_of(&key.figures.value).await?;
+            let hash = &key.figures.value;
+            let own = stored.iter().find(|(known, group_id, ..)| known == hash && *group_id == key.group_id);
+            key.key_id = own.map(|(_, _, id, _)| *id);
+            let ends = own.and_then(|(.., text)| self.cipher().read(text, Some(hash)).secret()).map(|key| key.masked());
+            key.masked = match ends {
+                Some(ends) => ends,
+                None => self.ends_of(hash).await?,
+            };
         }
         Ok(keys)
     }
