@@ -243,6 +243,31 @@ impl<K> IntoResponse for Sent<K> {
     }
 }
 
+/// The same where there is a choice of kinds.
+pub(super) struct SentAs<K>(Response, PhantomData<fn(K)>);
+
+/// The kinds that there are, each with its content type.
+pub(super) trait Contents {
+    const TYPES: &'static [&'static str];
+    const DESCRIPTION: &'static str;
+}
+
+impl<K: Contents> SentAs<K> {
+    /// With the content type of this number.
+    pub(super) fn new(kind: usize, answer: impl IntoResponse) -> Self {
+        let mut response = answer.into_response();
+        let content_type = K::TYPES.get(kind).copied().unwrap_or("application/octet-stream");
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        Self(response, PhantomData)
+    }
+}
+
+impl<K> IntoResponse for SentAs<K> {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
 impl<T: Serialize> IntoResponse for Bare<T> {
     fn into_response(self) -> Response {
         let mut response = json(self.status, &self.value);

@@ -55,12 +55,13 @@ mod refusal;
 mod routes;
 mod session;
 mod settings;
+mod system;
 mod tasks;
 #[cfg(test)]
 mod tests;
 mod throttle;
 
-pub(crate) use self::{client_address::ClientAddress, clock::Clock, session::OverHttps};
+pub(crate) use self::{client_address::ClientAddress, clock::Clock, session::OverHttps, system::Node};
 
 /// Management requests in flight; the data plane has a budget of its own, so neither can lock the other out.
 const REQUESTS_MAX: usize = 256;
@@ -91,6 +92,7 @@ pub(crate) struct State {
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     pub(crate) started_at: Instant,
+    pub(crate) node: Node,
     /// A stop has begun: what has no end of its own is to end.
     pub(crate) stopping: CancellationToken,
 }

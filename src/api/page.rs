@@ -13,7 +13,7 @@ use super::{
 };
 
 const SIZE_DEFAULT: u64 = 15;
-const SIZE_MAX: u32 = 1_000;
+pub(super) const SIZE_MAX: u32 = 1_000;
 
 /// The wanted page; what is missing, nonsense or out of bounds is put right rather than refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use axum::extract::{FromRequestParts, Path, RawPathParams};
 use http::request::Parts;
+use uuid::Uuid;
 
 use super::{answer::Message, refusal::Refusal};
 
@@ -19,6 +20,9 @@ pub(crate) struct KeyInPath(pub(crate) i64);
 
 /// `{id}` of a task.
 pub(crate) struct TaskInPath(pub(crate) i64);
+
+/// `{id}` of an entry of the log.
+pub(crate) struct LogEntryInPath(pub(crate) Uuid);
 
 async fn id<S: Send + Sync>(parts: &mut Parts, state: &S, name: &str) -> Option<i64> {
     let parameters = RawPathParams::from_request_parts(parts, state).await.ok()?;
@@ -59,6 +63,16 @@ impl<S: Send + Sync> FromRequestParts<S> for KeyInPath {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
         let id = id(parts, state, "id").await.filter(|&id| id > 0);
         id.map(Self).ok_or_else(|| Refusal::bad_request("validation.invalid_key_id"))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for LogEntryInPath {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let refusal = || Refusal::bad_request("validation.invalid_log_entry_id");
+        let Path(text) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| refusal())?;
+        Uuid::try_parse(&text).map(Self).map_err(|_| refusal())
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
     document::{self, Described, Stated},
     download_tickets, groups, health, integration, keys, login, logs, metrics, ready,
     refusal::Reason,
-    session, settings, tasks,
+    session, settings, system, tasks,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +122,8 @@ pub(super) fn table() -> Vec<Route> {
             .called("copy_group", "Makes a group like another one; a task copies its keys", &[INVALID, DUPLICATE, DATABASE, NOT_YET_IN_EFFECT]),
         route(Managed, Get, "/api/groups/{id}/stats", groups::stats)
             .called("show_group_stats", "Keys of a group, and requests to it in a day, a week and a month", &[DATABASE]),
+        route(Managed, Get, "/api/groups/{id}/upstreams", groups::upstreams)
+            .called("list_upstreams", "Where requests of a group go, and how they fared there within the last hour", &[SEARCH_TOO_LONG, DATABASE]),
         route(Managed, Get, "/api/groups/{id}/effective-config", groups::effective_config)
             .called("show_effective_config", "Settings of a group as they are in effect, and where each comes from", &[DATABASE]),
         route(Managed, Get, "/api/groups/{id}/sub-groups", groups::members::list)
@@ -181,8 +183,16 @@ pub(super) fn table() -> Vec<Route> {
             .called("list_logs", "Entries of the request log that match, newest first; by page number, or by cursor", &[SEARCH_TOO_LONG, DATABASE]),
         route(Managed, Get, "/api/logs/export", logs::export)
             .called("export_log_keys", "The keys of the entries that match, each with its newest one, as a file", &[SEARCH_TOO_LONG, DATABASE]),
+        route(Managed, Get, "/api/logs/summary", logs::summary)
+            .called("summarize_logs", "What the entries of a span that match add up to, of a sample where they are many", &[SEARCH_TOO_LONG, DATABASE]),
+        route(Managed, Get, "/api/logs/values", logs::values)
+            .called("list_log_values", "The values that a field has among the entries that match, the most frequent first", &[SEARCH_TOO_LONG, DATABASE]),
+        route(Managed, Get, "/api/logs/entries/export", logs::export_entries)
+            .called("export_log_entries", "The entries that match as a file, newest first", &[SEARCH_TOO_LONG, DATABASE]),
         route(Managed, Get, "/api/logs/live", logs::live)
             .called("watch_logs", "Entries that match, as they happen", &[]),
+        route(Managed, Get, "/api/logs/{id}", logs::entry)
+            .called("show_log_entry", "One entry of the request log, whole", &[DATABASE]),
 
         route(Managed, Get, "/api/dashboard/stats", dashboard::stats)
             .called("show_dashboard", "Figures of the last hours, and which secrets are weak", &[DATABASE]),
@@ -190,6 +200,10 @@ pub(super) fn table() -> Vec<Route> {
             .called("show_chart", "Requests of the last 24 hours, hour by hour", &[DATABASE]),
         route(Managed, Get, "/api/dashboard/encryption-status", dashboard::encryption_status)
             .called("show_encryption_status", "Whether stored keys fit to the encryption key, by a sample of them", &[]),
+
+        // Of most use when something is away, so it waits for nothing.
+        route(Managed, Get, "/api/system", system::show)
+            .called("show_system", "This node, what it runs on, and the limits that an operator meets", &[]),
 
         route(Managed, Get, "/api/settings", settings::list)
             .called("list_settings", "All settings by category, with their values, bounds and texts", &[]),

@@ -280,6 +280,12 @@ async fn start(
             clock: api::Clock::system(),
             metrics: metrics.clone(),
             started_at,
+            node: api::Node {
+                role: role.name(),
+                worker_threads: workers,
+                body_buffer_bytes_max: config.server.body_buffer_bytes_max,
+                body_bytes_max: config.server.body_bytes_max,
+            },
             stopping: stopping.clone(),
         }),
         control: tokio::runtime::Handle::current(),

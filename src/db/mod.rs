@@ -4,6 +4,7 @@ mod changes;
 mod connect;
 mod engine;
 mod error;
+mod facts;
 mod lock;
 mod migrations;
 mod row;
@@ -30,6 +31,7 @@ pub(crate) use self::{
     changes::{Change, Changed, Changes},
     engine::Engine,
     error::Error,
+    facts::{Facts, TableSize},
     lock::is_in_use,
     migrations::Outlook,
     row::{AnyTime, FromRow, JsonText, Row},

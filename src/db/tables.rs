@@ -105,6 +105,8 @@ tables! {
         OverheadUs "overhead_us",
         Verdict "verdict",
         ClientKey "client_key",
+        SentModel "sent_model",
+        UpstreamRequestId "upstream_request_id",
     }
     Tasks "gpt_load_tasks" {
         Id "id",

@@ -44,6 +44,15 @@ pub(crate) struct Gauges {
     pub(crate) database_uses: Reading,
 }
 
+/// What is under way now, and how much may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Traffic {
+    pub(crate) connections: usize,
+    pub(crate) requests_in_flight: usize,
+    pub(crate) connections_max: usize,
+    pub(crate) requests_max: usize,
+}
+
 /// A cheap handle on everything that is measured.
 #[derive(Clone)]
 pub(crate) struct Metrics(Arc<Inner>);
@@ -80,6 +89,21 @@ impl Metrics {
     /// Shows these gauges as well, from now on. Only the first call counts.
     pub(crate) fn watch(&self, gauges: Gauges) {
         let _is_first = self.0.gauges.set(gauges);
+    }
+
+    /// `None`: the data plane is not running yet.
+    pub(crate) fn traffic(&self) -> Option<Traffic> {
+        self.0.gauges.get().map(|gauges| Traffic {
+            connections: (gauges.connections)(),
+            requests_in_flight: (gauges.requests_in_flight)(),
+            connections_max: gauges.connections_max,
+            requests_max: gauges.requests_max,
+        })
+    }
+
+    /// Memory that the process holds; `None`: the system does not say.
+    pub(crate) fn memory_bytes(&self) -> Option<u64> {
+        process::usage().map(|usage| usage.resident_bytes)
     }
 
     /// Everything as `OpenMetrics` text. What is not known is left out.

@@ -167,7 +167,7 @@ impl Proxy {
         let prepared = self.first_prepared(&mut route, &call).await;
         record.serving(&asked, &route.serving);
         let mut prepared = prepared?;
-        record.prepared(&prepared.model, prepared.wants_stream, prepared.logged_body.take());
+        record.prepared(&mut prepared);
         let mut tries = Tries::new(Instant::now(), &route.serving, &call);
         loop {
             let group = Arc::clone(&route.serving);
@@ -198,6 +198,7 @@ impl Proxy {
             let outcome = match sent {
                 Ok(answer) if passes_unread(answer.status().as_u16(), used.lists(answer.status().as_u16())) => {
                     record.working();
+                    record.named(answer.headers(), &key);
                     used.charge(&Verdict::SUCCESS, now);
                     let is_stream = relay::is_stream(&answer, &prepared);
                     record.answered(answer.status().as_u16(), request_log::Verdict::Success, is_stream);
@@ -210,7 +211,11 @@ impl Proxy {
                     }
                     return Ok(relay::answer(&group, &prepared, answer, record, slot, tries.deadline()));
                 }
-                Ok(answer) => Outcome::Refused(Box::new(Box::pin(Refusal::read(answer, &key, &prepared)).await)),
+                Ok(answer) => {
+                    let refusal = Box::pin(Refusal::read(answer, &key, &prepared)).await;
+                    record.named(&refusal.parts.headers, &key);
+                    Outcome::Refused(Box::new(refusal))
+                }
                 Err(error) => Outcome::Unanswered(error),
             };
             record.working();
@@ -233,7 +238,7 @@ impl Proxy {
                 prepared = by_member;
                 tries.moved_to(&route.serving);
                 record.serving(&asked, &route.serving);
-                record.prepared(&prepared.model, prepared.wants_stream, prepared.logged_body.take());
+                record.prepared(&mut prepared);
             } else if let Some(pause) = next.pause {
                 record.waiting();
                 tokio::time::sleep(pause.mul_f64(0.5 + (self.jitter)())).await;

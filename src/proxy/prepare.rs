@@ -48,6 +48,8 @@ pub(super) struct Prepared {
     decoded_share: Option<MemoryShare>,
     /// The model that the client asked for, or an override set; empty where none can be told.
     pub(super) model: String,
+    /// What the upstream is asked for instead, where a redirect changed it.
+    pub(super) sent_model: Option<String>,
     pub(super) wants_stream: bool,
     pub(super) logged_body: Option<String>,
 }
@@ -90,6 +92,7 @@ pub(super) async fn prepare(group: &Group, call: &Call) -> Result<Prepared, Fail
         is_decoded: false,
         decoded_share: None,
         model: String::new(),
+        sent_model: None,
         wants_stream: dialect.wants_stream(&call.path, call.query.as_deref()),
         logged_body: None,
     };
@@ -216,6 +219,10 @@ async fn prepare_json(group: &Group, call: &Call, bytes: &Bytes, prepared: &mut 
         None
     };
     if let Some(redirected) = redirected {
+        if !is_named_by_path {
+            prepared.sent_model =
+                group.redirects.target(group.channel, &prepared.model).ok().flatten().map(str::to_owned);
+        }
         if group.settings.enable_request_body_logging {
             prepared.logged_body = Some(request_log::body_text(current));
         }
@@ -262,6 +269,7 @@ fn redirect_path(group: &Group, prepared: &mut Prepared) -> Result<(), Failure> 
     let model = percent_decode_str(&prepared.path[place.clone()]).decode_utf8_lossy().into_owned();
     if let Some(target) = redirected(group, &model)? {
         let target = target.strip_prefix("models/").unwrap_or(target);
+        prepared.sent_model = Some(target.to_owned());
         prepared.path.replace_range(place, &channel::encoded(target));
     }
     prepared.model = model;
@@ -294,6 +302,7 @@ fn redirect_query(group: &Group, call: &Call, prepared: &mut Prepared) -> Result
         let pairs: Vec<&str> =
             query.split('&').map(|old| if old.starts_with("model=") { pair.as_str() } else { old }).collect();
         prepared.query = Some(pairs.join("&"));
+        prepared.sent_model = Some(target.to_owned());
     }
     prepared.model = model;
     Ok(())
@@ -318,6 +327,7 @@ fn redirect_multipart(
     }
     if let Some(target) = redirected(group, &model)? {
         prepared.body = Some(multipart::replace(bytes, &models.values, target.as_bytes()).into());
+        prepared.sent_model = Some(target.to_owned());
     }
     let stream = multipart::text_fields(bytes, boundary, "stream").values;
     prepared.wants_stream |= stream.last().is_some_and(|value| &bytes[value.clone()] == b"true");

@@ -11,7 +11,7 @@ use std::{
 };
 
 use chrono::Utc;
-use http::{StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderName, StatusCode, header, request::Parts};
 use percent_encoding::percent_decode_str;
 use uuid::Uuid;
 
@@ -33,6 +33,14 @@ const PATH_BYTES_MAX: usize = 2_000;
 const USER_AGENT_BYTES_MAX: usize = 2_048;
 const MODEL_BYTES_MAX: usize = 1_024;
 const ERROR_MESSAGE_BYTES_MAX: usize = 8 * 1024;
+const UPSTREAM_ID_BYTES_MAX: usize = 128;
+/// By which upstreams tell what they call a request: most of them, Anthropic, Amazon, Azure.
+const UPSTREAM_IDS: [HeaderName; 4] = [
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("request-id"),
+    HeaderName::from_static("x-amzn-requestid"),
+    HeaderName::from_static("apim-request-id"),
+];
 
 /// Where records go, and whether what is dropped from here on was cut by a stop.
 pub(super) struct Recorder {
@@ -67,6 +75,8 @@ struct Open {
     key: Option<Arc<Key>>,
     client_key: Option<Arc<str>>,
     model: String,
+    sent_model: Option<String>,
+    upstream_request_id: Option<Box<str>>,
     /// Of an answer that has begun: its status, and whose fault it is if it is none of success.
     answer: Option<(u16, Verdict)>,
     source_ip: IpAddr,
@@ -99,6 +109,8 @@ impl Record {
             key: None,
             client_key: None,
             model: String::new(),
+            sent_model: None,
+            upstream_request_id: None,
             answer: None,
             source_ip,
             // Without the query until the credential that may be in it is known.
@@ -143,11 +155,12 @@ impl Record {
         });
     }
 
-    pub(super) fn prepared(&mut self, model: &str, is_stream: bool, request_body: Option<String>) {
+    pub(super) fn prepared(&mut self, prepared: &mut Prepared) {
         self.with(|open| {
-            cut(model, MODEL_BYTES_MAX).clone_into(&mut open.model);
-            open.is_stream = is_stream;
-            open.request_body = request_body;
+            cut(&prepared.model, MODEL_BYTES_MAX).clone_into(&mut open.model);
+            open.sent_model = prepared.sent_model.take().map(|model| shortened(model, MODEL_BYTES_MAX));
+            open.is_stream = prepared.wants_stream;
+            open.request_body = prepared.logged_body.take();
         });
     }
 
@@ -158,6 +171,15 @@ impl Record {
             let query = prepared.query.as_deref().map(without_secrets);
             open.upstream_addr = shortened(address.display(&prepared.path, query.as_deref()), PATH_BYTES_MAX);
         });
+    }
+
+    /// An answer has come: what the upstream calls the request, if it says so.
+    pub(super) fn named(&mut self, headers: &HeaderMap, key: &Key) {
+        let Some(id) = UPSTREAM_IDS.iter().find_map(|name| headers.get(name)) else { return };
+        let start = &id.as_bytes()[..id.len().min(UPSTREAM_ID_BYTES_MAX)];
+        // What is meant to be an id may be anything.
+        let id = crate::crypto::redact(&String::from_utf8_lossy(start), &key.secret);
+        self.with(|open| open.upstream_request_id = Some(id.into()));
     }
 
     /// An answer has begun that is passed on. The verdict stands unless it breaks off.
@@ -202,6 +224,7 @@ impl Record {
             open.answer = None;
             open.attempt = 0;
             open.key = None;
+            open.upstream_request_id = None;
             open.upstream_addr.clear();
         });
     }
@@ -286,6 +309,8 @@ impl Open {
             parent: self.parent.clone(),
             key: self.key.clone(),
             model: text(&mut self.model),
+            sent_model: if is_final { self.sent_model.take() } else { self.sent_model.clone() },
+            upstream_request_id: self.upstream_request_id.take(),
             status,
             verdict,
             error_message,
@@ -335,6 +360,31 @@ pub(super) fn without_secrets(query: &str) -> Cow<'_, str> {
 mod tests {
     use super::*;
 
+    fn key_of(text: &str) -> Arc<Key> {
+        Arc::new(Key { id: 1, group_id: 1, secret: crate::crypto::Secret::new(text) })
+    }
+
+    #[test]
+    fn what_the_upstream_calls_a_request_is_kept_without_the_key_and_for_that_attempt_alone() {
+        let recorder = Arc::new(Recorder::new(RequestLog::new(1)));
+        let (parts, ()) = http::Request::get("/proxy/g/x").body(()).unwrap().into_parts();
+        let mut record = Record::open(&recorder, 0, &parts, IpAddr::from([127, 0, 0, 1]));
+        let key = key_of("sk-0123456789abcdef");
+        let mut id_of = |name: &'static str, value: &'static str, is_retry: bool| {
+            record.named(&HeaderMap::from_iter([(HeaderName::from_static(name), value.parse().unwrap())]), &key);
+            if is_retry {
+                record.retry(503, Verdict::Upstream, String::new());
+            }
+            let open = record.0.as_mut().unwrap();
+            open.entry(Kind::Final, 200, Verdict::Success, Cow::Borrowed("")).upstream_request_id
+        };
+        assert_eq!(id_of("x-request-id", "req_1", false).as_deref(), Some("req_1"));
+        assert_eq!(id_of("date", "today", false), None);
+        assert_eq!(id_of("request-id", "req_2", true), None);
+        let told = id_of("apim-request-id", "for-sk-0123456789abcdef", false).unwrap();
+        assert!(!told.contains("0123456789"), "{told}");
+    }
+
     #[test]
     fn texts_of_clients_are_cut_before_they_wait() {
         let recorder = Arc::new(Recorder::new(RequestLog::new(1)));
@@ -345,7 +395,12 @@ mod tests {
             .unwrap()
             .into_parts();
         let mut record = Record::open(&recorder, 0, &parts, IpAddr::from([127, 0, 0, 1]));
-        record.prepared(&long, false, None);
+        let mut wanted = Prepared::default();
+        wanted.model.clone_from(&long);
+        wanted.sent_model = Some(long.clone());
+        record.prepared(&mut wanted);
+        let id = http::HeaderValue::from_bytes(&vec![0xfc; 1 << 20]).unwrap();
+        record.named(&HeaderMap::from_iter([(UPSTREAM_IDS[1].clone(), id)]), &key_of("sk-1"));
         let key = Arc::new(Key { id: 1, group_id: 1, secret: crate::crypto::Secret::new("sk-1") });
         let address = Address::parse("http://upstream").unwrap();
         let mut prepared = Prepared::default();
@@ -353,9 +408,11 @@ mod tests {
         record.attempting(1, &key, &address, &prepared);
         let open = record.0.as_mut().unwrap();
         let entry = open.entry(Kind::Retry, 500, Verdict::Upstream, Cow::Borrowed(""));
-        for text in [&entry.model, &entry.user_agent, &entry.request_path, &entry.upstream_addr] {
+        let sent_model = entry.sent_model.unwrap();
+        for text in [&entry.model, &sent_model, &entry.user_agent, &entry.request_path, &entry.upstream_addr] {
             assert!((500..=2_048).contains(&text.len()), "{}", text.len());
         }
+        assert!(entry.upstream_request_id.unwrap().chars().count() <= UPSTREAM_ID_BYTES_MAX);
         record.close(500, Verdict::Upstream, long);
     }
 

@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use super::Entry;
 
 /// Beyond these an entry, or only its body, is dropped and counted: the data plane is never slowed down for its log.
-const RECORDS_PENDING_MAX: usize = 100_000;
+pub(crate) const RECORDS_PENDING_MAX: usize = 100_000;
 const BODY_BYTES_PENDING_MAX: usize = 64 * 1024 * 1024;
 
 /// Room that an emptied shard starts with at most, so that a burst does not keep its memory.

@@ -15,6 +15,7 @@ pub(super) const NAME_CHARACTERS_MAX: usize = 255;
 pub(super) const ADDRESS_CHARACTERS_MAX: usize = 500;
 pub(super) const USER_AGENT_CHARACTERS_MAX: usize = 512;
 pub(super) const CLIENT_KEY_CHARACTERS_MAX: usize = 64;
+pub(super) const UPSTREAM_REQUEST_ID_CHARACTERS_MAX: usize = 128;
 /// The original's limits of long texts are in bytes, as those of MySQL's `text` are.
 const REQUEST_BODY_BYTES_MAX: usize = 65_000;
 pub(super) const ERROR_MESSAGE_BYTES_MAX: usize = 60_000;
@@ -41,6 +42,10 @@ pub(crate) struct Entry {
     /// The key that was used; `None`: none was.
     pub(crate) key: Option<Arc<Key>>,
     pub(crate) model: String,
+    /// What the upstream was asked for instead, where a redirect changed it.
+    pub(crate) sent_model: Option<String>,
+    /// What the upstream calls the request, by which its operator finds it; `None`: it did not say.
+    pub(crate) upstream_request_id: Option<Box<str>>,
     /// 499: the client left before the answer ended.
     pub(crate) status: u16,
     pub(crate) verdict: Verdict,

@@ -148,6 +148,7 @@ impl Live {
             parent_group_id: parent.map_or(0, |group| group.id),
             parent_group_name: parent.map_or_else(String::new, |group| group.name.to_string()),
             key: key.map_or(LoggedKey::None, |key| LoggedKey::Masked(key.masked())),
+            key_id: entry.key.as_ref().map(|key| key.id),
             key_hash: key.map_or_else(String::new, |key| self.cipher.hash(key.expose())),
             model: entry.model.clone(),
             is_success: entry.is_success(),
@@ -162,12 +163,15 @@ impl Live {
             is_stream: entry.is_stream,
             // They could be hundreds of megabytes while one watcher does not read.
             request_body: String::new(),
+            has_request_body: entry.request_body.as_deref().is_some_and(|body| !body.is_empty()),
             request_id: Some(entry.request_id.to_string()),
             attempt: Some(entry.attempt.into()),
             first_byte_ms: entry.first_byte.map(|duration| whole(duration.as_millis())),
             overhead_us: Some(whole(entry.overhead.as_micros())),
             verdict: Some(entry.verdict.name().to_owned()),
             client_key: entry.client_key.as_deref().map(str::to_owned),
+            sent_model: entry.sent_model.clone(),
+            upstream_request_id: entry.upstream_request_id.as_deref().map(str::to_owned),
         }
     }
 }

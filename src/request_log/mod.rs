@@ -8,6 +8,7 @@ mod queries;
 mod retention;
 mod row;
 mod search;
+mod summary;
 #[cfg(test)]
 pub(crate) mod testing;
 mod usage;
@@ -21,11 +22,15 @@ use std::sync::{
 use chrono::{DateTime, Utc};
 
 pub(crate) use self::{
+    buffer::RECORDS_PENDING_MAX,
     entry::{Entry, GroupName, Kind, Verdict, body_text},
     live::{Live, Watched, Watching},
     retention::Retention,
-    search::{Filter, Found, LoggedEntry, LoggedKey, Search, SearchError, Start},
-    writer::Writer,
+    search::{Bodies, Cursor, Filter, Found, LoggedEntry, LoggedKey, Search, SearchError, Since, Start},
+    summary::{
+        ErrorKind, Field, Figures, KeyFigures, Percentiles, ROWS_ALL_MAX, Span, Summary, UpstreamFigures, ValueFigures,
+    },
+    writer::{WRITE_INTERVAL, Writer},
 };
 
 use buffer::Buffer;

@@ -9,7 +9,7 @@ use super::{
     characters::Characters,
     entry::{
         ADDRESS_CHARACTERS_MAX, CLIENT_KEY_CHARACTERS_MAX, ERROR_MESSAGE_BYTES_MAX, Entry, GroupName, Kind,
-        NAME_CHARACTERS_MAX, USER_AGENT_CHARACTERS_MAX, cut_bytes, cut_characters,
+        NAME_CHARACTERS_MAX, UPSTREAM_REQUEST_ID_CHARACTERS_MAX, USER_AGENT_CHARACTERS_MAX, cut_bytes, cut_characters,
     },
 };
 use crate::{
@@ -20,13 +20,13 @@ use crate::{
 
 /// In the order in which [`Rows::add`] binds them.
 #[rustfmt::skip]
-pub(super) const COLUMNS: [RequestLogs; 26] = {
+pub(super) const COLUMNS: [RequestLogs; 28] = {
     use RequestLogs as L;
     [
         L::Id, L::Timestamp, L::GroupId, L::GroupName, L::ParentGroupId, L::ParentGroupName, L::KeyValue, L::KeyHash,
         L::Model, L::IsSuccess, L::SourceIp, L::StatusCode, L::RequestPath, L::Duration, L::ErrorMessage, L::UserAgent,
         L::RequestType, L::UpstreamAddr, L::IsStream, L::RequestBody, L::RequestId, L::Attempt, L::FirstByteMs,
-        L::OverheadUs, L::Verdict, L::ClientKey,
+        L::OverheadUs, L::Verdict, L::ClientKey, L::SentModel, L::UpstreamRequestId,
     ]
 };
 
@@ -45,6 +45,7 @@ pub(super) struct Rows {
     is_final: Arc<str>,
     is_retry: Arc<str>,
     model: Memo,
+    sent_model: Memo,
     path: Memo,
     user_agent: Memo,
     upstream: Memo,
@@ -78,6 +79,7 @@ impl Rows {
             is_final: Arc::from(Kind::Final.name()),
             is_retry: Arc::from(Kind::Retry.name()),
             model: memo(),
+            sent_model: memo(),
             path: memo(),
             user_agent: memo(),
             upstream: memo(),
@@ -123,6 +125,10 @@ impl Rows {
         to.add(count(entry.overhead.as_micros()));
         to.add(entry.verdict.name());
         to.add(entry.client_key.as_ref().map(|label| self.fitting(label, CLIENT_KEY_CHARACTERS_MAX)));
+        let sent = entry.sent_model.as_deref();
+        to.add(sent.map(|model| self.sent_model.of(cut_characters(&fitting.only(model), NAME_CHARACTERS_MAX))));
+        let id = entry.upstream_request_id.as_deref();
+        to.add(id.map(|id| self.rare(cut_characters(&fitting.only(id), UPSTREAM_REQUEST_ID_CHARACTERS_MAX))));
     }
 
     fn fitting(&self, text: &Arc<str>, characters_max: usize) -> Arc<str> {

@@ -30,6 +30,8 @@ pub(crate) fn entry(status: u16) -> Entry {
         parent: None,
         key: None,
         model: "gpt-4o".to_owned(),
+        sent_model: None,
+        upstream_request_id: None,
         status,
         verdict: match status {
             499 => Verdict::ClientGone,

@@ -22,7 +22,7 @@ use crate::{
     stats,
 };
 
-const WRITE_INTERVAL: Duration = Duration::from_millis(500);
+pub(crate) const WRITE_INTERVAL: Duration = Duration::from_millis(500);
 /// Rows of one transaction: others who write get their turn after each. Pages that many rows share are written once for
 /// all of them, so fewer and larger transactions are cheaper.
 const ROWS_PER_TRANSACTION: usize = 16_384;

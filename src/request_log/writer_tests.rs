@@ -114,6 +114,8 @@ async fn every_field_has_its_column() {
         status: 429,
         verdict: Verdict::KeyForNow,
         client_key: Some(Arc::from("#1")),
+        sent_model: Some("gpt-4o-mini".repeat(50)),
+        upstream_request_id: Some("r".repeat(200).into()),
         error_message: "slow down".into(),
         is_stream: true,
         request_body: Some("{}".to_owned()),
@@ -145,6 +147,8 @@ async fn every_field_has_its_column() {
     assert_eq!(text("request_id"), request_id.to_string());
     assert_eq!((number("attempt"), number("first_byte_ms"), number("overhead_us")), (2, 90, 85));
     assert_eq!((text("verdict"), text("client_key")), ("key_for_now".to_owned(), "#1".to_owned()));
+    assert!(text("sent_model").starts_with("gpt-4o-minigpt") && text("sent_model").len() == 255);
+    assert_eq!(text("upstream_request_id"), "r".repeat(128));
 }
 
 #[tokio::test]

@@ -101,6 +101,11 @@ impl Address {
         [&self.shown, &self.path, slash, path, mark, query].concat()
     }
 
+    /// How the log shows every target below this address: it begins like this, and goes on with a slash or a question mark.
+    pub(crate) fn shown_base(&self) -> String {
+        [&*self.shown, &self.path].concat()
+    }
+
     pub(crate) fn is_tls(&self) -> bool {
         self.scheme == Scheme::HTTPS
     }
@@ -138,6 +143,7 @@ mod tests {
         assert_eq!(address.basic_authorization.as_ref().unwrap(), "Basic bWU6cEBzcw==");
         assert_eq!(address.display("/b", Some("c=1")), "https://host:8443/a/b?c=1");
         assert_eq!(address.display("/b", None), "https://host:8443/a/b");
+        assert_eq!(address.shown_base(), "https://host:8443/a");
         assert_eq!(address.host_header, "host:8443");
     }
 

@@ -61,6 +61,8 @@ pub(crate) struct Upstreams {
 }
 
 struct Upstream {
+    /// Its place among the stored ones, those that cannot be used included.
+    position: usize,
     address: Address,
     /// Milliseconds after `epoch` until which others are preferred; 0: not at rest.
     rests_until_ms: AtomicU64,
@@ -90,7 +92,7 @@ impl Upstreams {
             match entry_of(entry) {
                 Ok(Some((address, weight))) => {
                     let (rests_until_ms, outages_in_a_row) = (AtomicU64::new(0), AtomicU32::new(0));
-                    entries.push(Upstream { address, rests_until_ms, outages_in_a_row });
+                    entries.push(Upstream { position, address, rests_until_ms, outages_in_a_row });
                     weights.push(weight);
                 }
                 Ok(None) => {}
@@ -145,6 +147,14 @@ impl Upstreams {
     pub(crate) fn is_any_awake(&self, now: Instant) -> bool {
         let now_ms = self.ms(now);
         self.entries.iter().any(|entry| entry.rests_until_ms.load(Ordering::Relaxed) <= now_ms)
+    }
+
+    /// How long the one with this place among the stored ones still rests; `None`: it does not, or is not used at all.
+    pub(crate) fn rest_of(&self, position: usize, now: Instant) -> Option<Duration> {
+        let entry = self.entries.iter().find(|entry| entry.position == position)?;
+        let rests_until_ms = entry.rests_until_ms.load(Ordering::Relaxed);
+        let left = rests_until_ms.checked_sub(self.ms(now)).filter(|left| *left > 0)?;
+        Some(Duration::from_millis(left))
     }
 
     /// How many of them rest.
@@ -259,6 +269,8 @@ mod tests {
         assert_eq!(upstreams.pick(&[1], now), Some(0), "an untried one comes before one that was tried");
         assert!(!upstreams.is_any_awake(now));
         assert_eq!(upstreams.resting_count(now), 2);
+        assert_eq!(upstreams.rest_of(0, now), Some(REST_MIN - Duration::from_millis(100)));
+        assert_eq!((upstreams.rest_of(0, now + REST_MIN), upstreams.rest_of(2, now)), (None, None));
         assert_eq!(upstreams.resting_count(start + REST_MIN + Duration::from_millis(1)), 1);
     }
 

@@ -7,6 +7,7 @@ mod clients;
 mod connect;
 mod connection;
 mod error;
+mod listed;
 mod options;
 
 pub(crate) use address::Address;
@@ -16,4 +17,5 @@ pub(crate) use clients::{Answer, AnswerBody, Clients, Limits};
 pub(crate) use connect::load_root_certificates;
 pub(crate) use connection::Stream;
 pub(crate) use error::SendError;
+pub(crate) use listed::{Listed, listed};
 pub(crate) use options::ClientOptions;

@@ -110,8 +110,20 @@ const STORED_OBJECTS: [&str; 3] = ["config", "model_redirect_rules", "param_over
 
 /// Members whose values are different each time, after a look at their kinds.
 fn still(mut value: Value) -> Value {
-    const NUMBERS: [&str; 6] =
-        ["total_duration", "duration_seconds", "duration_ms", "overhead_us", "first_byte_ms", "expires_in_seconds"];
+    const NUMBERS: [&str; 12] = [
+        "total_duration",
+        "duration_seconds",
+        "duration_ms",
+        "overhead_us",
+        "first_byte_ms",
+        "expires_in_seconds",
+        "p50",
+        "p90",
+        "p95",
+        "p99",
+        "p50_duration_ms",
+        "p95_duration_ms",
+    ];
     match &mut value {
         Value::Array(items) => items.iter_mut().for_each(|item| *item = still(item.take())),
         Value::Object(members) => {
@@ -151,9 +163,13 @@ fn is_uuid(text: &str) -> bool {
     text.len() == 36 && text.split('-').map(str::len).eq([8, 4, 4, 4, 12])
 }
 
-/// The time in the name of a file.
+/// The times in the names of files.
 fn replaced_stamp(text: &str) -> String {
-    let Some((before, rest)) = text.split_once("log_keys_export_20") else { return text.to_owned() };
-    let after = rest.trim_start_matches(|character: char| character.is_ascii_digit());
-    format!("{before}log_keys_export_<time>{after}")
+    let mut text = text.to_owned();
+    for name in ["log_keys_export_", "log_entries_"] {
+        let Some((before, rest)) = text.split_once(&format!("{name}20")) else { continue };
+        let after = rest.trim_start_matches(|character: char| character.is_ascii_digit());
+        text = format!("{before}{name}<time>{after}");
+    }
+    text
 }

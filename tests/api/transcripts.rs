@@ -231,7 +231,15 @@ async fn log_and_dashboard_after_some_requests() {
     conversation.server.eventually("/api/dashboard/stats", |data| data["request_count"]["value"] == 2).await;
     conversation.get("/api/logs?page_size=2").await;
     conversation.get("/api/logs?cursor=newest&page_size=1&is_success=false").await;
+    conversation.get("/api/logs?page_size=1&bodies=false&masked=true").await;
     conversation.get("/api/logs/export?is_success=false").await;
+    let columns = "status_code,request_type,model,key_value,error_message";
+    conversation.get(&format!("/api/logs/entries/export?columns={columns}")).await;
+    conversation.get(&format!("/api/logs/entries/export?format=jsonl&columns={columns}&request_type=retry")).await;
+    conversation.get("/api/logs/summary?buckets=1").await;
+    conversation.get("/api/logs/values?field=status_code").await;
+    conversation.get("/api/groups/summary").await;
+    conversation.get("/api/groups/1/upstreams").await;
     conversation.get("/api/dashboard/stats").await;
     conversation.get("/api/dashboard/chart?groupId=1").await;
     conversation.get("/api/dashboard/encryption-status").await;
@@ -240,6 +248,12 @@ async fn log_and_dashboard_after_some_requests() {
     conversation.remark("Refusals");
     conversation.get("/api/logs?start_time=yesterday").await;
     conversation.get("/api/logs/export?status_code=x").await;
+    conversation.get("/api/logs/entries/export?columns=secret").await;
+    conversation.get("/api/logs/summary?buckets=0").await;
+    conversation.get("/api/logs/values?field=secret").await;
+    conversation.get("/api/logs/x").await;
+    conversation.get("/api/logs/00000000-0000-7000-8000-000000000000").await;
+    conversation.get("/api/groups/9/upstreams").await;
     conversation.get("/api/logs/live?verdict=guilty").await;
     conversation.get("/api/dashboard/chart?groupId=x").await;
     conversation.get("/api/groups/9/stats").await;

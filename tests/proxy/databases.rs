@@ -181,7 +181,16 @@ async fn stays_the_originals(server: &TempServer) {
             let own = own.unwrap_or_else(|| {
                 text.strip_prefix(&original[..original.len() - 1]).unwrap_or_else(|| panic!("{text}"))
             });
-            for column in ["request_id", "attempt", "first_byte_ms", "overhead_us", "verdict", "client_key"] {
+            for column in [
+                "request_id",
+                "attempt",
+                "first_byte_ms",
+                "overhead_us",
+                "verdict",
+                "client_key",
+                "sent_model",
+                "upstream_request_id",
+            ] {
                 assert!(own.contains(&format!("`{column}`")), "{text}");
             }
             assert!(!own.contains("NOT NULL"), "{text}");

@@ -129,6 +129,28 @@ async fn attempts_of_one_request_share_its_id_and_count_on() {
     }
 }
 
+#[tokio::test]
+async fn a_row_says_which_model_was_asked_for_instead_and_what_the_upstream_calls_the_request() {
+    let (mock, server) = house(json!({ "model_redirect_rules": { "fast": "mock-small" } }), &["sk-a", "sk-b"]).await;
+    let refusal = Play::status(429).header("request-id", "req_first").body(r#"{"error": {"message": "slow down"}}"#);
+    mock.play_any([refusal, Play::usual().header("X-Request-Id", "req_last"), Play::usual()]);
+    let asked = json!({ "model": "fast", "messages": [{ "role": "user", "content": "hi" }] });
+    for body in [asked, question()] {
+        let answer = server.proxied("POST", &format!("/proxy/g{CHAT}"), Some(&body)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    let mut rows = records(&server, 3).await;
+    // Ends within one millisecond are in no order.
+    rows.sort_by_key(|row| (row["sent_model"].is_null(), row["attempt"].as_i64()));
+    for (row, expected) in rows.iter().zip([
+        [("model", json!("fast")), ("sent_model", json!("mock-small")), ("upstream_request_id", json!("req_first"))],
+        [("model", json!("fast")), ("sent_model", json!("mock-small")), ("upstream_request_id", json!("req_last"))],
+        [("model", json!("mock-small")), ("sent_model", Value::Null), ("upstream_request_id", Value::Null)],
+    ]) {
+        check(row, &expected);
+    }
+}
+
 /// proxy.md 80: refusals of ours are on record too.
 #[tokio::test]
 async fn every_refusal_leaves_its_row() {

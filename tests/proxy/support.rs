@@ -104,7 +104,7 @@ pub async fn eventually_stored(
 }
 
 /// Columns of the request log, and what they hold: `t`ext, `i`nteger, `b`oolean.
-const LOGGED: [(&str, char); 26] = [
+const LOGGED: [(&str, char); 28] = [
     ("id", 't'),
     ("timestamp", 't'),
     ("group_id", 'i'),
@@ -131,6 +131,8 @@ const LOGGED: [(&str, char); 26] = [
     ("overhead_us", 'i'),
     ("verdict", 't'),
     ("client_key", 't'),
+    ("sent_model", 't'),
+    ("upstream_request_id", 't'),
 ];
 
 /// The rows of the request log in the order of their times, once there are this many. Those of different threads are

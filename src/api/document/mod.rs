@@ -50,6 +50,7 @@ const CHAPTERS: &[(&str, &str, &str)] = &[
     ("/api/tasks", "Tasks", "Long work in the background"),
     ("/api/dashboard", "Dashboard", "Figures of the last hours"),
     ("/api/logs", "Logs", "What was asked, and how it went"),
+    ("/api/system", "System", "What a node runs on"),
     ("/api/settings", "Settings", "What can be changed without a restart"),
 ];
 

@@ -143,6 +143,10 @@ pub(crate) fn integer(minimum: i64, maximum: i64) -> Value {
     json!({"type": "integer", "format": "int64", "minimum": minimum, "maximum": maximum})
 }
 
+pub(crate) fn uuid() -> Value {
+    json!({"type": "string", "format": "uuid"})
+}
+
 /// RFC 3339.
 pub(crate) fn time() -> Value {
     json!({"type": "string", "format": "date-time"})

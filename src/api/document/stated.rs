@@ -12,13 +12,14 @@ use utoipa::{
 use super::shape::Shape;
 use crate::api::{
     Api, ClientAddress,
-    answer::{Answer, Bare, Content, Headed, OwnHeader, Sent},
+    answer::{Answer, Bare, Content, Contents, Headed, OwnHeader, Sent, SentAs},
     authentication::MayScrape,
     body::{Body, FromFields},
     keys::{KeysToDelete, KeysToImport, ManyKeyTexts},
     language::Language,
+    logs::LastEventId,
     page::{Page, Paged},
-    path::{GroupInPath, GroupNameInPath, KeyInPath, SubGroupInPath, TaskInPath},
+    path::{GroupInPath, GroupNameInPath, KeyInPath, LogEntryInPath, SubGroupInPath, TaskInPath},
     query::{Parameters, Query},
     refusal::{Reason, Refusal},
     session::{CurrentSession, OverHttps},
@@ -173,6 +174,13 @@ impl Asks for TaskInPath {
     }
 }
 
+impl Asks for LogEntryInPath {
+    fn state(stated: &mut Stated) {
+        stated.path_parameter("id", super::shape::uuid(), "The entry's id");
+        stated.may_refuse(&[Reason::BAD_REQUEST, Reason::NOT_FOUND]);
+    }
+}
+
 impl Asks for GroupNameInPath {
     fn state(stated: &mut Stated) {
         stated.path_parameter("group", super::shape::some_text(), "The group's name");
@@ -189,6 +197,18 @@ impl<P: Parameters> Asks for Query<P> {
     fn state(stated: &mut Stated) {
         stated.parameters.extend(P::shape().into_parameters());
         stated.may_refuse(&[Reason::BAD_REQUEST]);
+    }
+}
+
+impl Asks for LastEventId {
+    fn state(stated: &mut Stated) {
+        stated.parameters.push(json!({
+            "name": "Last-Event-ID",
+            "in": "header",
+            "description": "The id of the last event that came before the stream was interrupted: what passed since is sent first",
+            "required": false,
+            "schema": super::shape::text(),
+        }));
     }
 }
 
@@ -331,6 +351,14 @@ impl<K: Content> Answers for Sent<K> {
     fn state(stated: &mut Stated) {
         let schema = if K::TYPE.starts_with("application/json") { "object" } else { "string" };
         let content = json!({K::TYPE: {"schema": {"type": schema}}});
+        stated.answers.insert(200, json!({"description": K::DESCRIPTION, "content": content}));
+    }
+}
+
+impl<K: Contents> Answers for SentAs<K> {
+    fn state(stated: &mut Stated) {
+        let content: serde_json::Map<String, Value> =
+            K::TYPES.iter().map(|kind| ((*kind).to_owned(), json!({"schema": {"type": "string"}}))).collect();
         stated.answers.insert(200, json!({"description": K::DESCRIPTION, "content": content}));
     }
 }

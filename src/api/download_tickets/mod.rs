@@ -12,7 +12,7 @@ use crate::crypto::{Seal, Secret};
 pub(super) use self::create::create;
 
 /// Where a ticket can lead to.
-pub(super) const DOWNLOADS: [&str; 2] = ["/api/keys/export", "/api/logs/export"];
+pub(super) const DOWNLOADS: [&str; 3] = ["/api/keys/export", "/api/logs/export", "/api/logs/entries/export"];
 const LIFETIME_SECONDS: i64 = 60;
 /// The query parameter that carries a ticket.
 pub(super) const PARAMETER: &str = "ticket";

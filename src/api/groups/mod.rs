@@ -15,12 +15,14 @@ mod shown;
 mod stats;
 mod summary;
 mod update;
+mod upstreams;
 
 use super::Api;
 
 pub(super) use self::{
     config_options::config_options, copy::copy, create::create, delete::delete, effective_config::effective_config,
     list::list, list_brief::list_brief, reorder::reorder, stats::stats, summary::summary, update::update,
+    upstreams::upstreams,
 };
 
 /// Where clients reach the groups.

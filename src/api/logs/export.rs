@@ -53,7 +53,7 @@ fn lines(entries: &[LoggedEntry]) -> String {
 }
 
 /// Quoted only where a reader would take it apart (RFC 4180), or lose the space that it begins with.
-fn push_field(line: &mut String, field: &str) {
+pub(super) fn push_field(line: &mut String, field: &str) {
     if field.contains([',', '"', '\r', '\n']) || field.starts_with(char::is_whitespace) {
         line.push('"');
         line.push_str(&field.replace('"', "\"\""));

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Api, Entry, Wanted, filter};
+use super::{Api, Entry, MASKED, Wanted, filter};
 use crate::{
     api::{
         answer::Answer,
@@ -15,7 +15,7 @@ use crate::{
         query::{Parameters, Query, parse_flag, read},
         refusal::Refusal,
     },
-    request_log::{Found, Start},
+    request_log::{Bodies, Found, Start},
 };
 
 /// What a search by cursor begins with.
@@ -59,8 +59,10 @@ pub(in crate::api) struct Search;
 impl Parameters for Search {
     fn shape() -> Shape {
         let cursor = "`newest`, or the `next_cursor` of the page before; it takes the place of `page`";
-        let masked = "Whether keys are shown by their ends only; false unless given";
-        Wanted::shape().optional("cursor", text(), cursor).optional("masked", flag(), masked)
+        Wanted::shape()
+            .optional("cursor", text(), cursor)
+            .optional("bodies", flag(), "`false`: entries come without `request_body`, which may be long")
+            .optional("masked", flag(), MASKED)
     }
 }
 
@@ -76,10 +78,14 @@ pub(in crate::api) async fn list(
         Some(NEWEST) => Start::Below(None),
         Some(text) => Start::Below(Some(api.log_search.cursor(text).ok_or_else(wrong_cursor)?)),
     };
+    let bodies = match read(&query, "bodies", "true or false", parse_flag)? {
+        Some(false) => Bodies::LeftOut,
+        _ => Bodies::Shown,
+    };
     let size = usize::try_from(page.size).unwrap_or(usize::MAX);
-    let Found { entries, total, next } = api.log_search.page(&filter, start, size).await?;
+    let Found { entries, total, next } = api.log_search.page(&filter, start, size, bodies).await?;
     Answer::with(&Listed {
-        items: entries.iter().map(|entry| Entry::of(entry, is_masked)).collect(),
+        items: entries.iter().map(|entry| Entry::with(entry, bodies, is_masked)).collect(),
         pagination: Pagination {
             page: total.map(|_| page.number),
             page_size: page.size,

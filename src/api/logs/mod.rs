@@ -1,8 +1,12 @@
 //! The request log: its filters as they are asked for, and how an entry is shown.
 
+mod entries_export;
+mod entry;
 mod export;
 mod list;
 mod live;
+mod summary;
+mod values;
 
 use std::borrow::Cow;
 
@@ -13,7 +17,7 @@ use utoipa::ToSchema;
 use super::{
     Api, answer,
     document::{
-        Shape,
+        Shape, Shown,
         shape::{self, flag, id, integer, one_of, text_up_to, time},
     },
     query::{Parameters, Query, parse_flag, read},
@@ -22,10 +26,18 @@ use super::{
 use crate::{
     crypto::Secret,
     group::GroupId,
-    request_log::{Filter, LoggedEntry, LoggedKey, SearchError, Verdict},
+    request_log::{Bodies, Filter, LoggedEntry, LoggedKey, SearchError, Verdict},
 };
 
-pub(super) use self::{export::export, list::list, live::live};
+pub(super) use self::{
+    entries_export::export_entries,
+    entry::entry,
+    export::export,
+    list::list,
+    live::{LastEventId, live},
+    summary::summary,
+    values::values,
+};
 
 /// No column of the log that is searched holds more.
 const FILTER_CHARACTERS_MAX: usize = 500;
@@ -52,6 +64,7 @@ impl Parameters for Wanted {
             .optional("end_time", time(), "Not after")
             .optional("request_id", text(), "All tries of this request")
             .optional("client_key", text(), "The label of the proxy key that asked")
+            .optional("key_hash", text(), "The `key_hash` of the entries of a key")
             .optional("verdict", one_of(&Verdict::ALL.map(Verdict::name)), "Whose fault it was")
     }
 }
@@ -76,6 +89,7 @@ fn filter<P>(query: &Query<P>) -> Result<Filter, Refusal> {
         end_time: read(query, "end_time", TIME, parse_time)?,
         request_id: text(query, "request_id")?,
         client_key: text(query, "client_key")?,
+        key_hash: text(query, "key_hash")?,
         verdict: read(query, "verdict", &format!("one of {}", Verdict::ALL.map(Verdict::name).join(", ")), verdict)?,
     })
 }
@@ -118,7 +132,7 @@ impl From<SearchError> for Refusal {
 /// The original's members in their order, and ours.
 #[derive(Serialize, ToSchema)]
 #[schema(as = LogEntry)]
-struct Entry<'a> {
+pub(super) struct Entry<'a> {
     id: &'a str,
     /// When it was over.
     #[schema(format = DateTime)]
@@ -130,6 +144,9 @@ struct Entry<'a> {
     /// In clear while the key is stored, or masked where that was asked for; empty if there was none.
     key_value: Cow<'a, str>,
     key_hash: &'a str,
+    /// `null`: no key was used, or it was deleted since.
+    #[schema(required)]
+    key_id: Option<i64>,
     model: &'a str,
     is_success: bool,
     source_ip: &'a str,
@@ -142,7 +159,11 @@ struct Entry<'a> {
     request_type: &'a str,
     upstream_addr: &'a str,
     is_stream: bool,
-    request_body: &'a str,
+    /// Left out where it was not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    request_body: Option<&'a str>,
+    has_request_body: bool,
     #[schema(required)]
     request_id: Option<&'a str>,
     /// From 1.
@@ -158,10 +179,21 @@ struct Entry<'a> {
     verdict: Option<&'a str>,
     #[schema(required)]
     client_key: Option<&'a str>,
+    /// The model that the upstream was asked for, where a redirect changed it.
+    #[schema(required)]
+    sent_model: Option<&'a str>,
+    /// What the upstream calls the request: its operator finds it by this.
+    #[schema(required)]
+    upstream_request_id: Option<&'a str>,
 }
 
+/// What `masked` means.
+const MASKED: &str = "Whether keys are shown by their ends only; false unless given";
+
+impl Shown for Entry<'_> {}
+
 impl<'a> Entry<'a> {
-    fn of(entry: &'a LoggedEntry, is_masked: bool) -> Self {
+    fn with(entry: &'a LoggedEntry, bodies: Bodies, is_masked: bool) -> Self {
         Self {
             id: &entry.id,
             timestamp: answer::time(entry.timestamp),
@@ -171,6 +203,7 @@ impl<'a> Entry<'a> {
             parent_group_name: &entry.parent_group_name,
             key_value: key_text(&entry.key, is_masked),
             key_hash: &entry.key_hash,
+            key_id: entry.key_id,
             model: &entry.model,
             is_success: entry.is_success,
             source_ip: &entry.source_ip,
@@ -182,13 +215,16 @@ impl<'a> Entry<'a> {
             request_type: &entry.request_type,
             upstream_addr: &entry.upstream_addr,
             is_stream: entry.is_stream,
-            request_body: &entry.request_body,
+            request_body: (bodies == Bodies::Shown).then_some(&*entry.request_body),
+            has_request_body: entry.has_request_body,
             request_id: entry.request_id.as_deref(),
             attempt: entry.attempt,
             first_byte_ms: entry.first_byte_ms,
             overhead_us: entry.overhead_us,
             verdict: entry.verdict.as_deref(),
             client_key: entry.client_key.as_deref(),
+            sent_model: entry.sent_model.as_deref(),
+            upstream_request_id: entry.upstream_request_id.as_deref(),
         }
     }
 }

@@ -282,7 +282,9 @@ async fn an_id_in_a_path_that_is_none_is_refused_or_not_found() {
                 }
                 let target = Operation { path: operation.path.replace(variable, id), ..operation.copy() }.target();
                 let reply = operation.send(&house, &target, body.clone()).await;
-                if !statuses.contains(&reply.status) {
+                // An entry of the log is known by another kind of id.
+                let is_other_kind = operation.path == "/api/logs/{id}" && reply.status == 400;
+                if !statuses.contains(&reply.status) && !is_other_kind {
                     problems.push(format!("{} {target}: {} {}", operation.method, reply.status, reply.text));
                 }
             }

@@ -19,6 +19,7 @@ const OUTSIDE_THE_ENVELOPE: &[(&str, &str)] = &[
     ("/api/auth/login", "as the original does"),
     ("/metrics", "as Prometheus reads it"),
     ("/api/keys/export", "a file"),
+    ("/api/logs/entries/export", "a file"),
     ("/api/logs/export", "a file"),
     ("/api/logs/live", "a stream"),
     ("/api/docs", "a page"),

@@ -36,7 +36,7 @@ async fn nothing_but_a_download_gets_a_ticket() {
             400,
             "VALIDATION_FAILED",
             "The field path must be one of these downloads with its filters, without a key: \
-             /api/keys/export, /api/logs/export",
+             /api/keys/export, /api/logs/export, /api/logs/entries/export",
         );
     }
     for body in [json!({}), json!({"path": ""}), json!({"path": 1})] {

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// A request to group `team` that was answered.
-fn entry(status: u16) -> Entry {
+pub(super) fn entry(status: u16) -> Entry {
     let failed = status >= 400;
     Entry {
         request_id: Uuid::from_u128(0x0193_5a80_0000_7000_8000_0000_0000_1234),
@@ -34,6 +34,8 @@ fn entry(status: u16) -> Entry {
         parent: None,
         key: None,
         model: "gpt-4o".to_owned(),
+        sent_model: Some("gpt-4o-mini".to_owned()),
+        upstream_request_id: Some("req-7".into()),
         status,
         verdict: if failed { Verdict::Key } else { Verdict::Success },
         error_message: if failed { "Incorrect API key".into() } else { "".into() },
@@ -47,7 +49,7 @@ fn entry(status: u16) -> Entry {
     }
 }
 
-fn used(text: &str) -> Option<Arc<Key>> {
+pub(super) fn used(text: &str) -> Option<Arc<Key>> {
     Some(Arc::new(Key { id: 1, group_id: 1, secret: Secret::new(text) }))
 }
 
@@ -68,14 +70,64 @@ async fn an_entry_is_shown_whole() {
     let expected = concat!(
         r#"{"items":[{"id":"01935a80-0000-7000-8000-000000000003","timestamp":"2026-11-23T10:15:30Z","group_id":1,"#,
         r#""group_name":"team","parent_group_id":0,"parent_group_name":"","key_value":"sk-0123456789abcdef","#,
-        r#""key_hash":null,"model":"gpt-4o","is_success":true,"source_ip":"203.0.113.9","status_code":200,"#,
+        r#""key_hash":null,"key_id":1,"model":"gpt-4o","is_success":true,"source_ip":"203.0.113.9","status_code":200,"#,
         r#""request_path":"/proxy/team/v1/chat/completions","duration_ms":250,"error_message":"","#,
         r#""user_agent":"sdk/1.0","request_type":"final","upstream_addr":"https://api.example.com/v1/chat/completions","#,
-        r#""is_stream":false,"request_body":"","request_id":"01935a80-0000-7000-8000-000000001234","attempt":1,"#,
-        r#""first_byte_ms":90,"overhead_us":85,"verdict":"success","client_key":"sk-p****7890"}],"#,
+        r#""is_stream":false,"request_body":"","has_request_body":false,"request_id":"01935a80-0000-7000-8000-000000001234","attempt":1,"#,
+        r#""first_byte_ms":90,"overhead_us":85,"verdict":"success","client_key":"sk-p****7890","sent_model":"gpt-4o-mini","upstream_request_id":"req-7"}],"#,
         r#""pagination":{"page":1,"page_size":15,"total_items":1,"total_pages":1,"total_is_exact":true,"next_cursor":null}}"#,
     );
     assert_eq!(data.to_string(), expected);
+}
+
+#[tokio::test]
+async fn one_entry_is_shown_by_its_id_and_a_page_may_leave_bodies_out() {
+    let house = House::open().await;
+    let id = house.group("team", json!({})).await;
+    house.post("/api/keys/add-multiple", json!({"group_id": id, "keys_text": "sk-a"})).await.data();
+    let body = r#"{"model":"gpt-4o"}"#;
+    house.log([Entry { request_body: Some(body.to_owned()), key: used("sk-gone"), ..entry(200) }]).await;
+    let listed = house.get("/api/logs").await.data()["items"][0].clone();
+    assert_eq!((&listed["request_body"], &listed["has_request_body"]), (&json!(body), &json!(true)));
+    assert_eq!(listed["key_id"], Value::Null, "no stored key is that one");
+    let entry_id = listed["id"].as_str().unwrap();
+    assert_eq!(house.get(&format!("/api/logs/{entry_id}")).await.data(), listed);
+    assert_eq!(house.get(&format!("/api/logs/{}", entry_id.to_uppercase())).await.data(), listed);
+    for query in ["", "&masked=false"] {
+        house.post("/api/keys/add-multiple", json!({"group_id": id, "keys_text": "sk-gone"})).await.data();
+        let shown = house.get(&format!("/api/logs?page=1{query}")).await.data();
+        assert_eq!(shown["items"][0]["key_value"], "sk-gone");
+    }
+    let masked = house.get("/api/logs?masked=true").await.data()["items"][0].clone();
+    assert_eq!(masked["key_value"], "****");
+    assert_eq!(house.get(&format!("/api/logs/{entry_id}?masked=true")).await.data(), masked);
+    house.execute("DELETE FROM api_keys WHERE id > 1").await;
+    for start in ["page=1", "cursor=newest"] {
+        let mut light = house.get(&format!("/api/logs?bodies=false&{start}")).await.data()["items"][0].clone();
+        assert_eq!(light.get("request_body"), None);
+        light["request_body"] = json!(body);
+        assert_eq!(light, listed);
+    }
+    house.get("/api/logs?masked=some").await.refuses_naming(400, "BAD_REQUEST", "masked");
+    house.get("/api/logs?bodies=some").await.refuses_naming(400, "BAD_REQUEST", "bodies");
+    house.get("/api/logs/01935a80-0000-7000-8000-00000000ffff").await.refuses(404, "NOT_FOUND", "Resource not found");
+    house.get("/api/logs/1").await.refuses(400, "BAD_REQUEST", "The id of the log entry is not valid");
+}
+
+#[tokio::test]
+async fn a_key_that_was_moved_is_still_the_one_that_was_used() {
+    let house = House::open().await;
+    let (a, b) = (house.group("a", json!({})).await, house.group("b", json!({})).await);
+    for group in [b, a] {
+        house.post("/api/keys/add-multiple", json!({"group_id": group, "keys_text": "sk-same"})).await.data();
+    }
+    house.log([Entry { key: used("sk-same"), ..entry(200) }]).await;
+    let key_id = async || house.get("/api/logs").await.data()["items"][0]["key_id"].clone();
+    assert_eq!(key_id().await, 2, "the one of the entry's own group");
+    house.execute("DELETE FROM api_keys WHERE id = 2").await;
+    assert_eq!(key_id().await, 1);
+    house.execute("DELETE FROM api_keys WHERE id = 1").await;
+    assert_eq!(key_id().await, Value::Null);
 }
 
 #[tokio::test]
@@ -247,6 +299,91 @@ async fn the_live_stream_shows_what_passes_the_filter_until_the_server_stops() {
     assert_eq!((&shown["status_code"], &shown["key_value"]), (&json!(401), &json!("sk-0****cdef")));
     house.stopping.cancel();
     assert_eq!(event(&mut body).await, None);
+}
+
+#[tokio::test]
+async fn entries_are_exported_as_lines_with_the_columns_that_are_wanted() {
+    let house = House::with(|state| {
+        let now = Utc.with_ymd_and_hms(2026, 11, 23, 22, 15, 30).unwrap();
+        let local_offset = |_| FixedOffset::east_opt(0).unwrap();
+        state.clock = Clock { now: Arc::new(move || now), local_offset, ..Clock::system() };
+    })
+    .await;
+    house.group("team", json!({})).await;
+    let text = "sk-0123456789abcdef";
+    house.post("/api/keys/add-multiple", json!({"group_id": 1, "keys_text": text})).await.data();
+    let quoted = Entry { model: "=1,\"2\"".to_owned(), key: used(text), ..entry(401) };
+    let body = Some("{}".to_owned());
+    house.log([Entry { request_body: body, ..entry(200) }, Entry { request_id: Uuid::now_v7(), ..quoted }]).await;
+    let csv = house.get("/api/logs/entries/export?columns=status_code,model,key_value,is_success,verdict").await;
+    assert_eq!(csv.header("content-disposition"), Some("attachment; filename=log_entries_20261123221530.csv"));
+    assert_eq!(
+        csv.text,
+        "status_code,model,key_value,is_success,verdict\n401,\"'=1,\"\"2\"\"\",sk-0****cdef,false,key\n200,gpt-4o,,true,success\n"
+    );
+    let lines = house.get("/api/logs/entries/export?format=jsonl&columns=model,request_body&status_code=200").await;
+    assert_eq!(lines.header("content-type"), Some("application/x-ndjson; charset=utf-8"));
+    assert_eq!(lines.text, "{\"model\":\"gpt-4o\",\"request_body\":\"{}\"}\n");
+    // Unless told otherwise, all that a page shows, but no body and no key in clear.
+    let whole = house.get("/api/logs/entries/export?format=jsonl&status_code=401").await;
+    let line: Value = serde_json::from_str(&whole.text).unwrap();
+    assert_eq!(line, house.get("/api/logs?status_code=401&masked=true&bodies=false").await.data()["items"][0]);
+    for query in ["format=xml", "columns=secret", "columns=id,id", "status_code=x"] {
+        assert_eq!(house.get(&format!("/api/logs/entries/export?{query}")).await.status, 400, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn an_export_that_fails_midway_is_broken_off() {
+    let house = House::open().await;
+    house.log((0..2_500_u128).map(|at| Entry { request_id: Uuid::from_u128(at << 32), ..entry(200) })).await;
+    let request = Request::get("/api/logs/entries/export").header(AUTHORIZATION, format!("Bearer {MANAGEMENT_KEY}"));
+    let response = house.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(response.status(), 200);
+    house.execute("ALTER TABLE request_logs RENAME TO elsewhere").await;
+    assert!(response.into_body().collect().await.is_err());
+}
+
+#[tokio::test]
+async fn who_comes_back_to_the_live_log_gets_first_what_passed_meanwhile() {
+    let house = House::open().await;
+    let entries = |statuses: std::ops::Range<u16>| {
+        statuses.map(|status| Entry { request_id: Uuid::from_u128(u128::from(status) << 32), ..entry(status) })
+    };
+    house.log(entries(200..205)).await;
+    let page = house.get("/api/logs?status_code=201").await.data();
+    let last_id = page["items"][0]["id"].as_str().unwrap().to_owned();
+    let watch = async |query: &str, last_id: &str| {
+        let request =
+            Request::get(format!("/api/logs/live?key={MANAGEMENT_KEY}{query}")).header("last-event-id", last_id);
+        let response = house.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let mut body = response.into_body();
+        assert!(event(&mut body).await.unwrap().starts_with("event: open"));
+        body
+    };
+    let status = |event: String| {
+        let data = event.lines().find_map(|line| line.strip_prefix("data: ")).unwrap().to_owned();
+        let shown: Value = serde_json::from_str(&data).unwrap();
+        shown["status_code"].as_u64()
+    };
+    let mut body = watch("", &last_id).await;
+    // One of them is on its way to whoever watches as well, and is not sent twice.
+    let mut live = house.log_live.clone();
+    let again: Vec<Entry> = entries(204..205).collect();
+    live.see(&again);
+    live.see(&[Entry { request_id: Uuid::now_v7(), ..entry(299) }]);
+    let mut statuses = Vec::new();
+    while statuses.len() < 4 {
+        statuses.push(status(event(&mut body).await.unwrap()));
+    }
+    assert_eq!(statuses, [Some(202), Some(203), Some(204), Some(299)]);
+    let mut body = watch("&status_code=203", &last_id).await;
+    assert_eq!(status(event(&mut body).await.unwrap()), Some(203));
+    // Of what nobody knows, nobody can say how much followed.
+    for unknown in ["01935a80-0000-7000-8000-00000000ffff", "x"] {
+        let mut body = watch("", unknown).await;
+        assert_eq!(event(&mut body).await.unwrap(), "event: missed\ndata: {\"count\":null}\n\n");
+    }
 }
 
 #[tokio::test]

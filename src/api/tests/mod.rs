@@ -13,6 +13,7 @@ mod group_summary;
 mod groups;
 mod integration;
 mod keys;
+mod log_summary;
 mod logs;
 mod members;
 mod metrics;
@@ -20,8 +21,10 @@ mod ready;
 mod session;
 mod settings;
 mod stats;
+mod system;
 mod tasks;
 mod throttling;
+mod upstreams;
 
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
@@ -36,7 +39,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use super::{ClientAddress, Clock, State, router};
+use super::{ClientAddress, Clock, Node, State, router};
 use crate::{
     cluster::Cluster,
     config::Cors,
@@ -109,6 +112,7 @@ impl House {
             clock: Clock::system(),
             metrics: Metrics::new(directory.clone(), key_pools.clone(), RequestLog::new(1), Instant::now()),
             started_at: Instant::now(),
+            node: Node { role: "master", worker_threads: 1, body_buffer_bytes_max: 1_000, body_bytes_max: 2_000 },
             stopping: stopping.clone(),
         };
         change(&mut state);

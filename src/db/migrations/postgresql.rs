@@ -40,7 +40,7 @@ pub(super) const TABLES: &[Table] = &[
     Table {
         name: "request_logs",
         create: "CREATE TABLE \"request_logs\" (\"id\" varchar(36),\"timestamp\" timestamptz NOT NULL,\"group_id\" bigint NOT NULL,\"group_name\" varchar(255),\"parent_group_id\" bigint,\"parent_group_name\" varchar(255),\"key_value\" text,\"key_hash\" varchar(128),\"model\" varchar(255),\"is_success\" boolean NOT NULL,\"source_ip\" varchar(64),\"status_code\" bigint NOT NULL,\"request_path\" varchar(500),\"duration\" bigint NOT NULL,\"error_message\" text,\"user_agent\" varchar(512),\"request_type\" varchar(20) NOT NULL DEFAULT 'final',\"upstream_addr\" varchar(500),\"is_stream\" boolean NOT NULL,\"request_body\" text,PRIMARY KEY (\"id\"))",
-        own_columns: &[("request_id", "\"request_id\" varchar(36)"), ("attempt", "\"attempt\" bigint"), ("first_byte_ms", "\"first_byte_ms\" bigint"), ("overhead_us", "\"overhead_us\" bigint"), ("verdict", "\"verdict\" varchar(16)"), ("client_key", "\"client_key\" varchar(64)")],
+        own_columns: &[("request_id", "\"request_id\" varchar(36)"), ("attempt", "\"attempt\" bigint"), ("first_byte_ms", "\"first_byte_ms\" bigint"), ("overhead_us", "\"overhead_us\" bigint"), ("verdict", "\"verdict\" varchar(16)"), ("client_key", "\"client_key\" varchar(64)"), ("sent_model", "\"sent_model\" varchar(255)"), ("upstream_request_id", "\"upstream_request_id\" varchar(128)")],
         // An index of the original has the time as well: within one value, the newest come first without being sorted.
         // Where nearly all rows have the same value, those are left out.
         indexes: &[

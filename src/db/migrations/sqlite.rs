@@ -54,6 +54,8 @@ pub(super) const TABLES: &[Table] = &[
             ("overhead_us", "`overhead_us` integer"),
             ("verdict", "`verdict` varchar(16)"),
             ("client_key", "`client_key` varchar(64)"),
+            ("sent_model", "`sent_model` varchar(255)"),
+            ("upstream_request_id", "`upstream_request_id` varchar(128)"),
         ],
         // Three of the original's have a condition of ours in a new file, since an index entry that is the same in nearly
         // every row costs as much as one that finds something. The original looks for an index by its name.

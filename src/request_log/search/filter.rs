@@ -8,7 +8,7 @@ use crate::{crypto::Secret, db::Timestamp, group::GroupId, request_log::Verdict}
 
 /// All conditions that are given must hold. Texts that an entry must contain are compared without regard to the case of
 /// ASCII letters.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Filter {
     /// Contained in the name of the aggregate that was asked.
     pub(crate) parent_group_name: Option<String>,
@@ -35,6 +35,8 @@ pub(crate) struct Filter {
     pub(crate) request_id: Option<String>,
     /// The label of the proxy key that opened the group.
     pub(crate) client_key: Option<String>,
+    /// That of the upstream key, as entries have it.
+    pub(crate) key_hash: Option<String>,
     pub(crate) verdict: Option<Verdict>,
 }
 
@@ -57,6 +59,7 @@ impl Filter {
             && entry.timestamp.is_some_and(is_timely)
             && self.request_id.as_deref().is_none_or(|wanted| is_id(entry.request_id.as_deref(), wanted))
             && self.client_key.as_deref().is_none_or(|wanted| entry.client_key.as_deref() == Some(wanted))
+            && self.key_hash.as_deref().is_none_or(|wanted| entry.key_hash == wanted)
             && self.verdict.is_none_or(|wanted| entry.verdict.as_deref() == Some(wanted.name()))
     }
 }

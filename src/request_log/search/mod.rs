@@ -4,27 +4,34 @@
 
 mod cursor;
 mod filter;
+mod look;
 mod queries;
 mod rows;
 mod server_queries;
 mod servers;
+mod since;
 mod terms;
 mod windows;
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
+use uuid::Uuid;
 
-pub(super) use self::rows::read_for_watchers;
 use self::windows::{Gaps, Limits};
 pub(crate) use self::{
     cursor::Cursor,
     filter::Filter,
-    rows::{LoggedEntry, LoggedKey, RowIds},
+    rows::{Bodies, LoggedEntry, LoggedKey, RowIds},
+    since::Since,
+};
+pub(super) use self::{
+    look::{Amount, Detail, Extent, Looked},
+    rows::read_for_watchers,
 };
 use crate::{
     crypto::Cipher,
-    db::{self, Database},
+    db::{self, Database, Source as _},
 };
 
 /// Time for a page with a number, which cannot say how far it looked.
@@ -37,6 +44,13 @@ pub(crate) enum Start {
     Offset(u64),
     /// Behind what a page before ended with; `None`: at the newest.
     Below(Option<Cursor>),
+}
+
+/// What is shown of them.
+#[derive(Debug, Clone, Copy)]
+struct Page {
+    size: usize,
+    bodies: Bodies,
 }
 
 /// How many entries match, as far as was counted.
@@ -101,6 +115,14 @@ impl Search {
         Self { shared: Arc::new(Shared { database, cipher, limits, places, gaps: Gaps::unknown() }) }
     }
 
+    pub(super) fn database(&self) -> &Database {
+        &self.shared.database
+    }
+
+    pub(super) fn cipher(&self) -> &Cipher {
+        &self.shared.cipher
+    }
+
     /// What a page told as its continuation; `None`: it is none of this database.
     pub(crate) fn cursor(&self, text: &str) -> Option<Cursor> {
         let cursor = Cursor::parse(text)?;
@@ -112,13 +134,36 @@ impl Search {
     /// # Errors
     /// Besides those of the database: [`SearchError::TooLong`] where a page cannot be found in time; in a file, a search by
     /// cursor gives what it found so far instead.
-    pub(crate) async fn page(&self, filter: &Filter, start: Start, size: usize) -> Result<Found, SearchError> {
+    pub(crate) async fn page(
+        &self,
+        filter: &Filter,
+        start: Start,
+        size: usize,
+        bodies: Bodies,
+    ) -> Result<Found, SearchError> {
         let _place = self.shared.places.acquire().await;
+        let page = Page { size, bodies };
         if self.shared.database.engine().is_sqlite() {
-            self.page_of_file(filter, start, size).await
+            self.page_of_file(filter, start, page).await
         } else {
-            self.page_of_server(filter, start, size).await
+            self.page_of_server(filter, start, page).await
         }
+    }
+
+    /// The entry with this id.
+    ///
+    /// # Errors
+    /// [`db::Error::NotFound`] where there is none.
+    pub(crate) async fn entry(&self, id: Uuid) -> Result<LoggedEntry, SearchError> {
+        let readers = self.shared.database.readers();
+        let id = id.hyphenated().to_string();
+        let ids = if readers.engine().is_sqlite() {
+            RowIds::Numbers(queries::row_of(readers, &id).await?.into_iter().collect())
+        } else {
+            RowIds::Texts(vec![id])
+        };
+        let found = rows::read(readers, &self.shared.cipher, &ids, Bodies::Shown).await?;
+        found.into_iter().next().ok_or(SearchError::Database(db::Error::NotFound))
     }
 
     /// Of each key among the matching entries, the newest of them; ordered by the hash of the key.
@@ -131,9 +176,10 @@ impl Search {
         }
     }
 
-    /// The entries of these rows, in the order asked for. Rows that are gone meanwhile are left out.
+    /// The entries of these rows without bodies, in the order asked for. Rows that are gone meanwhile are left out.
     pub(crate) async fn entries(&self, ids: &RowIds) -> Result<Vec<LoggedEntry>, SearchError> {
-        let mut found = rows::read(self.shared.database.readers(), &self.shared.cipher, ids).await?;
+        let readers = self.shared.database.readers();
+        let mut found = rows::read(readers, &self.shared.cipher, ids, Bodies::LeftOut).await?;
         ids.sort(&mut found);
         Ok(found)
     }

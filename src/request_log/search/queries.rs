@@ -9,7 +9,7 @@ use crate::{
 /// Rows at each end of a span of time whose row ids are looked at, and how far beyond them others of that time may lie:
 /// entries are written within moments, and in the order of their times but for what several threads end at once.
 const EDGE_ROWS: i64 = 1_000;
-const EDGE_SLACK_ROWS: i64 = 10_000;
+pub(super) const EDGE_SLACK_ROWS: i64 = 10_000;
 /// Different values of a column that are looked through for those with a part in common.
 const VALUES_SEEN_MAX: i64 = 20_000;
 
@@ -32,6 +32,14 @@ impl Scan {
         terms.push(Term::failed());
         let along = Some(terms.len() - 1);
         Self { terms, along }
+    }
+
+    /// All conditions, each looked at in the row itself.
+    fn push_plain(&self, statement: &mut Sql) {
+        for term in &self.terms {
+            statement.push(" AND ");
+            term.push_plain(statement);
+        }
     }
 
     fn push_from(&self, statement: &mut Sql, range: Range) {
@@ -78,6 +86,55 @@ pub(super) async fn last_at(readers: &Readers, to: String) -> Result<Option<i64>
          WHERE timestamp <= ? ORDER BY timestamp DESC LIMIT ?)");
     let last: Option<i64> = readers.value(sql.bind(to).bind(EDGE_ROWS)).await?;
     Ok(last.map(|last| last.saturating_add(EDGE_SLACK_ROWS)))
+}
+
+/// What `columns` say of each row in a range that matches, as a JSON list of lists.
+pub(super) fn read_all(columns: &str, scan: &Scan, range: Range) -> Sql {
+    let mut statement = read(columns);
+    statement.push("request_logs NOT INDEXED");
+    push_range(&mut statement, range);
+    scan.push_plain(&mut statement);
+    statement
+}
+
+/// The same along the scan's index: every so-and-so-many-th of what it finds, by a number made of the row id, so that what
+/// comes at regular intervals is met no more often. The others are passed over within the index.
+pub(super) fn read_along(columns: &str, scan: &Scan, range: Range, each: i64) -> Sql {
+    let mut statement = read(columns);
+    let Some(index) = scan.along.and_then(|at| scan.terms[at].index) else {
+        return read_all(columns, scan, range);
+    };
+    statement.push(&format!("request_logs INDEXED BY {}", index.name));
+    push_range(&mut statement, range);
+    if each > 1 {
+        statement.push(" AND ((rowid & 1048575) * 2654435761 >> 12) % ").push_value(each).push(" = 0");
+    }
+    for (at, term) in scan.terms.iter().enumerate() {
+        statement.push(" AND ");
+        if scan.along == Some(at) {
+            term.push(&mut statement, range, true);
+        } else {
+            term.push_plain(&mut statement);
+        }
+    }
+    statement
+}
+
+/// The same of blocks of so many row ids, each with its first one, as far as they are in the range.
+pub(super) fn read_blocks(columns: &str, scan: &Scan, range: Range, begins: &[i64], rows: i64) -> Sql {
+    let mut statement = read(columns);
+    // Crossed, the tables are gone through in the order in which they stand here.
+    statement.push("(SELECT value AS begin FROM json_each(");
+    statement.push_value(serde_json::to_string(begins).unwrap_or_default());
+    statement.push(")) AS block CROSS JOIN request_logs NOT INDEXED WHERE request_logs.rowid >= block.begin");
+    statement.push(" AND request_logs.rowid < block.begin + ").push_value(rows);
+    statement.push(" AND request_logs.rowid <= ").push_value(range.last);
+    scan.push_plain(&mut statement);
+    statement
+}
+
+fn read(columns: &str) -> Sql {
+    Sql::made(Engine::Sqlite, format!("SELECT json_group_array(json_array({columns})) FROM "))
 }
 
 /// How many rows a term's index finds, counted up to `most` and one more.
@@ -159,6 +216,12 @@ pub(super) async fn values_with(
     }
     let values: Vec<String> = serde_json::from_str(&values).map_err(|error| Error::Other(error.into()))?;
     Ok((values.len() <= most).then_some(values))
+}
+
+/// The row of the entry with this id.
+pub(super) async fn row_of(readers: &Readers, id: &str) -> Result<Option<i64>, Error> {
+    let found: Option<(i64,)> = readers.optional(new("SELECT rowid FROM request_logs WHERE id = ?").bind(id)).await?;
+    Ok(found.map(|(row_id,)| row_id))
 }
 
 /// Whether requests came in through this group as an aggregate.

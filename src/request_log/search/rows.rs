@@ -4,11 +4,13 @@ use std::collections::HashMap;
 
 use crate::{
     crypto::{Cipher, Secret},
-    db::{self, AnyTime, FromRow, Readers, RequestLogs as L, Row, Source as _, Sql, Timestamp},
+    db::{self, AnyTime, Engine, FromRow, Readers, RequestLogs as L, Row, Source as _, Sql, Timestamp},
     group::GroupId,
     request_log::row::COLUMNS,
 };
 
+/// A column of every look at rows: whether there is a body, also where it is not read.
+const HAS_REQUEST_BODY: &str = "has_request_body";
 /// In every masked form.
 const MASK: &str = "****";
 /// What a migration of keys leaves in the place of one that nothing could read.
@@ -27,6 +29,8 @@ pub(crate) struct LoggedEntry {
     pub(crate) parent_group_id: GroupId,
     pub(crate) parent_group_name: String,
     pub(crate) key: LoggedKey,
+    /// `None`: no key was used, or it is no longer there.
+    pub(crate) key_id: Option<i64>,
     pub(crate) key_hash: String,
     pub(crate) model: String,
     pub(crate) is_success: bool,
@@ -39,13 +43,19 @@ pub(crate) struct LoggedEntry {
     pub(crate) request_type: String,
     pub(crate) upstream_addr: String,
     pub(crate) is_stream: bool,
+    /// Empty where it was not asked for.
     pub(crate) request_body: String,
+    pub(crate) has_request_body: bool,
     pub(crate) request_id: Option<String>,
     pub(crate) attempt: Option<i64>,
     pub(crate) first_byte_ms: Option<i64>,
     pub(crate) overhead_us: Option<i64>,
     pub(crate) verdict: Option<String>,
     pub(crate) client_key: Option<String>,
+    /// What the upstream was asked for, where a redirect changed it.
+    pub(crate) sent_model: Option<String>,
+    /// What the upstream called the request.
+    pub(crate) upstream_request_id: Option<String>,
 }
 
 /// The key that an attempt used.
@@ -86,6 +96,8 @@ impl FromRow for LoggedEntry {
             } else {
                 LoggedKey::Masked(stored_key)
             },
+            // Looked up as well.
+            key_id: None,
             key_hash,
             model: filled(L::Model)?,
             is_success: flag(L::IsSuccess)?,
@@ -99,12 +111,15 @@ impl FromRow for LoggedEntry {
             upstream_addr: filled(L::UpstreamAddr)?,
             is_stream: flag(L::IsStream)?,
             request_body: filled(L::RequestBody)?,
+            has_request_body: row.get::<Option<i64>>(HAS_REQUEST_BODY)?.unwrap_or_default() != 0,
             request_id,
             attempt: number(L::Attempt)?,
             first_byte_ms: number(L::FirstByteMs)?,
             overhead_us: number(L::OverheadUs)?,
             verdict: text(L::Verdict)?,
             client_key: text(L::ClientKey)?,
+            sent_model: text(L::SentModel)?,
+            upstream_request_id: text(L::UpstreamRequestId)?,
         })
     }
 }
@@ -149,34 +164,65 @@ impl RowIds {
     }
 }
 
+/// Whether entries come with the bodies of their requests, which may be long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bodies {
+    Shown,
+    LeftOut,
+}
+
+fn select(engine: Engine, bodies: Bodies) -> Sql {
+    let is_body = |column: L| column == L::RequestBody && bodies == Bodies::LeftOut;
+    let names = COLUMNS.map(|column| if is_body(column) { "'' AS request_body" } else { column.name() });
+    let row_id = if engine.is_sqlite() { "rowid, " } else { "" };
+    let text = format!(
+        "SELECT {row_id}{}, CASE WHEN request_body <> '' THEN 1 ELSE 0 END AS {HAS_REQUEST_BODY} \
+         FROM request_logs WHERE {}",
+        names.join(", "),
+        if engine.is_sqlite() { "rowid" } else { "id" }
+    );
+    Sql::made(engine, text)
+}
+
 /// The entries of these rows, in no order.
-pub(super) async fn read(readers: &Readers, cipher: &Cipher, ids: &RowIds) -> Result<Vec<LoggedEntry>, db::Error> {
+pub(super) async fn read(
+    readers: &Readers,
+    cipher: &Cipher,
+    ids: &RowIds,
+    bodies: Bodies,
+) -> Result<Vec<LoggedEntry>, db::Error> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let mut entries: Vec<LoggedEntry> = match ids {
-        RowIds::Numbers(ids) => {
-            let mut sql = Sql::new(readers.engine(), "SELECT rowid, * FROM request_logs WHERE rowid");
-            sql.push_among(ids);
-            readers.all(sql).await?
-        }
-        RowIds::Texts(ids) => {
-            let mut sql = Sql::new(readers.engine(), "SELECT * FROM request_logs WHERE id");
-            sql.push_among(ids);
-            readers.all(sql).await?
-        }
+    let mut sql = select(readers.engine(), bodies);
+    match ids {
+        RowIds::Numbers(ids) => sql.push_among(ids),
+        RowIds::Texts(ids) => sql.push_among(ids),
     };
-    let known = known_keys(readers, cipher, &entries).await?;
+    let mut entries: Vec<LoggedEntry> = readers.all(sql).await?;
+    let known = known_keys(readers, &entries).await?;
+    let secret = |(hash, keys): (&String, &Vec<KnownKey>)| {
+        let secret = keys.iter().find_map(|key| cipher.read(&key.stored, Some(hash)).secret())?;
+        Some((hash.clone(), secret))
+    };
+    let secrets: HashMap<String, Secret> = known.iter().filter_map(secret).collect();
     for entry in &mut entries {
         let LoggedKey::Masked(stored) = &entry.key else { continue };
         let is_ours = entry.request_id.is_some();
-        entry.key = match known.get(&entry.key_hash) {
+        entry.key_id = known.get(&entry.key_hash).and_then(|keys| id_in(keys, entry.group_id));
+        entry.key = match secrets.get(&entry.key_hash) {
             Some(secret) => LoggedKey::Known(secret.clone()),
             None if is_ours => continue,
             None => of_the_original(stored, &entry.key_hash, cipher),
         };
     }
     Ok(entries)
+}
+
+/// The same key may be in several groups; and one that was moved is still the one that was used.
+fn id_in(keys: &[KnownKey], group_id: GroupId) -> Option<i64> {
+    let own = keys.iter().find(|key| key.group_id == group_id);
+    own.or(keys.first()).map(|key| key.id)
 }
 
 /// What a row of the original says of its key, unless a migration has converted it.
@@ -190,24 +236,28 @@ fn of_the_original(stored: &str, hash: &str, cipher: &Cipher) -> LoggedKey {
     cipher.read(stored, Some(hash)).secret().map_or(LoggedKey::Unreadable, LoggedKey::Known)
 }
 
+struct KnownKey {
+    id: i64,
+    group_id: GroupId,
+    stored: String,
+}
+
 /// Keys that are still there, by their hashes.
-async fn known_keys(
-    readers: &Readers,
-    cipher: &Cipher,
-    entries: &[LoggedEntry],
-) -> Result<HashMap<String, Secret>, db::Error> {
+async fn known_keys(readers: &Readers, entries: &[LoggedEntry]) -> Result<HashMap<String, Vec<KnownKey>>, db::Error> {
     let hashes = entries.iter().map(|entry| &entry.key_hash).filter(|hash| !hash.is_empty());
     let mut hashes: Vec<String> = hashes.cloned().collect();
     hashes.sort_unstable();
     hashes.dedup();
-    let mut sql = Sql::new(readers.engine(), "SELECT key_hash, key_value FROM api_keys WHERE key_hash");
-    sql.push_among(&hashes);
-    let stored: Vec<(String, String)> = readers.all(sql).await?;
-    let readable = stored.into_iter().filter_map(|(hash, text)| {
-        let secret = cipher.read(&text, Some(&hash)).secret()?;
-        Some((hash, secret))
-    });
-    Ok(readable.collect())
+    let mut known: HashMap<String, Vec<KnownKey>> = HashMap::new();
+    if hashes.is_empty() {
+        return Ok(known);
+    }
+    let mut sql = Sql::new(readers.engine(), "SELECT key_hash, id, group_id, key_value FROM api_keys WHERE key_hash");
+    sql.push_among(&hashes).push(" ORDER BY id");
+    for (hash, id, group_id, stored) in readers.all::<(String, i64, GroupId, String)>(sql).await? {
+        known.entry(hash).or_default().push(KnownKey { id, group_id, stored });
+    }
+    Ok(known)
 }
 
 /// The entries of these rows of a server as a watcher may see them: no key in clear, and no body. In no order.
@@ -216,12 +266,12 @@ pub(in crate::request_log) async fn read_for_watchers(
     cipher: &Cipher,
     ids: &[String],
 ) -> Result<Vec<LoggedEntry>, db::Error> {
-    let names = COLUMNS.map(|column| if column == L::RequestBody { "'' AS request_body" } else { column.name() });
-    let text = format!("SELECT {} FROM request_logs WHERE id", names.join(","));
-    let mut sql = Sql::made(readers.engine(), text);
+    let mut sql = select(readers.engine(), Bodies::LeftOut);
     sql.push_among(ids);
     let mut entries: Vec<LoggedEntry> = readers.all(sql).await?;
+    let known = known_keys(readers, &entries).await?;
     for entry in &mut entries {
+        entry.key_id = known.get(&entry.key_hash).and_then(|keys| id_in(keys, entry.group_id));
         // The original stores the key itself.
         if let (LoggedKey::Masked(stored), None) = (&entry.key, &entry.request_id) {
             entry.key = match of_the_original(stored, &entry.key_hash, cipher) {

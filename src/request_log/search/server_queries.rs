@@ -178,6 +178,54 @@ pub(super) async fn count(
     readers.value(sql.once().within(time_max)).await
 }
 
+/// From the first time, and before the second.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slice {
+    pub(super) from: Timestamp,
+    pub(super) to: Timestamp,
+}
+
+fn push_slices(sql: &mut Sql, conditions: &[Condition], slices: &[Slice]) {
+    sql.push(if conditions.is_empty() { " WHERE (" } else { " AND (" });
+    for (at, slice) in slices.iter().enumerate() {
+        sql.push(if at == 0 { "" } else { " OR " });
+        sql.push("(timestamp >= ").push_value(slice.from).push(" AND timestamp < ").push_value(slice.to).push(")");
+    }
+    sql.push(")");
+}
+
+/// How many entries in any of the slices fulfil all conditions, counted up to `most`.
+pub(super) async fn count_slices(
+    readers: &Readers,
+    conditions: &[Condition],
+    slices: &[Slice],
+    most: i64,
+    time_max: Duration,
+) -> Result<i64, Error> {
+    let mut sql = Sql::new(readers.engine(), "SELECT count(*) FROM (SELECT 1 AS one FROM request_logs");
+    push_all(&mut sql, conditions);
+    push_slices(&mut sql, conditions, slices);
+    sql.push(" LIMIT ").push_value(most).push(") AS found");
+    readers.value(sql.once().within(time_max)).await
+}
+
+/// What `columns` say of each entry that fulfils all conditions, and is in any of the slices where there are some.
+pub(super) fn read(
+    engine: Engine,
+    columns: &str,
+    conditions: &[Condition],
+    slices: Option<&[Slice]>,
+    most: i64,
+) -> Sql {
+    let mut sql = Sql::made(engine, format!("SELECT {columns} FROM request_logs"));
+    push_all(&mut sql, conditions);
+    if let Some(slices) = slices {
+        push_slices(&mut sql, conditions, slices);
+    }
+    sql.push(" LIMIT ").push_value(most);
+    sql
+}
+
 /// Of each key, the newest entry that fulfils all conditions, in the order of the hashes.
 pub(super) async fn newest_of_each_key(
     readers: &Readers,

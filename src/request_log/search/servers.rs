@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
-    Cursor, Filter, Found, PAGE_TIME, RowIds, Search, SearchError, Start, Total, rows,
+    Cursor, Filter, Found, PAGE_TIME, Page, RowIds, Search, SearchError, Start, Total, rows,
     server_queries::{self as queries, Condition, Part, Test},
     terms,
 };
@@ -31,8 +31,8 @@ const BRANCHES_MAX: usize = 16;
 const TIMES_MILLISECONDS: (i64, i64) = (-30_610_137_600_000, 253_402_214_400_000);
 
 /// A filter made ready.
-struct Plan {
-    conditions: Vec<Condition>,
+pub(super) struct Plan {
+    pub(super) conditions: Vec<Condition>,
     /// The one of the conditions that branches take the place of, and what each of them wants instead.
     branching: Option<(usize, Vec<Condition>)>,
 }
@@ -61,12 +61,8 @@ impl Plan {
 }
 
 impl Search {
-    pub(super) async fn page_of_server(
-        &self,
-        filter: &Filter,
-        start: Start,
-        size: usize,
-    ) -> Result<Found, SearchError> {
+    pub(super) async fn page_of_server(&self, filter: &Filter, start: Start, page: Page) -> Result<Found, SearchError> {
+        let size = page.size;
         let Some(plan) = self.plan_for_server(filter).await? else { return Ok(Found::nothing(&start)) };
         let readers = self.shared.database.readers();
         let size_i64 = i64::try_from(size).unwrap_or(i64::MAX - 1);
@@ -84,7 +80,7 @@ impl Search {
             Start::Offset(offset) => Some(self.total(&plan, offset, found.len(), is_more).await?),
         };
         let ids = RowIds::Texts(found.into_iter().map(|(id, _)| id).collect());
-        let mut entries = rows::read(readers, &self.shared.cipher, &ids).await?;
+        let mut entries = rows::read(readers, &self.shared.cipher, &ids, page.bodies).await?;
         ids.sort(&mut entries);
         Ok(Found { entries, total, next })
     }
@@ -122,7 +118,7 @@ impl Search {
     }
 
     /// `None`: nothing can match.
-    async fn plan_for_server(&self, filter: &Filter) -> Result<Option<Plan>, SearchError> {
+    pub(super) async fn plan_for_server(&self, filter: &Filter) -> Result<Option<Plan>, SearchError> {
         let readers = self.shared.database.readers();
         let mut plan = Plan { conditions: Vec::new(), branching: None };
         let text = |column, text: &str| Condition::new(column, Test::Text(text.to_owned()));
@@ -135,6 +131,9 @@ impl Search {
         }
         if let Some(key) = &filter.key {
             plan.push(text("key_hash", &self.shared.cipher.hash(key.expose())));
+        }
+        if let Some(hash) = &filter.key_hash {
+            plan.push(text("key_hash", hash));
         }
         if let Some(id) = filter.group_id {
             if queries::is_parent(readers, id).await? {
@@ -203,7 +202,7 @@ impl Search {
     }
 }
 
-fn known_time(at: DateTime<Utc>) -> Timestamp {
+pub(super) fn known_time(at: DateTime<Utc>) -> Timestamp {
     let (first, last) = TIMES_MILLISECONDS;
     if (first..last).contains(&at.timestamp_millis()) {
         return Timestamp(at);

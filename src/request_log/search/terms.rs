@@ -111,6 +111,9 @@ pub(super) async fn of(
     if let Some(key) = &filter.key {
         terms.push(text("key_hash", &cipher.hash(key.expose()), Some(KEYS)));
     }
+    if let Some(hash) = &filter.key_hash {
+        terms.push(text("key_hash", hash, Some(KEYS)));
+    }
     for (part, column, index) in [
         (&filter.parent_group_name, "parent_group_name", PARENT_NAMES),
         (&filter.group_name, "group_name", GROUP_NAMES),
@@ -188,6 +191,15 @@ pub(super) fn text_to(to: DateTime<Utc>, are_times_plain: bool) -> String {
 impl Term {
     pub(super) fn failed() -> Self {
         Self { column: "is_success", test: Test::Integer(0), index: Some(FAILURES) }
+    }
+
+    /// Writes the condition so that it is looked at in the row itself, whatever there is an index for.
+    pub(super) fn push_plain(&self, statement: &mut Sql) {
+        if let Test::OfAggregate(id) = self.test {
+            statement.push("(+group_id = ").push_value(id).push(" OR +parent_group_id = ").push_value(id).push(")");
+        } else {
+            self.push(statement, Range { first: i64::MIN, last: i64::MAX }, false);
+        }
     }
 
     /// Writes the condition. `is_along`: the statement goes along this term's index, and along no other.

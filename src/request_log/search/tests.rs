@@ -10,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::{
     crypto::Secret,
-    db::Source as _,
     db::testing::{fresh, fresh_file, open_again},
     request_log::{
         Entry, Kind, Live, Observer, RequestLog, Verdict, Watched, Writer,
@@ -64,7 +63,7 @@ impl House {
     async fn by_cursor(&self, filter: &Filter) -> Vec<String> {
         let (mut ids, mut below) = (Vec::new(), None);
         loop {
-            let found = self.search.page(filter, Start::Below(below), 5).await.unwrap();
+            let found = self.search.page(filter, Start::Below(below), 5, Bodies::Shown).await.unwrap();
             assert!(found.entries.len() <= 5 && found.total.is_none());
             ids.extend(found.entries.into_iter().map(|entry| entry.id));
             below = found.next;
@@ -77,7 +76,7 @@ impl House {
     async fn by_number(&self, filter: &Filter) -> Vec<String> {
         let mut ids = Vec::new();
         loop {
-            let found = self.search.page(filter, Start::Offset(ids.len() as u64), 5).await.unwrap();
+            let found = self.search.page(filter, Start::Offset(ids.len() as u64), 5, Bodies::Shown).await.unwrap();
             let total = found.total.unwrap();
             let shown = found.entries.len();
             ids.extend(found.entries.into_iter().map(|entry| entry.id));
@@ -127,7 +126,7 @@ fn filters() -> impl Strategy<Value = Filter> {
         (texts(&["sk-1", "sk-3", "sk-9"]), texts(&["model-2", "EL-5", "none"]), maybe(vec![true, false])),
         (texts(&["final", "retry", "x"]), maybe(vec![200, 400, 402, 418]), texts(&["10.0.0.1", "10.0.0.9"])),
         (texts(&["refused", "by 2", "b_ 2", "nothing"]), times(), times()),
-        (texts(&["sk-c****1", "sk-c****9"]), maybe(Verdict::ALL.to_vec())),
+        (texts(&["sk-c****1", "sk-c****9"]), maybe(Verdict::ALL.to_vec()), maybe(vec!["sk-2", "sk-9"])),
     )
         .prop_map(move |(names, key, exact, error, ours)| Filter {
             parent_group_name: names.0,
@@ -144,6 +143,7 @@ fn filters() -> impl Strategy<Value = Filter> {
             end_time: error.2.map(at),
             request_id: None,
             client_key: ours.0,
+            key_hash: ours.2.map(|text| Cipher::new(None).hash(text)),
             verdict: ours.1,
         })
 }
@@ -177,10 +177,10 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         runtime.block_on(async {
-            let ids = uuid::Uuid::now_v7();
+            let ids = Uuid::now_v7();
             let with_ids = |mut entries: Vec<Entry>| {
                 for (at, entry) in entries.iter_mut().enumerate() {
-                    entry.request_id = uuid::Uuid::from_u128(ids.as_u128() + ((at as u128) << 16));
+                    entry.request_id = Uuid::from_u128(ids.as_u128() + ((at as u128) << 16));
                 }
                 entries
             };
@@ -206,7 +206,7 @@ async fn all_attempts_of_a_request_are_found_by_its_id_alone() {
     let house = house(vec![entry(200), one, gone, entry(200), last, entry(200)]).await;
     for text in [id.clone(), id.to_uppercase(), id.replace('-', "")] {
         let filter = Filter { request_id: Some(text), ..Filter::default() };
-        let found = house.search.page(&filter, Start::Offset(0), 10).await.unwrap();
+        let found = house.search.page(&filter, Start::Offset(0), 10, Bodies::Shown).await.unwrap();
         assert_eq!(found.entries.iter().map(|entry| entry.status_code).collect::<Vec<_>>(), [200, 503, 429]);
         assert_eq!(found.total, Some(Total { count: 3, is_exact: true }));
     }
@@ -223,7 +223,7 @@ async fn a_search_with_no_time_goes_on_where_it_stopped() {
     let house = house_of_file(entries).await;
     // No index finds what nearly all rows have.
     let filter = Filter { verdict: Some(Verdict::Success), ..Filter::default() };
-    let first = house.search.page(&filter, Start::Below(None), 1_000).await.unwrap();
+    let first = house.search.page(&filter, Start::Below(None), 1_000, Bodies::Shown).await.unwrap();
     assert!(first.entries.len() < 99 && first.next.is_some(), "{}", first.entries.len());
     assert_eq!(house.by_cursor(&filter).await.len(), 99);
 }
@@ -233,7 +233,7 @@ async fn the_number_of_all_entries_is_exact_also_with_gaps() {
     let house = house_of_file((0..60).map(|_| entry(200)).collect()).await;
     house.execute("DELETE FROM request_logs WHERE rowid IN (1, 2, 30, 31, 60)").await;
     let all = Filter::default();
-    let page = async |offset| house.search.page(&all, Start::Offset(offset), 10).await.unwrap();
+    let page = async |offset| house.search.page(&all, Start::Offset(offset), 10, Bodies::Shown).await.unwrap();
     assert_eq!(page(0).await.total, Some(Total { count: 55, is_exact: true }));
     assert_eq!(page(50).await.entries.len(), 5);
     assert_eq!(page(55).await.entries.len(), 0);
@@ -243,7 +243,7 @@ async fn the_number_of_all_entries_is_exact_also_with_gaps() {
 #[tokio::test]
 async fn a_log_without_rows_has_nothing_to_show() {
     let house = house(Vec::new()).await;
-    let found = house.search.page(&Filter::default(), Start::Offset(0), 10).await.unwrap();
+    let found = house.search.page(&Filter::default(), Start::Offset(0), 10, Bodies::Shown).await.unwrap();
     assert_eq!((found.entries.len(), found.total), (0, Some(Total { count: 0, is_exact: true })));
     assert_eq!(house.by_cursor(&Filter::default()).await, [""; 0]);
     let newest = house.search.newest_of_each_key(&Filter::default()).await.unwrap();
@@ -269,7 +269,7 @@ async fn a_span_of_time_holds_whatever_zone_its_rows_were_written_in() {
     // A database in which nobody has looked for times of other zones yet.
     let found = async |database: &Database| {
         let search = Search::within(SMALL, database.clone(), Cipher::new(None));
-        let found = search.page(&filter(), Start::Offset(0), 10).await.unwrap();
+        let found = search.page(&filter(), Start::Offset(0), 10, Bodies::Shown).await.unwrap();
         let mut ids: Vec<_> = found.entries.into_iter().map(|entry| entry.id).collect();
         ids.sort();
         ids
@@ -289,7 +289,7 @@ async fn a_key_is_shown_as_long_as_it_is_there_and_masked_afterwards() {
     assert_eq!(stored, "sk-0****cdef", "the log has no copy of it");
     let shown = async || {
         let filter = Filter { key: Some(Secret::new(long)), ..Filter::default() };
-        let mut found = house.search.page(&filter, Start::Offset(0), 10).await.unwrap();
+        let mut found = house.search.page(&filter, Start::Offset(0), 10, Bodies::Shown).await.unwrap();
         assert_eq!(found.entries.len(), 1);
         found.entries.remove(0).key
     };
@@ -309,7 +309,10 @@ async fn a_key_is_shown_as_long_as_it_is_there_and_masked_afterwards() {
              WHERE status_code = 401"
         ))
         .await;
-    let found = house.search.page(&Filter { status_code: Some(401), ..Filter::default() }, Start::Offset(0), 1).await;
+    let found = house
+        .search
+        .page(&Filter { status_code: Some(401), ..Filter::default() }, Start::Offset(0), 1, Bodies::Shown)
+        .await;
     let key = found.unwrap().entries.remove(0).key;
     assert!(matches!(&key, LoggedKey::Known(secret) if secret.expose() == "sk-of-the-original"), "{key:?}");
 }
@@ -338,7 +341,7 @@ async fn what_a_pattern_means_elsewhere_means_itself() {
     let house = house(texts.iter().map(|text| model(text)).collect()).await;
     for text in texts {
         let found = async |filter: Filter| {
-            let found = house.search.page(&filter, Start::Offset(0), 10).await.unwrap();
+            let found = house.search.page(&filter, Start::Offset(0), 10, Bodies::Shown).await.unwrap();
             found.entries.into_iter().map(|entry| entry.model).collect::<Vec<_>>()
         };
         let of_model = found(Filter { model: Some(text.to_owned()), ..Filter::default() }).await;
@@ -354,7 +357,7 @@ async fn a_label_is_another_one_in_capital_letters() {
     let house = house(vec![labelled("sk-a****b", 200), labelled("sk-A****b", 201), labelled("sk-a****b ", 202)]).await;
     for (label, status) in [("sk-a****b", 200), ("sk-A****b", 201), ("sk-a****b ", 202)] {
         let filter = Filter { client_key: Some(label.to_owned()), ..Filter::default() };
-        let found = house.search.page(&filter, Start::Offset(0), 10).await.unwrap();
+        let found = house.search.page(&filter, Start::Offset(0), 10, Bodies::Shown).await.unwrap();
         assert_eq!(found.entries.iter().map(|entry| entry.status_code).collect::<Vec<_>>(), [status], "{label}");
     }
 }
@@ -366,7 +369,7 @@ async fn any_time_can_be_asked_for() {
     let year = |year| Utc.with_ymd_and_hms(year, 1, 1, 0, 0, 0).single();
     for (from, to, expected) in [(0, 9999, 1), (1, 2, 0), (9999, 9999, 0)] {
         let filter = Filter { start_time: year(from), end_time: year(to), ..Filter::default() };
-        let found = house.search.page(&filter, Start::Offset(0), 10).await.unwrap();
+        let found = house.search.page(&filter, Start::Offset(0), 10, Bodies::Shown).await.unwrap();
         assert_eq!(found.entries.len(), expected, "{from} to {to}");
     }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    Cursor, Filter, Found, LoggedEntry, PAGE_TIME, RowIds, Search, SearchError, Shared, Start, Total,
+    Bodies, Cursor, Filter, Found, LoggedEntry, PAGE_TIME, Page, RowIds, Search, SearchError, Shared, Start, Total,
     queries::{self, Scan},
     rows,
     terms::{self, Range, Term},
@@ -84,11 +84,11 @@ impl Gaps {
 }
 
 /// A filter made ready: its terms with the one to go along, and the row ids that can match.
-struct Plan {
-    scan: Scan,
+pub(super) struct Plan {
+    pub(super) scan: Scan,
     /// Another way, worth a try where `scan` reads all of its index: newest first, for what is found soon.
-    glance: Option<Scan>,
-    range: Range,
+    pub(super) glance: Option<Scan>,
+    pub(super) range: Range,
     is_unfiltered: bool,
 }
 
@@ -99,7 +99,7 @@ struct Looked {
 }
 
 impl Search {
-    pub(super) async fn page_of_file(&self, filter: &Filter, start: Start, size: usize) -> Result<Found, SearchError> {
+    pub(super) async fn page_of_file(&self, filter: &Filter, start: Start, page: Page) -> Result<Found, SearchError> {
         let Some(mut plan) = self.plan(filter).await? else { return Ok(Found::nothing(&start)) };
         match start {
             Start::Below(cursor) => {
@@ -108,12 +108,12 @@ impl Search {
                     _ => None,
                 };
                 plan.range.last = below.map_or(plan.range.last, |row_id| plan.range.last.min(row_id - 1));
-                self.step(&plan, size).await
+                self.step(&plan, page).await
             }
-            Start::Offset(offset) if plan.is_unfiltered => self.unfiltered(&plan, offset, size).await,
+            Start::Offset(offset) if plan.is_unfiltered => self.unfiltered(&plan, offset, page).await,
             Start::Offset(offset) => match usize::try_from(offset) {
-                Ok(offset) if offset <= self.shared.limits.counted_max => self.counted(&plan, offset, size).await,
-                _ => self.deep(&plan, offset, size).await,
+                Ok(offset) if offset <= self.shared.limits.counted_max => self.counted(&plan, offset, page).await,
+                _ => self.deep(&plan, offset, page).await,
             },
         }
     }
@@ -124,7 +124,7 @@ impl Search {
     }
 
     /// `None`: nothing can match.
-    async fn plan(&self, filter: &Filter) -> Result<Option<Plan>, SearchError> {
+    pub(super) async fn plan(&self, filter: &Filter) -> Result<Option<Plan>, SearchError> {
         let Shared { database, cipher, .. } = &*self.shared;
         let readers = database.readers();
         let Some(mut range) = queries::whole_range(readers).await? else { return Ok(None) };
@@ -169,7 +169,8 @@ impl Search {
     }
 
     /// By cursor: as much as there is time for.
-    async fn step(&self, plan: &Plan, size: usize) -> Result<Found, SearchError> {
+    async fn step(&self, plan: &Plan, page: Page) -> Result<Found, SearchError> {
+        let size = page.size;
         let looked = self.look(plan, size + 1, size + 1, self.shared.limits.step_time).await?;
         let is_more = looked.row_ids.len() > size;
         let shown = &looked.row_ids[..looked.row_ids.len().min(size)];
@@ -178,10 +179,11 @@ impl Search {
             // Nothing down to here; below it nobody has looked yet.
             _ => (looked.down_to > plan.range.first).then_some(Cursor::Row(looked.down_to)),
         };
-        Ok(Found { entries: self.newest_first(shown).await?, total: None, next })
+        Ok(Found { entries: self.newest_first(shown, page.bodies).await?, total: None, next })
     }
 
-    async fn counted(&self, plan: &Plan, offset: usize, size: usize) -> Result<Found, SearchError> {
+    async fn counted(&self, plan: &Plan, offset: usize, page: Page) -> Result<Found, SearchError> {
+        let size = page.size;
         let counted_max = self.shared.limits.counted_max;
         let enough = offset + size + 1;
         let looked = self.look(plan, enough, enough.max(counted_max + 1), PAGE_TIME).await?;
@@ -194,14 +196,14 @@ impl Search {
         // Where there is more, the number says so, since a console offers as many pages as it tells.
         let count = if is_complete { all.len() } else { all.len().min(counted_max.max(enough)) };
         Ok(Found {
-            entries: self.newest_first(shown).await?,
+            entries: self.newest_first(shown, page.bodies).await?,
             total: Some(Total { count: count as u64, is_exact: is_complete }),
             next: shown.last().filter(|_| all.len() > offset + size).map(|row_id| Cursor::Row(*row_id)),
         })
     }
 
     /// A page far down: what is before it is only counted, window by window.
-    async fn deep(&self, plan: &Plan, offset: u64, size: usize) -> Result<Found, SearchError> {
+    async fn deep(&self, plan: &Plan, offset: u64, page: Page) -> Result<Found, SearchError> {
         let Shared { database, limits, .. } = &*self.shared;
         let begin = Instant::now();
         let mut before = 0;
@@ -212,7 +214,7 @@ impl Search {
             let looked_since = Instant::now();
             let count = queries::count(database.readers(), &plan.scan, Range { first, last }).await?;
             if before + count > offset {
-                return self.page_below(plan, last, offset - before, (before, size)).await;
+                return self.page_below(plan, last, offset - before, (before, page)).await;
             }
             before += count;
             last = first - 1;
@@ -231,8 +233,9 @@ impl Search {
         plan: &Plan,
         last: i64,
         offset: u64,
-        (before, size): (u64, usize),
+        (before, page): (u64, Page),
     ) -> Result<Found, SearchError> {
+        let size = page.size;
         let offset = usize::try_from(offset).unwrap_or(usize::MAX);
         let enough = offset.saturating_add(size + 1);
         let range = Range { last, ..plan.range };
@@ -244,13 +247,14 @@ impl Search {
         let all = &looked.row_ids;
         let shown = &all[all.len().min(offset)..all.len().min(offset + size)];
         Ok(Found {
-            entries: self.newest_first(shown).await?,
+            entries: self.newest_first(shown, page.bodies).await?,
             total: Some(Total { count: before + all.len() as u64, is_exact: is_complete }),
             next: shown.last().filter(|_| all.len() > offset + size).map(|row_id| Cursor::Row(*row_id)),
         })
     }
 
-    async fn unfiltered(&self, plan: &Plan, offset: u64, size: usize) -> Result<Found, SearchError> {
+    async fn unfiltered(&self, plan: &Plan, offset: u64, page: Page) -> Result<Found, SearchError> {
+        let size = page.size;
         let ids = plan.range.len();
         let gaps = self.gaps(ids).await?;
         let count = ids.saturating_sub(gaps.unwrap_or(0)).max(0).unsigned_abs();
@@ -266,7 +270,7 @@ impl Search {
         };
         let shown = &row_ids[..row_ids.len().min(size)];
         let next = shown.last().filter(|_| row_ids.len() > size).map(|row_id| Cursor::Row(*row_id));
-        Ok(Found { entries: self.newest_first(shown).await?, total, next })
+        Ok(Found { entries: self.newest_first(shown, page.bodies).await?, total, next })
     }
 
     /// Goes down from the newest row until it has `enough` and, while little time has passed, `most` matches.
@@ -313,9 +317,9 @@ impl Search {
         Ok(Looked { row_ids, down_to: last + 1 })
     }
 
-    async fn newest_first(&self, row_ids: &[i64]) -> Result<Vec<LoggedEntry>, SearchError> {
+    async fn newest_first(&self, row_ids: &[i64], bodies: Bodies) -> Result<Vec<LoggedEntry>, SearchError> {
         let readers = self.shared.database.readers();
-        let mut entries = rows::read(readers, &self.shared.cipher, &RowIds::Numbers(row_ids.to_vec())).await?;
+        let mut entries = rows::read(readers, &self.shared.cipher, &RowIds::Numbers(row_ids.to_vec()), bodies).await?;
         // The original writes the entries of a minute in any order.
         entries.sort_by(|a, b| b.timestamp.cmp(&a.timestamp).then(b.row_id.cmp(&a.row_id)));
         Ok(entries)
