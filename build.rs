@@ -11,6 +11,7 @@ use std::{
 /// Forms of a file that the console's build leaves beside it (`web/scripts/compressed.ts`).
 const COMPRESSED: [&str; 2] = ["br", "gz"];
 
+#[expect(clippy::disallowed_methods, reason = "Cargo speaks to build scripts by variables")]
 fn main() -> Result<(), Box<dyn Error>> {
     let console = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("web/dist");
     // Cargo can only watch what exists: without this, a tree without a console would be built anew each time. Where it
@@ -24,17 +25,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     paths.sort();
     let mut table = String::from("&[\n");
     for path in paths.iter().filter(|path| !is_compressed(path)) {
-        let name = path.strip_prefix(&console)?.to_str().ok_or("a name that is no text")?;
-        let [brotli, gzip] = COMPRESSED.map(|form| {
+        let included = |path: &Path| {
+            let path = path.to_str().ok_or("a name that is no text")?;
+            Ok::<_, Box<dyn Error>>(format!("include_bytes!({path:?})"))
+        };
+        let mut forms = Vec::new();
+        for form in COMPRESSED {
             let path = with_ending(path, form);
-            if path.exists() { format!("Some(include_bytes!({path:?}))") } else { "None".to_owned() }
-        });
-        let path = format!("/{name}");
-        let file = console.join(name);
-        writeln!(
-            table,
-            "    File {{ path: {path:?}, plain: include_bytes!({file:?}), brotli: {brotli}, gzip: {gzip} }},"
-        )?;
+            forms.push(if path.exists() { format!("Some({})", included(&path)?) } else { "None".to_owned() });
+        }
+        let address = format!("/{}", path.strip_prefix(&console)?.to_str().unwrap_or_default());
+        let (plain, brotli, gzip) = (included(path)?, &forms[0], &forms[1]);
+        writeln!(table, "    File {{ path: {address:?}, plain: {plain}, brotli: {brotli}, gzip: {gzip} }},")?;
     }
     table.push_str("]\n");
     fs::write(Path::new(&env::var("OUT_DIR")?).join("console.rs"), table)?;
@@ -44,7 +46,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn collect(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {
     let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
     for entry in entries {
-        let path = entry?.path();
+        let entry = entry?;
+        let path = entry.path();
+        // What the build leaves there for its own tools.
+        if entry.file_name().to_string_lossy().starts_with('.') {
+            continue;
+        }
         if path.is_dir() {
             collect(&path, paths)?;
         } else {

@@ -210,13 +210,13 @@ mod tests {
 
     #[test]
     fn a_named_proxy_tells_whether_the_client_spoke_https() {
-        let trusted = [IpBlock::parse("10.0.0.0/8").unwrap()];
         #[track_caller]
         fn check(peer: &str, told: Option<&str>, trusted: &[IpBlock], expected: bool) {
             let headers = told.map(|told| ("x-forwarded-proto".parse().unwrap(), told.parse().unwrap()));
             let headers: HeaderMap = headers.into_iter().collect();
             assert_eq!(came_over_https(peer.parse().unwrap(), &headers, trusted), expected, "{peer} {told:?}");
         }
+        let trusted = [IpBlock::parse("10.0.0.0/8").unwrap()];
         check("10.0.0.1", Some("https"), &trusted, true);
         check("10.0.0.1", Some("HTTPS, http"), &trusted, true);
         check("10.0.0.1", Some("http, https"), &trusted, false);

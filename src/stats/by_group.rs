@@ -126,8 +126,8 @@ mod tests {
         assert_eq!(figures[&1].day(), counts(12, 1, 2, 3));
         assert_eq!((figures[&1].lately(), figures[&2].lately()), (counts(5, 1, 2, 3), counts(0, 4, 0, 0)));
         // From 10:05 on, and before 10:15.
-        let rates = [1, 2, 3].map(|id| figures[&id].requests_per_minute.to_string());
-        assert_eq!(rates, ["0.2", "0.2", "0"]);
+        let rates = [1, 2, 3].map(|id| (figures[&id].requests_per_minute * 10.0).round().to_string());
+        assert_eq!(rates, ["2", "2", "0"]);
     }
 
     #[tokio::test]

@@ -119,7 +119,10 @@ fn serve((file, tag): &(&'static File, HeaderValue), headers: &HeaderMap, is_hea
     let found = response.headers_mut();
     found.insert(CACHE_CONTROL, if is_hashed { FOREVER } else { REVALIDATED });
     found.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if file.brotli.is_some() || file.gzip.is_some() {
+    if file.path == PAGE {
+        // At an address of a view a program gets something else.
+        found.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+    } else if file.brotli.is_some() || file.gzip.is_some() {
         found.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
     }
     if !is_hashed {

@@ -36,6 +36,7 @@ fn every_view_is_the_page() {
         assert_eq!(header(&page, "content-type"), Some("text/html; charset=utf-8"));
         assert_eq!(header(&page, "cache-control"), Some("no-cache"));
         assert_eq!(header(&page, "content-length"), Some("15"));
+        assert_eq!(header(&page, "vary"), Some("Accept, Accept-Encoding"));
     }
     // Whoever asks for the root with a tool wants to see what is there.
     assert_eq!(get("/", &[]).status(), StatusCode::OK);

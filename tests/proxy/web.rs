@@ -29,14 +29,15 @@ async fn the_binary_has_its_console_in_it() {
     assert_eq!(page.status, 200, "this binary was built without the console; `make console`, then build it again");
     assert!(page.header("content-security-policy").is_some_and(|policy| policy.contains("script-src 'self'")));
     let files: Vec<_> = named(page.text(), "src=\"").into_iter().chain(named(page.text(), "href=\"")).collect();
-    assert!(files.iter().any(|file| file.starts_with("/assets/") && file.ends_with(".js")), "{files:?}");
+    assert!(files.iter().any(|file| file.starts_with("/assets/") && file.contains(".js")), "{files:?}");
     for file in files {
         let plain = get(&server, file, "").await;
         let packed = get(&server, file, AS_BROWSER).await;
         assert_eq!((plain.status, packed.status), (200, 200), "{file}");
         if let Some(path) = file.strip_prefix("/assets/") {
-            assert_eq!(packed.header("content-encoding"), Some("br"), "{path}");
-            assert!(packed.body.len() < plain.body.len(), "{path}");
+            // Of a small file the headers weigh most.
+            assert!(plain.body.len() < 1024 || packed.header("content-encoding") == Some("br"), "{path}");
+            assert!(packed.body.len() <= plain.body.len(), "{path}");
             assert!(packed.header("cache-control").is_some_and(|kept| kept.contains("immutable")), "{path}");
         } else {
             let known = format!("If-None-Match: {}\r\n", plain.header("etag").unwrap());

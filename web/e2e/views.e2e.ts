@@ -24,6 +24,7 @@ const VIEWS: View[] = [
   { name: 'group-members', path: ({ groups }) => `/groups/${groups.everything.id}/members` },
   { name: 'group-settings', path: ({ groups }) => `/groups/${groups.anthropic.id}/settings` },
   { name: 'logs', path: () => '/logs' },
+  { name: 'log-entry', path: ({ entryId }) => `/logs?entry=${entryId}` },
   { name: 'playground', path: () => '/playground' },
   { name: 'tasks', path: () => '/tasks' },
   { name: 'settings', path: () => '/settings' },

@@ -1,6 +1,6 @@
 // Leaves compressed forms beside the built files, so that the server has nothing to compress: `build.rs` takes them along.
 import { readdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
 import type { Plugin, ResolvedConfig } from 'vite'
 
@@ -18,9 +18,9 @@ export function compressed(): Plugin {
       config = resolved
     },
     async closeBundle() {
-      const folder = join(config.root, config.build.outDir)
+      const folder = resolve(config.root, config.build.outDir)
       for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
-        if (!entry.isFile() || !TEXT.test(entry.name)) continue
+        if (!entry.isFile() || !TEXT.test(entry.name) || entry.parentPath.includes('/.vite')) continue
         const path = join(entry.parentPath, entry.name)
         const plain = await readFile(path)
         if (plain.length < SIZE_MIN_BYTES) continue

@@ -21,5 +21,5 @@ createApp(App)
   .mount('#app')
 
 // While the first view is looked at, the texts of the others come, and what must be there when the server is away: the question
-// before unsaved input is left. Where they do not come, they are asked for again when they are needed.
-void router.isReady().then(() => setTimeout(() => void Promise.allSettled([allTexts(), import('./ui/UiConfirm.vue')]), REST_AFTER_MS))
+// before unsaved input is left, and the log-in that saves it. Where they do not come, they are asked for again when they are needed.
+void router.isReady().then(() => setTimeout(() => void Promise.allSettled([allTexts(), import('./ui/UiConfirm.vue'), import('./features/login/SignInAgain.vue')]), REST_AFTER_MS))

@@ -1,8 +1,10 @@
 // Every address of the console on one page.
-import { nextTick } from 'vue'
+import { nextTick, ref } from 'vue'
 import { createRouter, createWebHistory, type RouteLocationNormalized } from 'vue-router'
 import { hasSession } from '@/api/session'
 import { whenSignedOut } from '@/api/client'
+import { hasUnsavedInput } from '@/composables/useUnsavedGuard'
+import { ownPath } from '@/features/login/ownPath'
 import { allTexts } from '@/locales'
 
 declare module 'vue-router' {
@@ -52,6 +54,9 @@ export const router = createRouter({
 
 let isSignedIn = false
 
+/** The session ended under a page with unsaved input: it stays, and the log-in comes to it (App.vue). */
+export const isSessionOver = ref(false)
+
 /** Remembered between views, so that none waits for the server to say it again; the first refusal ends it. */
 export function setSignedIn(value: boolean): void {
   isSignedIn = value
@@ -66,7 +71,7 @@ router.beforeEach(async (to) => {
     // A server that is away is no reason to ask for a key: the banner tells.
     isSignedIn = await hasSession().catch(() => to.name !== 'login')
   }
-  if (isSignedIn && to.name === 'login') return { name: 'dashboard' }
+  if (isSignedIn && to.name === 'login') return ownPath(to.query.next)
   return isSignedIn || to.meta.isOpen ? true : loginLocation(to)
 })
 
@@ -81,8 +86,10 @@ router.afterEach((to, from) => {
 })
 
 whenSignedOut(() => {
-  if (!isSignedIn) return
+  const wasSignedIn = isSignedIn
   isSignedIn = false
   const at = router.currentRoute.value
-  if (!at.meta.isOpen) void router.push(loginLocation(at))
+  if (at.meta.isOpen) return
+  if (hasUnsavedInput()) isSessionOver.value = true
+  else if (wasSignedIn) void router.push(loginLocation(at))
 })

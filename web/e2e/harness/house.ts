@@ -7,8 +7,8 @@ export interface House {
   gateway: Gateway
   upstream: Upstream
   groups: Record<'openai' | 'responses' | 'anthropic' | 'gemini' | 'everything' | 'empty', Group>
-  /** Of a request that is in the log. */
-  requestId: string
+  /** Of an entry of the log that has earlier attempts. */
+  entryId: string
   close: () => Promise<void>
 }
 
@@ -34,12 +34,11 @@ export async function openHouse(): Promise<House> {
   try {
     const groups = await makeGroups(gateway, upstream)
     await makeTraffic(gateway, upstream)
-    const requestId = await eventually('the log has what was asked', async () => {
-      const { items } = await gateway.manage<{ items: { request_id?: string; id: string }[] }>('GET', '/api/logs?page_size=50')
-      const first = items[0]
-      return items.length >= 40 && first ? (first.request_id ?? first.id) : undefined
+    const entryId = await eventually('the log has what was asked', async () => {
+      const { items } = await gateway.manage<{ items: { id: string; status_code: number; request_type: string }[] }>('GET', '/api/logs?page_size=100')
+      return items.find((entry) => entry.status_code === 503 && entry.request_type === 'retry') && items.find((entry) => entry.status_code === 503 && entry.request_type === 'final')?.id
     })
-    return { gateway, upstream, groups, requestId, close }
+    return { gateway, upstream, groups, entryId, close }
   } catch (error) {
     await close()
     throw error

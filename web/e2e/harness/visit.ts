@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import axe from 'axe-core'
 import { chromium, type Browser, type BrowserContext, type Page, type Request } from 'playwright-core'
 import { BINARIES, SCREENSHOTS } from './binaries'
+import { showDistribution } from './distribution'
 import { AUTH_KEY, type Gateway } from './gateway'
 import { eventually } from './wait'
 
@@ -20,11 +21,13 @@ const WCAG_2_2_AA = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']
 /** Streams that stay open while a view is. */
 const ENDLESS = /\/live(\?|$)/
 const PATIENCE_MS = 15_000
+/** To the browser a name in a network, over plain HTTP: what it offers to secure pages only, it does not offer there. */
+export const INSECURE_NAME = 'gpt-load.test'
 
 export function openBrowser(): Promise<Browser> {
   return chromium.launch({
     executablePath: BINARIES.browser.path,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', `--host-resolver-rules=MAP ${INSECURE_NAME} 127.0.0.1`],
   })
 }
 
@@ -82,9 +85,13 @@ export class Visit {
       viewport: { width, height: SIZES[width] },
     })
     context.setDefaultTimeout(PATIENCE_MS)
+    await showDistribution(context)
     if (isSignedIn) {
-      const answer = await context.request.post('/api/session', { data: { auth_key: AUTH_KEY, remember: false } })
+      const answer = await context.request.post(`${gateway.url}/api/session`, { data: { auth_key: AUTH_KEY, remember: false } })
       if (!answer.ok()) throw new Error(`no session: ${answer.status()} ${await answer.text()}`)
+      // Names that only the browser knows are not looked up by what asks here.
+      const { hostname } = new URL(url)
+      await context.addCookies((await context.cookies(`${gateway.url}/api`)).map((cookie) => ({ ...cookie, domain: hostname })))
     }
     return new Visit(context, await context.newPage(), url, language)
   }

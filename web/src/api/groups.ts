@@ -81,3 +81,22 @@ export async function setMemberWeight(id: number, memberId: number, weight: numb
 export async function removeMember(id: number, memberId: number): Promise<void> {
   await unwrap(server.DELETE('/api/groups/{id}/sub-groups/{sub_group_id}', { params: { path: { id, sub_group_id: memberId } } }))
 }
+
+// from contract5 until the document has it
+export interface GroupUpstream {
+  url: string
+  weight: number | null
+  share: number
+  resting_until: string | null
+  last_failure: { at: string; status_code: number; message: string } | null
+  requests: number | null
+  failures: number | null
+  p50_duration_ms: number | null
+  p95_duration_ms: number | null
+}
+
+/** Where requests of a group go, and how they fared there within the last hour. */
+export function fetchUpstreams(id: number, { signal }: Asked = {}): Promise<GroupUpstream[]> {
+  const later = server as unknown as { GET: (path: string, init: object) => Promise<{ data: { data: GroupUpstream[] }; response: Response }> }
+  return unwrap(later.GET('/api/groups/{id}/upstreams', { params: { path: { id } }, signal }))
+}

@@ -19,6 +19,8 @@ export function formatter(language: Language, timeZone?: string) {
   const moment = new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'medium', timeZone })
   const clock = new Intl.DateTimeFormat(language, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23', timeZone })
   const day = new Intl.DateTimeFormat(language, { month: 'short', day: 'numeric', timeZone })
+  const dayAndTime = new Intl.DateTimeFormat(language, { month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', hourCycle: 'h23', timeZone })
+  const minute = new Intl.DateTimeFormat(language, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23', timeZone })
   const zone = new Intl.DateTimeFormat(language, { timeZoneName: 'short', timeZone })
   const ago = new Intl.RelativeTimeFormat(language, { numeric: 'auto', style: 'short' })
   const unit = (unit: string, digits = 1) => new Intl.NumberFormat(language, { style: 'unit', unit, unitDisplay: 'short', maximumFractionDigits: digits })
@@ -36,6 +38,12 @@ export function formatter(language: Language, timeZone?: string) {
     dateTime: (value: Maybe<string | number | Date>) => known(value, (v) => moment.format(date(v))),
     time: (value: Maybe<string | number | Date>) => known(value, (v) => clock.format(date(v))),
     day: (value: Maybe<string | number | Date>) => known(value, (v) => day.format(date(v))),
+    /** Hours and minutes. */
+    minute: (value: Maybe<string | number | Date>) => known(value, (v) => minute.format(date(v))),
+    /** Month, day, hours and minutes. */
+    dayAndTime: (value: Maybe<string | number | Date>) => known(value, (v) => dayAndTime.format(date(v))),
+    /** From one moment to another; what both have in common is said once. */
+    between: (from: Maybe<string | number | Date>, to: Maybe<string | number | Date>) => known(from, (begin) => known(to, (end) => dayAndTime.formatRange(date(begin), date(end)))),
     /** The name of the zone that times are shown in. */
     zone: () => zone.formatToParts(new Date()).find((part) => part.type === 'timeZoneName')?.value ?? '',
     relative: (value: Maybe<string | number | Date>, now = Date.now()) =>

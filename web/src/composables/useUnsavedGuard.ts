@@ -1,8 +1,15 @@
 // No input is lost: whoever leaves a form that was changed is asked first, whichever way he goes.
-import { onScopeDispose, toValue, watchEffect, type MaybeRefOrGetter } from 'vue'
+import { onScopeDispose, shallowReactive, toValue, watchEffect, type MaybeRefOrGetter } from 'vue'
 import { onBeforeRouteLeave, onBeforeRouteUpdate } from 'vue-router'
 import { useI18n } from 'vue-i18n'
 import { useConfirm } from '@/ui/confirm'
+
+const guards = shallowReactive(new Set<MaybeRefOrGetter<boolean>>())
+
+/** Whether something on the page would be lost with it. */
+export function hasUnsavedInput(): boolean {
+  return [...guards].some((isChanged) => toValue(isChanged))
+}
 
 /**
  * Guards a page as long as `isChanged`. For dialogs call `mayLeave` before closing.
@@ -32,7 +39,11 @@ export function useUnsavedGuard(isChanged: MaybeRefOrGetter<boolean>, sharesPath
     window.addEventListener('beforeunload', beforeUnload)
     onCleanup(() => window.removeEventListener('beforeunload', beforeUnload))
   })
-  onScopeDispose(() => window.removeEventListener('beforeunload', beforeUnload))
+  guards.add(isChanged)
+  onScopeDispose(() => {
+    guards.delete(isChanged)
+    window.removeEventListener('beforeunload', beforeUnload)
+  })
 
   return { mayLeave }
 }

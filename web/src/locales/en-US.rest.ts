@@ -1,4 +1,4 @@
 // Texts in en-US of all that is not seen first; they come while the first view is looked at.
-const files = import.meta.glob<Record<string, unknown>>(['./en-US/*.json', '!./en-US/{common,frame,login,dashboard}.json'], { eager: true, import: 'default' })
+const files = import.meta.glob<Record<string, unknown>>(['./en-US/*.json', '!./en-US/{common,frame,login,dashboard,range,chart,verdicts}.json'], { eager: true, import: 'default' })
 
 export default files

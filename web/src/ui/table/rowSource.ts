@@ -21,6 +21,10 @@ export interface RowSource<Row> {
   at(index: number): Row | undefined
   /** Says what is in sight; what lacks is fetched. */
   look(range: RowRange): void
+  /** When what is in sight was fetched last. */
+  readonly loadedAt: Readonly<Ref<number | null>>
+  /** What is there of the rows in sight. */
+  shown(): Row[]
   /** Rows whether in sight or not, for a selection that reaches far. */
   load(range: RowRange): Promise<Row[]>
   /** Fetches anew what is in sight and forgets the rest. */
@@ -47,6 +51,7 @@ export function useRowSource<Row>(options: {
   const isStale = ref(false)
   const error = shallowRef<unknown>(null)
   const generation = ref(0)
+  const loadedAt = ref<number | null>(null)
   const running = new Map<number, { promise: Promise<void>; abort: AbortController }>()
   let sight: RowRange = { from: 0, to: 1 }
   let timer: ReturnType<typeof setTimeout> | undefined
@@ -56,6 +61,8 @@ export function useRowSource<Row>(options: {
     const count = Math.max(Math.ceil(to / size) - first, 0)
     return Array.from({ length: count }, (_, at) => first + at)
   }
+
+  const at = (index: number): Row | undefined => pages.get(Math.floor(index / size))?.[index % size]
 
   function fetchPage(page: number): Promise<void> {
     const already = running.get(page)
@@ -70,6 +77,7 @@ export function useRowSource<Row>(options: {
         pages.set(page, items)
         total.value = count
         isStale.value = false
+        loadedAt.value = Date.now()
         error.value = null
         forgetFar()
       } catch (problem) {
@@ -127,7 +135,9 @@ export function useRowSource<Row>(options: {
     isStale: readonly(isStale),
     error: computed(() => error.value),
     generation: readonly(generation),
-    at: (index) => pages.get(Math.floor(index / size))?.[index % size],
+    loadedAt: readonly(loadedAt),
+    at,
+    shown: () => Array.from({ length: sight.to - sight.from }, (_, offset) => at(sight.from + offset)).filter((row) => row !== undefined),
     look(range) {
       const isLeap = Math.abs(range.from - sight.from) > Math.max(range.to - range.from, 1)
       sight = range.to > range.from ? range : { from: range.from, to: range.from + 1 }
@@ -149,10 +159,12 @@ export function useRowSource<Row>(options: {
       return rows
     },
     async refresh() {
+      // Before the first answer there is nothing newer to ask for.
+      if (total.value === null && running.size > 0) return void (await Promise.all([...running.values()].map(({ promise }) => promise)))
       stop()
       const shown = new Set(pagesOf(sight))
       for (const page of pages.keys()) if (!shown.has(page)) pages.delete(page)
-      await Promise.all([...shown].map(fetchPage))
+      await Promise.all([...shown].map((page) => fetchPage(page)))
     },
     change(change) {
       for (const [page, rows] of pages) {
