@@ -103,6 +103,10 @@ mod tests {
             };
             format!("'sk-{number}', 'hash-{number}', {group}, '{status}'")
         };
+        let groups = database.engine().quoted("groups");
+        let group = |number: usize| format!("'g{number}', 'standard', '[]', 'openai', 'm'");
+        let columns = "name, group_type, upstreams, channel_type, test_model";
+        database.run(&format!("INSERT INTO {groups} ({columns}) {}", values(3, group))).await;
         let insert = format!("INSERT INTO api_keys (key_value, key_hash, group_id, status) {}", values(9, row));
         database.run(&insert).await;
         let pools = KeyPools::open_for_diagnosis(database.clone(), Cipher::new(None));
