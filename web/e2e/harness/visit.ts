@@ -85,7 +85,7 @@ export class Visit {
       viewport: { width, height: SIZES[width] },
     })
     context.setDefaultTimeout(PATIENCE_MS)
-    await showDistribution(context)
+    await showDistribution(context, gateway.url)
     if (isSignedIn) {
       const answer = await context.request.post(`${gateway.url}/api/session`, { data: { auth_key: AUTH_KEY, remember: false } })
       if (!answer.ok()) throw new Error(`no session: ${answer.status()} ${await answer.text()}`)
