@@ -11,6 +11,7 @@ export type GroupCopied = Schemas['GroupCopied']
 export type EffectiveSetting = Schemas['EffectiveSetting']
 export type HeaderRule = Schemas['HeaderRule']
 export type Upstream = Schemas['Upstream']
+export type GroupUpstream = Schemas['GroupUpstream']
 export type NewGroup = operations['create_group']['requestBody']['content']['application/json']
 export type GroupChange = NonNullable<operations['update_group']['requestBody']['content']['application/json']>
 export type CopiedKeys = 'all' | 'valid_only' | 'none'
@@ -49,13 +50,22 @@ export function fetchMembers(id: number, { signal }: Asked = {}): Promise<GroupM
   return unwrap(server.GET('/api/groups/{id}/sub-groups', { params: { path: { id } }, signal }))
 }
 
-export function createGroup(body: NewGroup): Promise<Group> {
-  return unwrap(server.POST('/api/groups', { body }))
+/** @param paramOverrides JSON as it was typed: its numbers keep their digits only as a text. */
+export function createGroup(body: NewGroup, paramOverrides?: string): Promise<Group> {
+  return unwrap(server.POST('/api/groups', { body, bodySerializer: withMember('param_overrides', paramOverrides) }))
 }
 
 /** Changes what is given and leaves the rest. */
-export function updateGroup(id: number, body: GroupChange): Promise<Group> {
-  return unwrap(server.PUT('/api/groups/{id}', { params: { path: { id } }, body }))
+export function updateGroup(id: number, body: GroupChange, paramOverrides?: string): Promise<Group> {
+  return unwrap(server.PUT('/api/groups/{id}', { params: { path: { id } }, body, bodySerializer: withMember('param_overrides', paramOverrides) }))
+}
+
+function withMember(name: string, json: string | undefined) {
+  return (body: object | null | undefined): string => {
+    const text = JSON.stringify(body ?? {})
+    if (json === undefined) return text
+    return `${text.slice(0, -1)}${text === '{}' ? '' : ','}${JSON.stringify(name)}:${json}}`
+  }
 }
 
 export async function deleteGroup(id: number): Promise<void> {
@@ -82,21 +92,7 @@ export async function removeMember(id: number, memberId: number): Promise<void> 
   await unwrap(server.DELETE('/api/groups/{id}/sub-groups/{sub_group_id}', { params: { path: { id, sub_group_id: memberId } } }))
 }
 
-// from contract5 until the document has it
-export interface GroupUpstream {
-  url: string
-  weight: number | null
-  share: number
-  resting_until: string | null
-  last_failure: { at: string; status_code: number; message: string } | null
-  requests: number | null
-  failures: number | null
-  p50_duration_ms: number | null
-  p95_duration_ms: number | null
-}
-
 /** Where requests of a group go, and how they fared there within the last hour. */
 export function fetchUpstreams(id: number, { signal }: Asked = {}): Promise<GroupUpstream[]> {
-  const later = server as unknown as { GET: (path: string, init: object) => Promise<{ data: { data: GroupUpstream[] }; response: Response }> }
-  return unwrap(later.GET('/api/groups/{id}/upstreams', { params: { path: { id } }, signal }))
+  return unwrap(server.GET('/api/groups/{id}/upstreams', { params: { path: { id } }, signal }))
 }

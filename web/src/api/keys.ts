@@ -152,10 +152,14 @@ export async function startValidation(groupId: number, status: 'active' | 'inval
 export const EXPORT_FORMATS = ['text', 'csv', 'jsonl'] as const
 export type ExportFormat = (typeof EXPORT_FORMATS)[number]
 
+/** Who rests is in rotation, for a file. */
+export const EXPORT_STATES = ['active', 'invalid', 'disabled'] as const
+export type ExportState = (typeof EXPORT_STATES)[number]
+
 /** A plain link: the session's cookie opens it. */
-export function exportAddress(groupId: number, format: ExportFormat, filter: KeyFilter | null): string {
+export function exportAddress(groupId: number, format: ExportFormat, state: ExportState | null): string {
   const query = new URLSearchParams({ group_id: String(groupId), format })
-  if (filter) query.set('status', filter)
+  if (state) query.set('status', state)
   return `/api/keys/export?${query}`
 }
 

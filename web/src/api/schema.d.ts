@@ -296,6 +296,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/groups/{id}/upstreams": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where requests of a group go, and how they fared there within the last hour */
+        get: operations["list_upstreams"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/groups/config-options": {
         parameters: {
             query?: never;
@@ -670,6 +687,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/logs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One entry of the request log, whole */
+        get: operations["show_log_entry"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/logs/entries/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The entries that match as a file, newest first */
+        get: operations["export_log_entries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/logs/export": {
         parameters: {
             query?: never;
@@ -696,6 +747,40 @@ export interface paths {
         };
         /** Entries that match, as they happen */
         get: operations["watch_logs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/logs/summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the entries of a span that match add up to, of a sample where they are many */
+        get: operations["summarize_logs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/logs/values": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The values that a field has among the entries that match, the most frequent first */
+        get: operations["list_log_values"];
         put?: never;
         post?: never;
         delete?: never;
@@ -751,6 +836,23 @@ export interface paths {
         get: operations["list_settings"];
         /** Changes the settings that are given, all of them or none */
         put: operations["update_settings"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** This node, what it runs on, and the limits that an operator meets */
+        get: operations["show_system"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -952,6 +1054,11 @@ export interface components {
             key: string;
             name: string;
         };
+        CountedLogValue: {
+            /** Format: int64 */
+            count: number;
+            value: string;
+        };
         Dashboard: {
             error_rate: components["schemas"]["DashboardCard"];
             key_count: components["schemas"]["DashboardCard"];
@@ -969,6 +1076,27 @@ export interface components {
             trend_is_growth: boolean;
             /** Format: double */
             value: number;
+        };
+        DatabaseFacts: {
+            /** @description `SQLite`, `MySQL` or `PostgreSQL`. */
+            engine: string;
+            /**
+             * Format: int64
+             * @description The log with its indexes; `null` on SQLite.
+             */
+            log_bytes: number | null;
+            /**
+             * Format: int64
+             * @description Entries of the request log, nearly: an estimate, since nobody counts them for it.
+             */
+            log_rows: number | null;
+            oldest_log_entry_at: components["schemas"]["Timestamp"] | null;
+            /**
+             * Format: int64
+             * @description All of it; of a file with its free pages.
+             */
+            size_bytes: number | null;
+            version: string | null;
         };
         Dataset: {
             color: string;
@@ -995,6 +1123,9 @@ export interface components {
             /** @description What the group would inherit. */
             system_value: unknown;
             value: unknown;
+        };
+        Encryption: {
+            is_on: boolean;
         };
         EncryptionStatus: {
             has_mismatch: boolean;
@@ -1143,6 +1274,33 @@ export interface components {
             /** @description Upstreams with a weight. */
             upstreams_total: number;
         };
+        GroupUpstream: {
+            /** Format: int64 */
+            failures: number | null;
+            last_failure: components["schemas"]["UpstreamFailure"] | null;
+            /** Format: int32 */
+            p50_duration_ms: number | null;
+            /** Format: int32 */
+            p95_duration_ms: number | null;
+            /**
+             * Format: int64
+             * @description Attempts within the last hour; `null`: nothing can go there.
+             */
+            requests: number | null;
+            resting_until: components["schemas"]["Timestamp"] | null;
+            /**
+             * Format: double
+             * @description Of the requests that come now, from 0 to 1: what rests gets none while another one serves.
+             */
+            share: number;
+            /** @description As it is stored, but without user information and query, which may hold credentials. */
+            url: string;
+            /**
+             * Format: int32
+             * @description `null`: what is stored is no weight.
+             */
+            weight: number | null;
+        };
         HeaderRule: {
             /** @description `set` or `remove`. */
             action: string;
@@ -1242,6 +1400,22 @@ export interface components {
             key_value: string;
         };
         LatestTask: components["schemas"]["Task"] | components["schemas"]["NoTask"];
+        LogBucket: {
+            /** Format: int64 */
+            aborted: number;
+            begin: components["schemas"]["Timestamp"];
+            duration_ms: components["schemas"]["Percentiles"] | null;
+            /** Format: int64 */
+            failures: number;
+            first_byte_ms: components["schemas"]["Percentiles"] | null;
+            overhead_us: components["schemas"]["Percentiles"] | null;
+            /** Format: int64 */
+            requests: number;
+            /** Format: int64 */
+            retries: number;
+            /** Format: int64 */
+            successes: number;
+        };
         /** @description The original's members in their order, and ours. */
         LogEntry: {
             /**
@@ -1258,10 +1432,16 @@ export interface components {
             /** Format: int64 */
             group_id: number;
             group_name: string;
+            has_request_body: boolean;
             id: string;
             is_stream: boolean;
             is_success: boolean;
             key_hash: string;
+            /**
+             * Format: int64
+             * @description `null`: no key was used, or it was deleted since.
+             */
+            key_id: number | null;
             /** @description In clear while the key is stored, or masked where that was asked for; empty if there was none. */
             key_value: string;
             model: string;
@@ -1273,11 +1453,14 @@ export interface components {
             /** Format: int64 */
             parent_group_id: number;
             parent_group_name: string;
-            request_body: string;
+            /** @description Left out where it was not asked for. */
+            request_body?: string;
             request_id: string | null;
             request_path: string;
             /** @description `final`, or `retry` for a try that was followed by another one. */
             request_type: string;
+            /** @description The model that the upstream was asked for, where a redirect changed it. */
+            sent_model: string | null;
             source_ip: string;
             /** Format: int64 */
             status_code: number;
@@ -1287,15 +1470,70 @@ export interface components {
              */
             timestamp: string;
             upstream_addr: string;
+            /** @description What the upstream calls the request: its operator finds it by this. */
+            upstream_request_id: string | null;
             user_agent: string;
             /** @description `success`, or whose fault it was. */
             verdict: string | null;
+        };
+        /** @description Errors whose messages differ only in numbers, ids, addresses and what they quote. */
+        LogError: {
+            /** Format: int64 */
+            count: number;
+            last_at: components["schemas"]["Timestamp"];
+            /** @description The beginning of the last one's; empty: nothing was said. */
+            message: string;
+            sample_request_id: string | null;
+            /** Format: int64 */
+            status_code: number;
+        };
+        LogFigures: {
+            /**
+             * Format: int64
+             * @description Requests whose client left; not among the requests.
+             */
+            aborted: number;
+            duration_ms: components["schemas"]["Percentiles"] | null;
+            /** Format: int64 */
+            failures: number;
+            first_byte_ms: components["schemas"]["Percentiles"] | null;
+            overhead_us: components["schemas"]["Percentiles"] | null;
+            /**
+             * Format: int64
+             * @description Successes and failures.
+             */
+            requests: number;
+            /**
+             * Format: int64
+             * @description Attempts that others followed; not among the requests either.
+             */
+            retries: number;
+            /** Format: int64 */
+            successes: number;
         };
         LoginOutcome: {
             message: string;
             /** Format: int32 */
             retry_after_seconds?: number;
             success: boolean;
+        };
+        LogKeyFigures: {
+            /** Format: int64 */
+            count: number;
+            /** Format: int64 */
+            failures: number;
+            group_name: string;
+            /**
+             * Format: int64
+             * @description `null`: it was deleted.
+             */
+            key_id: number | null;
+            /** @description Its ends; empty where it cannot be read. */
+            masked: string;
+            /** Format: int32 */
+            p95_duration_ms: number | null;
+            /** @description The `key_hash` of its entries. */
+            value: string;
         };
         LogPage: {
             items: components["schemas"]["LogEntry"][];
@@ -1318,6 +1556,58 @@ export interface components {
             total_items?: number;
             /** Format: int64 */
             total_pages?: number;
+        };
+        LogState: {
+            /**
+             * Format: int64
+             * @description Entries lost since the start.
+             */
+            dropped_total: number;
+            /** @description Entries on their way to the database. */
+            pending: number;
+            /** Format: int64 */
+            write_interval_ms: number;
+        };
+        LogSummary: {
+            /** Format: int64 */
+            bucket_seconds: number;
+            client_keys: unknown[];
+            /** @description Each attempt that failed counts. */
+            errors: components["schemas"]["LogError"][];
+            from: components["schemas"]["Timestamp"];
+            /** @description By name, like parent groups. */
+            groups: unknown[];
+            /** @description Only a sample was read, and counts are scaled up to all rows. */
+            is_estimate: boolean;
+            /** @description Each attempt counts. */
+            keys: components["schemas"]["LogKeyFigures"][];
+            models: unknown[];
+            oldest_entry_at: components["schemas"]["Timestamp"] | null;
+            parent_groups: unknown[];
+            previous: components["schemas"]["LogFigures"] | null;
+            /** @description Of them those that were read. */
+            rows_examined: number;
+            /**
+             * Format: int64
+             * @description Rows that match, attempts that others followed included.
+             */
+            rows_in_range: number;
+            /** @description The oldest first. */
+            series: components["schemas"]["LogBucket"][];
+            source_ips: unknown[];
+            status_codes: unknown[];
+            /** @description Not included. */
+            to: components["schemas"]["Timestamp"];
+            totals: components["schemas"]["LogFigures"];
+            /** @description Scheme, host and port; each attempt counts. */
+            upstreams: unknown[];
+            verdicts: unknown[];
+        };
+        LogValues: {
+            /** @description Only a sample of the span was read: rare values may be missing, and counts are scaled up. */
+            is_estimate: boolean;
+            /** @description At most 100, those that occur most first. */
+            values: components["schemas"]["CountedLogValue"][];
         };
         Member: {
             /** Format: int64 */
@@ -1426,9 +1716,24 @@ export interface components {
              */
             weight: number;
         };
+        Percentiles: {
+            /** Format: int32 */
+            p50: number;
+            /** Format: int32 */
+            p90: number;
+            /** Format: int32 */
+            p95: number;
+            /** Format: int32 */
+            p99: number;
+        };
         Readiness: {
             checks: components["schemas"]["Checks"];
             status: string;
+        };
+        RedisState: {
+            is_connected: boolean;
+            /** @description Why it is away; empty: it is not. */
+            problem: string;
         };
         SecurityWarning: {
             message: string;
@@ -1480,6 +1785,64 @@ export interface components {
             /** Format: int64 */
             total_requests: number;
         };
+        /** @description What is not known is `null`. */
+        System: {
+            database: components["schemas"]["DatabaseFacts"];
+            encryption: components["schemas"]["Encryption"];
+            limits: components["schemas"]["SystemLimits"];
+            /**
+             * Format: int64
+             * @description Memory that the process holds.
+             */
+            memory_bytes: number | null;
+            node: components["schemas"]["ThisNode"];
+            open_connections: number | null;
+            /** @description It runs for diagnosis: keys are only looked at. */
+            read_only: boolean;
+            redis: components["schemas"]["RedisState"] | null;
+            request_log: components["schemas"]["LogState"];
+            /** @description Proxied ones. */
+            requests_in_flight: number | null;
+            /**
+             * Format: int64
+             * @description 0: entries of the log are kept for ever.
+             */
+            retention_days: number;
+            started_at: components["schemas"]["Timestamp"];
+            /** @description How far the server's clock is from UTC: `+08:00`. */
+            time_zone: string;
+            /** @description A newer release; `null`, since nothing outside is asked. */
+            update: string | null;
+            /** Format: int64 */
+            uptime_seconds: number;
+            version: string;
+            /** @description Of the data plane. */
+            worker_threads: number;
+        };
+        /** @description What lies beyond is refused, cut or counted, as OPERATIONS.md says. */
+        SystemLimits: {
+            /** @description Of clients, on either plane. */
+            connections_max: number | null;
+            key_list_bytes_max: number;
+            keys_per_call_max: number;
+            keys_per_task_max: number;
+            log_entries_pending_max: number;
+            log_rows_summed_exactly_max: number;
+            log_watchers_max: number;
+            management_body_bytes_max: number;
+            management_requests_max: number;
+            /** Format: int32 */
+            page_size_max: number;
+            /** @description Proxied requests at once. */
+            proxied_requests_max: number | null;
+            /**
+             * Format: int64
+             * @description Beyond, a body is streamed and not sent again.
+             */
+            request_body_buffered_bytes_max: number;
+            /** Format: int64 */
+            request_body_bytes_max: number;
+        };
         /** @description A task: first the members that the original's console knows, then ours. */
         Task: {
             cancellable: boolean;
@@ -1504,6 +1867,12 @@ export interface components {
             /** Format: int64 */
             total: number;
         };
+        ThisNode: {
+            /** @description Another one at each start. */
+            id: string;
+            /** @description `master` or `slave`. */
+            role: string;
+        };
         /** Format: date-time */
         Timestamp: string;
         Upstream: {
@@ -1514,6 +1883,13 @@ export interface components {
              * @description Its share of requests; 0 rests it.
              */
             weight: number;
+        };
+        UpstreamFailure: {
+            at: components["schemas"]["Timestamp"];
+            /** @description Its beginning; empty: nothing was said. */
+            message: string;
+            /** Format: int64 */
+            status_code: number;
         };
     };
     responses: {
@@ -2824,6 +3200,44 @@ export interface operations {
             503: components["responses"]["503-NOT_YET_IN_EFFECT-TOO_MANY_REQUESTS"];
         };
     };
+    list_upstreams: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The language of messages; the first one counts */
+                "Accept-Language"?: components["parameters"]["AcceptLanguage"];
+            };
+            path: {
+                /** @description The group's id */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        code: 0;
+                        data: components["schemas"]["GroupUpstream"][];
+                        /** @description For people, in the caller's language */
+                        message: string;
+                    };
+                };
+            };
+            400: components["responses"]["400-BAD_REQUEST"];
+            401: components["responses"]["401-UNAUTHORIZED"];
+            404: components["responses"]["404-NOT_FOUND"];
+            429: components["responses"]["429-TOO_MANY_FAILED_LOGINS"];
+            500: components["responses"]["500-DATABASE_ERROR-INTERNAL_SERVER_ERROR"];
+            503: components["responses"]["503-SEARCH_TOO_LONG-TOO_MANY_REQUESTS"];
+        };
+    };
     list_config_options: {
         parameters: {
             query?: never;
@@ -3812,6 +4226,8 @@ export interface operations {
     list_logs: {
         parameters: {
             query?: {
+                /** @description `false`: entries come without `request_body`, which may be long */
+                bodies?: boolean;
                 /** @description The label of the proxy key that asked */
                 client_key?: string;
                 /** @description `newest`, or the `next_cursor` of the page before; it takes the place of `page` */
@@ -3826,6 +4242,8 @@ export interface operations {
                 group_name?: string;
                 /** @description How it went */
                 is_success?: boolean;
+                /** @description The `key_hash` of the entries of a key */
+                key_hash?: string;
                 /** @description The key with exactly this text */
                 key_value?: string;
                 /** @description Whether keys are shown by their ends only; false unless given */
@@ -3882,6 +4300,113 @@ export interface operations {
             503: components["responses"]["503-SEARCH_TOO_LONG-TOO_MANY_REQUESTS"];
         };
     };
+    show_log_entry: {
+        parameters: {
+            query?: {
+                /** @description Whether keys are shown by their ends only; false unless given */
+                masked?: boolean;
+            };
+            header?: {
+                /** @description The language of messages; the first one counts */
+                "Accept-Language"?: components["parameters"]["AcceptLanguage"];
+            };
+            path: {
+                /** @description The entry's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        code: 0;
+                        data: components["schemas"]["LogEntry"];
+                        /** @description For people, in the caller's language */
+                        message: string;
+                    };
+                };
+            };
+            400: components["responses"]["400-BAD_REQUEST"];
+            401: components["responses"]["401-UNAUTHORIZED"];
+            404: components["responses"]["404-NOT_FOUND"];
+            429: components["responses"]["429-TOO_MANY_FAILED_LOGINS"];
+            500: components["responses"]["500-DATABASE_ERROR-INTERNAL_SERVER_ERROR"];
+            503: components["responses"]["503-TOO_MANY_REQUESTS"];
+        };
+    };
+    export_log_entries: {
+        parameters: {
+            query?: {
+                /** @description The label of the proxy key that asked */
+                client_key?: string;
+                /** @description Names of members of an entry, with commas between them; all but `request_body` unless given */
+                columns?: string;
+                /** @description Not after */
+                end_time?: string;
+                /** @description Contained in the error */
+                error_contains?: string;
+                /** @description `csv` unless given */
+                format?: "csv" | "jsonl";
+                /** @description The group that served, or the aggregate group that was asked */
+                group_id?: number;
+                /** @description Contained in the name of the group that served */
+                group_name?: string;
+                /** @description How it went */
+                is_success?: boolean;
+                /** @description The `key_hash` of the entries of a key */
+                key_hash?: string;
+                /** @description The key with exactly this text */
+                key_value?: string;
+                /** @description Contained in the model's name */
+                model?: string;
+                /** @description Contained in the name of the aggregate group that was asked */
+                parent_group_name?: string;
+                /** @description All tries of this request */
+                request_id?: string;
+                /** @description `final`, or `retry` */
+                request_type?: string;
+                /** @description Exactly this address of the client */
+                source_ip?: string;
+                /** @description Not before */
+                start_time?: string;
+                /** @description Exactly this status */
+                status_code?: number;
+                /** @description Whose fault it was */
+                verdict?: "success" | "client" | "key" | "key_for_now" | "upstream" | "ourselves" | "client_gone";
+            };
+            header?: {
+                /** @description The language of messages; the first one counts */
+                "Accept-Language"?: components["parameters"]["AcceptLanguage"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The entries, newest first: a heading and a line for each, or a JSON object a line. Where there are more than a million, the last line says so */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson; charset=utf-8": string;
+                    "text/csv; charset=utf-8": string;
+                };
+            };
+            400: components["responses"]["400-BAD_REQUEST"];
+            401: components["responses"]["401-UNAUTHORIZED"];
+            429: components["responses"]["429-TOO_MANY_FAILED_LOGINS"];
+            500: components["responses"]["500-DATABASE_ERROR-INTERNAL_SERVER_ERROR"];
+            503: components["responses"]["503-SEARCH_TOO_LONG-TOO_MANY_REQUESTS"];
+        };
+    };
     export_log_keys: {
         parameters: {
             query?: {
@@ -3897,6 +4422,8 @@ export interface operations {
                 group_name?: string;
                 /** @description How it went */
                 is_success?: boolean;
+                /** @description The `key_hash` of the entries of a key */
+                key_hash?: string;
                 /** @description The key with exactly this text */
                 key_value?: string;
                 /** @description Contained in the model's name */
@@ -3956,6 +4483,73 @@ export interface operations {
                 group_name?: string;
                 /** @description How it went */
                 is_success?: boolean;
+                /** @description The `key_hash` of the entries of a key */
+                key_hash?: string;
+                /** @description The key with exactly this text */
+                key_value?: string;
+                /** @description Contained in the model's name */
+                model?: string;
+                /** @description Contained in the name of the aggregate group that was asked */
+                parent_group_name?: string;
+                /** @description All tries of this request */
+                request_id?: string;
+                /** @description `final`, or `retry` */
+                request_type?: string;
+                /** @description Exactly this address of the client */
+                source_ip?: string;
+                /** @description Not before */
+                start_time?: string;
+                /** @description Exactly this status */
+                status_code?: number;
+                /** @description Whose fault it was */
+                verdict?: "success" | "client" | "key" | "key_for_now" | "upstream" | "ourselves" | "client_gone";
+            };
+            header?: {
+                /** @description The language of messages; the first one counts */
+                "Accept-Language"?: components["parameters"]["AcceptLanguage"];
+                /** @description The id of the last event that came before the stream was interrupted: what passed since is sent first */
+                "Last-Event-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Server-sent events without an end: `open` once, then `entry` with an entry as it is listed, and `missed` with a `count` where the client read too slowly, or `null` where more passed than is sent again */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["400-BAD_REQUEST"];
+            401: components["responses"]["401-UNAUTHORIZED"];
+            429: components["responses"]["429-TOO_MANY_FAILED_LOGINS"];
+            500: components["responses"]["500-INTERNAL_SERVER_ERROR"];
+            503: components["responses"]["503-TOO_MANY_REQUESTS"];
+        };
+    };
+    summarize_logs: {
+        parameters: {
+            query?: {
+                /** @description Parts of the span in `series`, at most; 60 unless given */
+                buckets?: number;
+                /** @description The label of the proxy key that asked */
+                client_key?: string;
+                /** @description Not after */
+                end_time?: string;
+                /** @description Contained in the error */
+                error_contains?: string;
+                /** @description The group that served, or the aggregate group that was asked */
+                group_id?: number;
+                /** @description Contained in the name of the group that served */
+                group_name?: string;
+                /** @description How it went */
+                is_success?: boolean;
+                /** @description The `key_hash` of the entries of a key */
+                key_hash?: string;
                 /** @description The key with exactly this text */
                 key_value?: string;
                 /** @description Contained in the model's name */
@@ -3984,20 +4578,97 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Server-sent events without an end: `open` once, then `entry` with an entry as it is listed, and `missed` with a `count` where the client read too slowly */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": string;
+                    "application/json": {
+                        /** @constant */
+                        code: 0;
+                        data: components["schemas"]["LogSummary"];
+                        /** @description For people, in the caller's language */
+                        message: string;
+                    };
                 };
             };
             400: components["responses"]["400-BAD_REQUEST"];
             401: components["responses"]["401-UNAUTHORIZED"];
             429: components["responses"]["429-TOO_MANY_FAILED_LOGINS"];
-            500: components["responses"]["500-INTERNAL_SERVER_ERROR"];
-            503: components["responses"]["503-TOO_MANY_REQUESTS"];
+            500: components["responses"]["500-DATABASE_ERROR-INTERNAL_SERVER_ERROR"];
+            503: components["responses"]["503-SEARCH_TOO_LONG-TOO_MANY_REQUESTS"];
+        };
+    };
+    list_log_values: {
+        parameters: {
+            query: {
+                /** @description The label of the proxy key that asked */
+                client_key?: string;
+                /** @description Not after */
+                end_time?: string;
+                /** @description Contained in the error */
+                error_contains?: string;
+                /** @description Whose values are wanted */
+                field: "status_code" | "verdict" | "model" | "group_name" | "parent_group_name" | "client_key" | "upstream_addr" | "source_ip";
+                /** @description The group that served, or the aggregate group that was asked */
+                group_id?: number;
+                /** @description Contained in the name of the group that served */
+                group_name?: string;
+                /** @description How it went */
+                is_success?: boolean;
+                /** @description The `key_hash` of the entries of a key */
+                key_hash?: string;
+                /** @description The key with exactly this text */
+                key_value?: string;
+                /** @description Contained in the model's name */
+                model?: string;
+                /** @description Contained in the name of the aggregate group that was asked */
+                parent_group_name?: string;
+                /** @description What they begin with, in any case */
+                prefix?: string;
+                /** @description All tries of this request */
+                request_id?: string;
+                /** @description `final`, or `retry` */
+                request_type?: string;
+                /** @description Exactly this address of the client */
+                source_ip?: string;
+                /** @description Not before */
+                start_time?: string;
+                /** @description Exactly this status */
+                status_code?: number;
+                /** @description Whose fault it was */
+                verdict?: "success" | "client" | "key" | "key_for_now" | "upstream" | "ourselves" | "client_gone";
+            };
+            header?: {
+                /** @description The language of messages; the first one counts */
+                "Accept-Language"?: components["parameters"]["AcceptLanguage"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        code: 0;
+                        data: components["schemas"]["LogValues"];
+                        /** @description For people, in the caller's language */
+                        message: string;
+                    };
+                };
+            };
+            400: components["responses"]["400-BAD_REQUEST"];
+            401: components["responses"]["401-UNAUTHORIZED"];
+            429: components["responses"]["429-TOO_MANY_FAILED_LOGINS"];
+            500: components["responses"]["500-DATABASE_ERROR-INTERNAL_SERVER_ERROR"];
+            503: components["responses"]["503-SEARCH_TOO_LONG-TOO_MANY_REQUESTS"];
         };
     };
     read_document: {
@@ -4231,6 +4902,39 @@ export interface operations {
             429: components["responses"]["429-TOO_MANY_FAILED_LOGINS"];
             500: components["responses"]["500-DATABASE_ERROR-INTERNAL_SERVER_ERROR"];
             503: components["responses"]["503-NOT_YET_IN_EFFECT-TOO_MANY_REQUESTS"];
+        };
+    };
+    show_system: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The language of messages; the first one counts */
+                "Accept-Language"?: components["parameters"]["AcceptLanguage"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        code: 0;
+                        data: components["schemas"]["System"];
+                        /** @description For people, in the caller's language */
+                        message: string;
+                    };
+                };
+            };
+            401: components["responses"]["401-UNAUTHORIZED"];
+            429: components["responses"]["429-TOO_MANY_FAILED_LOGINS"];
+            500: components["responses"]["500-INTERNAL_SERVER_ERROR"];
+            503: components["responses"]["503-TOO_MANY_REQUESTS"];
         };
     };
     list_tasks: {

@@ -14,9 +14,9 @@ export const KEY_LOOKS: Record<KeyState, { tone: Tone; icon: Component }> = {
   unreadable: { tone: 'warning', icon: LockKeyhole },
 }
 
-/** When the state began or ends, short: "until 12:30:05", "3 hr. ago". Empty where there is nothing to tell. */
-export function stateTime(key: Key, t: ComposerTranslation, format: Pick<Formatter, 'time' | 'relative'>, now: number): string {
-  if (key.state === 'resting' && key.resting_until) return t('keys.until', { time: format.time(key.resting_until) })
+/** When the state began or ends, short: "for 42 s", "3 hr. ago". Empty where there is nothing to tell. */
+export function stateTime(key: Key, t: ComposerTranslation, format: Pick<Formatter, 'duration' | 'relative'>, now: number): string {
+  if (key.state === 'resting' && key.resting_until) return t('keys.still', { time: format.duration(restOf(key.resting_until, now)) })
   if ((key.state === 'invalid' || key.state === 'disabled') && key.out_since) return format.relative(key.out_since, now)
   return ''
 }
@@ -42,4 +42,9 @@ export function canDisable(key: Key): boolean {
 
 export function canRestore(key: Key): boolean {
   return key.status === 'invalid'
+}
+
+/** In whole seconds, and never less than one: over is only what the server says is over. */
+function restOf(until: string, now: number): number {
+  return Math.max(Math.ceil((Date.parse(until) - now) / 1_000), 1) * 1_000
 }

@@ -31,7 +31,7 @@ const COUNTS: Record<string, readonly string[]> = {
   KEY_IMPORT: ['added_count', 'already_in_group', 'duplicate_in_input', 'unsendable', 'unreadable', 'valid_keys', 'invalid_keys', 'undecided_keys'],
   KEY_DELETE: ['deleted_count', 'ignored_count'],
   KEY_VALIDATION: ['valid_keys', 'invalid_keys', 'undecided_keys'],
-  KEY_UPDATE: ['changed_count', 'ignored_count'],
+  KEY_UPDATE: ['changed_count', 'already_in_target', 'ignored_count'],
 }
 
 export interface ResultCount {
@@ -48,6 +48,7 @@ export function resultCounts(task: Pick<Task, 'task_type' | 'result'>): ResultCo
     if (count === null) return []
     // For the original a key about which nothing was learned is invalid too.
     if (name === 'invalid_keys') count -= number('undecided_keys') ?? 0
+    if (task.task_type === 'KEY_UPDATE' && name === 'ignored_count') count -= number('already_in_target') ?? 0
     return count > 0 || at === 0 ? [{ name, count }] : []
   })
   return counts
