@@ -104,6 +104,14 @@ impl<T> IntoResponse for Answer<T> {
     }
 }
 
+/// Data of one kind or of another.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum Either<A, B> {
+    One(A),
+    Other(B),
+}
+
 /// A success with one header of its own; `H` says which.
 pub(super) struct Headed<H, T> {
     value: HeaderValue,

@@ -4,6 +4,7 @@ use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
 
 use axum::extract::{FromRequest, Request};
 use bytes::{Bytes, BytesMut};
+use chrono::DateTime;
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::{
@@ -14,6 +15,7 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::{document::Shape, refusal::Refusal};
+use crate::db::Timestamp;
 
 /// Pasted lists of keys are the largest bodies; a hundred thousand keys fit easily.
 pub(super) const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -206,6 +208,14 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// RFC 3339.
+    pub(crate) fn time(&self, name: &str) -> Result<Option<Timestamp>, Misread> {
+        let wanted = "a time such as 2026-11-25T10:00:00.000Z";
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        let time = DateTime::parse_from_rfc3339(&text).map_err(|_| Misread::expected(name, wanted))?;
+        Ok(Some(Timestamp(time.to_utc())))
+    }
+
     pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, Misread> {
         self.typed(name, "true or false")
     }
@@ -236,6 +246,23 @@ impl<'a> Fields<'a> {
             return Err(Misread::of(name, UNSTORABLE));
         }
         Ok(texts.map(|texts| texts.into_iter().map(|(key, text)| (key, text.unwrap_or_default())).collect()))
+    }
+
+    /// A list of ids, which are above 0.
+    pub(crate) fn ids(&self, name: &str) -> Result<Option<Vec<i64>>, Misread> {
+        let wanted = "a list of ids";
+        let ids: Option<Vec<i64>> = self.typed(name, wanted)?;
+        match ids {
+            Some(ids) if ids.iter().any(|&id| id <= 0) => Err(Misread::expected(name, wanted)),
+            ids => Ok(ids),
+        }
+    }
+
+    /// An object with fields of its own.
+    pub(crate) fn nested<T: FromFields>(&self, name: &str) -> Result<Option<T>, Misread> {
+        let Some(value) = self.object(name)? else { return Ok(None) };
+        let fields = Fields::of(value).ok_or_else(|| Misread::expected(name, "an object"))?;
+        T::from_fields(&fields).map(Some)
     }
 
     pub(crate) fn list<T: FromFields>(&self, name: &str) -> Result<Option<Vec<T>>, Misread> {

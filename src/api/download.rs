@@ -78,6 +78,17 @@ impl http_body::Body for Download {
     }
 }
 
+/// Quoted only where a reader would take it apart (RFC 4180), or lose the space that it begins with.
+pub(super) fn push_csv_field(line: &mut String, field: &str) {
+    if field.contains([',', '"', '\r', '\n']) || field.starts_with(char::is_whitespace) {
+        line.push('"');
+        line.push_str(&field.replace('"', "\"\""));
+        line.push('"');
+    } else {
+        line.push_str(field);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt as _;
@@ -118,5 +129,22 @@ mod tests {
         });
         drop(body);
         heard.await.unwrap();
+    }
+
+    #[test]
+    fn fields_are_quoted_where_they_must_be() {
+        for (field, expected) in [
+            ("sk-plain", "sk-plain"),
+            ("", ""),
+            ("a,b", "\"a,b\""),
+            ("say \"so\"", "\"say \"\"so\"\"\""),
+            ("two\nlines", "\"two\nlines\""),
+            (" led by a space", "\" led by a space\""),
+            ("ended by one ", "ended by one "),
+        ] {
+            let mut line = String::new();
+            push_csv_field(&mut line, field);
+            assert_eq!(line, expected);
+        }
     }
 }

@@ -53,6 +53,7 @@ mod query;
 mod ready;
 mod refusal;
 mod routes;
+mod search;
 mod session;
 mod settings;
 mod system;

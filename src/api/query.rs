@@ -67,7 +67,7 @@ pub(crate) fn parse_flag(text: &str) -> Option<bool> {
 
 /// The query as it may be logged: credentials and keys are left out, however their names are encoded.
 pub(crate) fn without_secrets(query: &str) -> String {
-    const SECRET: [&str; 4] = ["key", "key_value", "search", "ticket"];
+    const SECRET: [&str; 5] = ["key", "key_value", "q", "search", "ticket"];
     let shown = query.split('&').map(|pair| {
         let raw_name = pair.split('=').next().unwrap_or_default();
         let is_secret =
@@ -95,7 +95,7 @@ mod tests {
         assert_eq!(without_secrets("page=2&key=sk-1&x"), "page=2&key=***&x");
         assert_eq!(without_secrets("%6bey=sk-1&key_value=sk-2"), "%6bey=***&key_value=***");
         assert_eq!(without_secrets("keys=1&search=sk-1&sort=id"), "keys=1&search=***&sort=id");
-        assert_eq!(without_secrets("group_id=1&ticket=1.ab"), "group_id=1&ticket=***");
+        assert_eq!(without_secrets("group_id=1&ticket=1.ab&q=sk-1"), "group_id=1&ticket=***&q=***");
         assert_eq!(without_secrets("keys=1"), "keys=1");
     }
 }

@@ -32,6 +32,7 @@ impl Reason {
     pub(crate) const TASK_IN_PROGRESS: Self = Self { status: 409, code: "TASK_IN_PROGRESS" };
     pub(crate) const TASK_OVER: Self = Self { status: 409, code: "TASK_OVER" };
     pub(crate) const KEY_UNREADABLE: Self = Self { status: 409, code: "KEY_UNREADABLE" };
+    pub(crate) const CHANGED_MEANWHILE: Self = Self { status: 409, code: "CHANGED_MEANWHILE" };
     pub(crate) const READ_ONLY: Self = Self { status: 409, code: "READ_ONLY" };
     pub(crate) const TOO_LARGE: Self = Self { status: 413, code: "PAYLOAD_TOO_LARGE" };
     pub(crate) const TOO_MANY_FAILED_LOGINS: Self = Self { status: 429, code: "TOO_MANY_FAILED_LOGINS" };
@@ -97,6 +98,11 @@ impl Refusal {
     /// The task that is to be cancelled is over.
     pub(crate) fn task_over() -> Self {
         Self::new(Reason::TASK_OVER, "task.over")
+    }
+
+    /// Somebody else has changed what the caller wants to change.
+    pub(crate) fn changed_meanwhile() -> Self {
+        Self::new(Reason::CHANGED_MEANWHILE, "error.changed_meanwhile")
     }
 
     /// A key that cannot be decrypted can be neither shown nor tested.
@@ -197,6 +203,7 @@ impl From<group::Error> for Refusal {
                 Fault::Validation => Self::invalid(invalid),
                 Fault::BadRequest => Self::bad_request(invalid),
                 Fault::NotFound => Self::absent(invalid),
+                Fault::Outdated => Self::new(Reason::CHANGED_MEANWHILE, invalid),
             },
         }
     }

@@ -17,7 +17,7 @@ use super::{
     document::{self, Described, Stated},
     download_tickets, groups, health, integration, keys, login, logs, metrics, ready,
     refusal::Reason,
-    session, settings, system, tasks,
+    search, session, settings, system, tasks,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +60,7 @@ impl Route {
 pub(super) fn table() -> Vec<Route> {
     use Access::{Managed, Open};
     use Verb::{Any, Delete, Get, Post, Put};
+    const CHANGED_MEANWHILE: Reason = Reason::CHANGED_MEANWHILE;
     const DATABASE: Reason = Reason::DATABASE;
     const DUPLICATE: Reason = Reason::DUPLICATE;
     const INVALID: Reason = Reason::INVALID;
@@ -115,7 +116,7 @@ pub(super) fn table() -> Vec<Route> {
         route(Managed, Put, "/api/groups/reorder", groups::reorder)
             .called("reorder_groups", "Gives several groups their positions, all of them or none", &[INVALID, DATABASE, NOT_YET_IN_EFFECT]),
         route(Managed, Put, "/api/groups/{id}", groups::update)
-            .called("update_group", "Changes what is given about a group and leaves the rest", &[INVALID, DUPLICATE, DATABASE, NOT_YET_IN_EFFECT]),
+            .called("update_group", "Changes what is given about a group and leaves the rest", &[INVALID, DUPLICATE, CHANGED_MEANWHILE, DATABASE, NOT_YET_IN_EFFECT]),
         route(Managed, Delete, "/api/groups/{id}", groups::delete)
             .called("delete_group", "Deletes a group with its keys and memberships; its log stays", &[DATABASE, NOT_YET_IN_EFFECT]),
         route(Managed, Post, "/api/groups/{id}/copy", groups::copy)
@@ -145,6 +146,8 @@ pub(super) fn table() -> Vec<Route> {
             .called("add_keys", "Adds keys to a group, those that it has already aside", &[INVALID, NOT_FOUND, DATABASE]),
         route(Managed, Post, "/api/keys/add-async", keys::import)
             .called("import_keys", "Starts a task that adds any number of keys to a group", &[INVALID, NOT_FOUND, TASK_IN_PROGRESS, DATABASE]),
+        route(Managed, Post, "/api/keys/import-preview", keys::preview)
+            .called("preview_import", "Says what an import would add, and what it would leave out and why; changes nothing", &[INVALID, NOT_FOUND, DATABASE]),
         route(Managed, Post, "/api/keys/delete-multiple", keys::delete)
             .called("delete_keys", "Deletes keys by their texts", &[INVALID, NOT_FOUND, DATABASE]),
         route(Managed, Post, "/api/keys/delete-async", keys::delete_many)
@@ -161,6 +164,8 @@ pub(super) fn table() -> Vec<Route> {
             .called("test_keys", "Tests keys with one real request each, and acts on what the upstream says", &[INVALID, NOT_FOUND, DATABASE]),
         route(Managed, Post, "/api/keys/validate-group", keys::validate)
             .called("validate_keys", "Starts a task that tests all keys of a group, or those of one status", &[INVALID, NOT_FOUND, TASK_IN_PROGRESS, DATABASE]),
+        route(Managed, Post, "/api/keys/bulk", keys::bulk)
+            .called("change_many_keys", "Starts a task that tests, restores, disables, moves … the keys that are named or match; or says what it would do", &[INVALID, NOT_FOUND, TASK_IN_PROGRESS, DATABASE]),
         route(Managed, Get, "/api/keys/{id}", keys::read)
             .called("show_key", "One key, by its ends unless it is asked for in clear", &[DATABASE]),
         route(Managed, Post, "/api/keys/{id}/reveal", keys::reveal)
@@ -200,6 +205,9 @@ pub(super) fn table() -> Vec<Route> {
             .called("show_chart", "Requests of the last 24 hours, hour by hour", &[DATABASE]),
         route(Managed, Get, "/api/dashboard/encryption-status", dashboard::encryption_status)
             .called("show_encryption_status", "Whether stored keys fit to the encryption key, by a sample of them", &[]),
+
+        route(Managed, Get, "/api/search", search::search)
+            .called("search_everything", "Groups, keys, requests and settings by a part of what they are called", &[SEARCH_TOO_LONG, DATABASE]),
 
         // Of most use when something is away, so it waits for nothing.
         route(Managed, Get, "/api/system", system::show)

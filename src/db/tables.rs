@@ -77,6 +77,10 @@ tables! {
         LastUsedAt "last_used_at",
         CreatedAt "created_at",
         UpdatedAt "updated_at",
+        OutSince "out_since",
+        FailureStatus "failure_status",
+        FailureMessage "failure_message",
+        FailedAt "failed_at",
     }
     RequestLogs "request_logs" {
         Id "id",

@@ -55,6 +55,8 @@ pub(crate) struct GroupPatch {
     pub(crate) header_rules: Option<Vec<HeaderRuleText>>,
     pub(crate) model_redirect_rules: Option<BTreeMap<String, String>>,
     pub(crate) model_redirect_strict: Option<bool>,
+    /// The change is meant for the group as it was then: if somebody has changed it since, nothing is done.
+    pub(crate) expected_updated_at: Option<Timestamp>,
 }
 
 /// Stores a new group and returns it as stored.
@@ -116,11 +118,29 @@ fn check_new(wanted: &NewGroup) -> Result<Record, Invalid> {
 pub(crate) async fn update(database: &Database, id: GroupId, patch: GroupPatch) -> Result<Record, Error> {
     let mut writer = database.begin_change().await?;
     let before = queries::find(&mut *writer, id).await?;
+    check_seen(&before, patch.expected_updated_at)?;
     let parents = queries::count_parents(&mut *writer, id).await?;
     let after = apply(before, &patch, parents)?;
     queries::update(&mut writer, &after).await?;
     writer.commit().await?;
     Ok(after)
+}
+
+/// A group of an old version may have no time; it is shown with the first of all.
+fn check_seen(group: &Record, expected: Option<Timestamp>) -> Result<(), Invalid> {
+    let never = || {
+        Timestamp(
+            chrono::NaiveDate::from_ymd_opt(1, 1, 1).unwrap_or_default().and_time(chrono::NaiveTime::MIN).and_utc(),
+        )
+    };
+    let seen = |time: Timestamp| time.to_milliseconds();
+    match expected {
+        // As exactly as every database keeps times.
+        Some(expected) if seen(expected) != seen(group.updated_at.unwrap_or_else(never)) => {
+            Err(Invalid::outdated("error.changed_meanwhile"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// `parents`: how many aggregate groups the group is a member of.

@@ -19,6 +19,8 @@ pub(crate) enum Fault {
     BadRequest,
     /// What is meant does not exist.
     NotFound,
+    /// It was changed since the caller saw it.
+    Outdated,
 }
 
 impl Invalid {
@@ -32,6 +34,10 @@ impl Invalid {
 
     pub(super) fn absent(key: &'static str) -> Self {
         Self { fault: Fault::NotFound, ..Self::value(key) }
+    }
+
+    pub(super) fn outdated(key: &'static str) -> Self {
+        Self { fault: Fault::Outdated, ..Self::value(key) }
     }
 
     pub(super) fn with(mut self, name: &'static str, argument: impl ToString) -> Self {

@@ -159,11 +159,7 @@ pub(super) async fn set_sort(writer: &mut Change, id: GroupId, sort: i64) -> Res
 /// Notes that the invalid keys of a group were all tested at that time.
 pub(crate) async fn set_last_validated_at(database: &Database, id: GroupId, at: Timestamp) -> Result<(), db::Error> {
     let mut update = Query::update();
-    update
-        .table(Groups::Table)
-        .value(Groups::LastValidatedAt, at)
-        .value(Groups::UpdatedAt, at)
-        .and_where(Expr::col(Groups::Id).eq(id));
+    update.table(Groups::Table).value(Groups::LastValidatedAt, at).and_where(Expr::col(Groups::Id).eq(id));
     let mut writer = database.begin().await?;
     writer.execute(Sql::built(database.engine(), &update)).await?;
     writer.commit().await?;

@@ -1,12 +1,13 @@
-//! How many keys each group has, and in which state they are: of all groups at once.
+//! How many keys groups have, and in which state they are.
 
 use std::{collections::HashMap, time::Instant};
 
-use super::{KeyPools, queries};
+use super::{
+    KeyPools,
+    queries::{self, Matching},
+    state::{KeyStatus, Statuses},
+};
 use crate::{db, group::GroupId};
-
-/// What the operator took out by hand, as it is stored.
-const DISABLED: &str = "disabled";
 
 /// The keys of one group.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,24 +32,48 @@ impl KeyPools {
         for (group_id, total) in queries::totals(readers).await? {
             all.entry(group_id).or_default().total = total;
         }
-        for (group_id, status, count) in queries::out_by_status(readers).await? {
-            let states = all.entry(group_id).or_default();
-            if status == DISABLED {
-                states.disabled += count;
-            } else {
-                states.invalid += count;
-            }
+        for (group_id, status, count) in queries::out_by_status(readers, None).await? {
+            all.entry(group_id).or_default().note(&status, count);
         }
-        let pools = self.shared.pools.load();
         for (group_id, states) in &mut all {
-            let out = states.invalid + states.disabled;
-            // Between the two statements keys may have been added, or have become invalid.
-            states.total = states.total.max(out);
-            states.active = states.total - out;
-            let resting = pools.get(group_id).map_or(0, |pool| pool.active(now).resting as u64);
-            states.resting = resting.min(states.active);
+            states.complete(self.resting(*group_id, now));
         }
         Ok(all)
+    }
+
+    /// The same of one group.
+    pub(crate) async fn states_of(&self, group_id: GroupId, now: Instant) -> Result<KeyStates, db::Error> {
+        self.store_changes().await?;
+        let readers = self.shared.database.readers();
+        let total = queries::count(readers, &Matching::of(group_id, Statuses::All, None)).await?;
+        let mut states = KeyStates { total, ..KeyStates::default() };
+        for (_, status, count) in queries::out_by_status(readers, Some(group_id)).await? {
+            states.note(&status, count);
+        }
+        states.complete(self.resting(group_id, now));
+        Ok(states)
+    }
+
+    fn resting(&self, group_id: GroupId, now: Instant) -> u64 {
+        self.of(group_id).map_or(0, |pool| pool.active(now).resting as u64)
+    }
+}
+
+impl KeyStates {
+    fn note(&mut self, status: &str, count: u64) {
+        if status == KeyStatus::Disabled.name() {
+            self.disabled += count;
+        } else {
+            self.invalid += count;
+        }
+    }
+
+    fn complete(&mut self, resting: u64) {
+        let out = self.invalid + self.disabled;
+        // Between the two statements keys may have been added, or have become invalid.
+        self.total = self.total.max(out);
+        self.active = self.total - out;
+        self.resting = resting.min(self.active);
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::{KeyPools, KeyStatus, aside, queries, unwatched};
+use super::{KeyPools, Statuses, aside, queries, unwatched};
 use crate::{
     channel,
     crypto::Secret,
@@ -46,6 +46,8 @@ pub(crate) struct ImportCounts {
     /// Texts dealt with: all of them, unless the import was told to stop.
     pub(crate) processed: usize,
     pub(crate) added: usize,
+    /// The ids of those that were added; of a copied group nobody asks for them.
+    pub(crate) added_ids: Vec<i64>,
     pub(crate) duplicate_in_input: usize,
     pub(crate) already_in_group: usize,
     /// Left out, since no request can carry them.
@@ -247,9 +249,10 @@ impl KeyPools {
                 }
             }
             let fresh_count = fresh.len();
-            let added = self.add_lot(group_id, fresh).await?;
-            outcome.added += added;
-            outcome.already_in_group += fresh_count - added;
+            let mut added = self.add_lot(group_id, fresh).await?;
+            outcome.added += added.len();
+            outcome.already_in_group += fresh_count - added.len();
+            outcome.added_ids.append(&mut added);
             outcome.processed += lot.len();
             if progress(outcome.processed).is_break() {
                 break;
@@ -262,14 +265,14 @@ impl KeyPools {
     /// the last one to copy. Returns besides how many could not be read.
     pub(crate) async fn copy(
         &self,
-        (source, status, up_to_id): (GroupId, Option<KeyStatus>, i64),
+        (source, statuses, up_to_id): (GroupId, Statuses, i64),
         target: GroupId,
         mut progress: impl FnMut(usize) -> ControlFlow<()> + Send,
     ) -> Result<(ImportCounts, usize), db::Error> {
         let mut outcome = ImportCounts::default();
         let (mut unreadable, mut last_id) = (0, 0);
         loop {
-            let mut lot = self.lot(source, status, last_id, self.shared.keys_per_bulk_lot).await?;
+            let mut lot = self.lot(source, statuses, last_id, self.shared.keys_per_bulk_lot).await?;
             lot.retain(|(id, _)| *id <= up_to_id);
             let Some((id, _)) = lot.last() else {
                 // Nothing is left either where the group was deleted meanwhile, and then not all of it was copied.
@@ -292,8 +295,9 @@ impl KeyPools {
         }
     }
 
-    /// Looks and inserts within one turn, so that two imports at once do not store the same key twice.
-    async fn add_lot(&self, group_id: GroupId, lot: Vec<Secret>) -> Result<usize, db::Error> {
+    /// Looks and inserts within one turn, so that two imports at once do not store the same key twice. Returns the ids of
+    /// those that were new.
+    async fn add_lot(&self, group_id: GroupId, lot: Vec<Secret>) -> Result<Vec<i64>, db::Error> {
         // Before the others have to wait, for those as well that are there already.
         let cipher = self.shared.cipher.clone();
         let prepare = move |secret: Secret| NewKey {
@@ -308,10 +312,10 @@ impl KeyPools {
         group::queries::find(&mut *transaction, group_id).await?;
         let hashes: Vec<String> = lot.iter().map(|key| key.hash.clone()).collect();
         let known: HashSet<String> =
-            queries::known_hashes(&mut transaction, group_id, &hashes).await?.into_iter().collect();
+            queries::known_hashes(&mut *transaction, group_id, &hashes).await?.into_iter().collect();
         lot.retain(|key| !known.contains(&key.hash));
         if lot.is_empty() {
-            return Ok(0);
+            return Ok(Vec::new());
         }
         let rows: Vec<(&str, &str)> = lot.iter().map(|key| (&*key.stored_text, &*key.hash)).collect();
         let ids: HashMap<String, i64> = queries::insert(&mut transaction, group_id, &rows)
@@ -328,9 +332,9 @@ impl KeyPools {
             .map(|(id, secret)| (Arc::new(Key { id, group_id, secret }), 0))
             .collect();
         keys.sort_unstable_by_key(|(key, _)| key.id);
-        let count = keys.len();
+        let added = keys.iter().map(|(key, _)| key.id).collect();
         self.ensure(group_id).insert(keys);
-        Ok(count)
+        Ok(added)
     }
 }
 

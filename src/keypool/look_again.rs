@@ -50,7 +50,7 @@ impl KeyPools {
             let turn = self.turn().await;
             // Our own news first: what is read below is then not older than what is in memory.
             self.store_changes_in(&turn).await?;
-            let states = queries::states_of(self.shared.database.readers(), lot).await?;
+            let states = queries::states_of(self.shared.database.readers(), group_id, lot).await?;
             self.take_over(group_id, lot.to_vec(), states).await?;
         }
         Ok(())

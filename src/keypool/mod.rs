@@ -3,6 +3,7 @@
 //! The pools in memory decide; the database follows a moment later. Only what the operator does by hand (add, delete,
 //! restore) is stored first and takes effect in memory after the commit.
 
+mod bulk;
 mod counts;
 mod failure;
 mod import;
@@ -10,34 +11,44 @@ mod load;
 mod look_again;
 mod mismatch;
 mod pool;
+mod preview;
 mod queries;
 mod schedule;
 mod search;
+mod state;
 mod stored;
 mod sweep;
 mod validation;
 
-use std::{collections::HashMap, ops::ControlFlow, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    ops::ControlFlow,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::{
+    bulk::{Action, Selection},
     counts::KeyStates,
     failure::Failure,
     import::{ImportCounts, KEYS_PER_CALL_MAX, KEYS_PER_TASK_MAX, KeysTextError, parse_keys, parse_new_keys},
     load::{OpenError, check_passphrase},
     mismatch::Mismatch,
     pool::Pool,
+    preview::Ignored,
     schedule::{Clock, Schedule},
-    stored::{KeyCounts, KeyStatus, ListFilter, Sort, SortBy, StoredKey},
-    sweep::Swept,
+    state::{KeyState, KeyStatus, LastFailure, StateFilter, Statuses},
+    stored::{ListFilter, Sort, SortBy, StoredKey},
+    sweep::{Swept, ToTest},
     validation::Validator,
 };
 use crate::{
     crypto::Cipher,
-    db::{self, Changed, Database},
+    db::{self, Changed, Database, Timestamp},
     group::{self, GroupId, Key},
     stats,
 };
@@ -73,6 +84,8 @@ pub(crate) struct KeyPools {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct OutOfRotation {
     pub(crate) invalid: u64,
+    /// Taken out by hand.
+    pub(crate) disabled: u64,
     /// Active, but they cannot be decrypted, or no header can carry them.
     pub(crate) unusable: u64,
 }
@@ -161,15 +174,14 @@ impl KeyPools {
         // What happens between the count in memory and that in the database must not look like keys that cannot be used:
         // the pools are counted before and after, and what is under way then is waited for.
         let before = in_rotation();
-        self.store_changes().await?;
-        let stored = queries::count_by_group(self.shared.database.readers()).await?;
+        let stored = self.states_by_group(Instant::now()).await?;
         let turn = self.turn().await;
         let after = in_rotation();
         drop(turn);
-        let counts = stored.into_iter().map(|(id, all, invalid)| {
+        let counts = stored.into_iter().map(|(id, states)| {
             let of = |counts: &HashMap<GroupId, u64>| counts.get(&id).copied().unwrap_or_default();
-            let unusable = (all - invalid).saturating_sub(of(&before).max(of(&after)));
-            (id, OutOfRotation { invalid, unusable })
+            let unusable = states.active.saturating_sub(of(&before).max(of(&after)));
+            (id, OutOfRotation { invalid: states.invalid, disabled: states.disabled, unusable })
         });
         Ok(counts.collect())
     }
@@ -224,12 +236,12 @@ impl KeyPools {
         }
     }
 
-    /// A key passed a test: it is stored as active without failures, and is in rotation. False: it was deleted
-    /// meanwhile, perhaps with its group, whose pool does not come back then.
+    /// A key passed a test: it is stored as active without failures, and is in rotation. False: it was taken out by hand,
+    /// moved, or deleted meanwhile, perhaps with its group, whose pool does not come back then.
     pub(crate) async fn revive(&self, key: Arc<Key>) -> Result<bool, db::Error> {
         let _turn = self.turn().await;
         let mut transaction = self.begin_change().await?;
-        let is_stored = queries::revive(&mut transaction, &[key.id]).await? > 0;
+        let is_stored = queries::revive(&mut transaction, key.group_id, &[key.id]).await? > 0;
         transaction.note_keys(key.group_id, &[key.id]);
         transaction.commit().await?;
         if is_stored {
@@ -260,7 +272,9 @@ impl KeyPools {
         for (group_id, pool) in self.shared.pools.load_full().iter() {
             let changes: Vec<_> = pool.take_changes().into_iter().collect();
             for (index, lot) in changes.chunks(KEYS_PER_LOT).enumerate() {
-                if let Err(error) = self.store_lot(*group_id, pool, lot).await {
+                let failures = pool.take_failures(lot.iter().map(|(id, _)| *id));
+                if let Err(error) = self.store_lot(*group_id, pool, lot, &failures).await {
+                    pool.keep_failures(failures);
                     pool.keep_changes(changes[index * KEYS_PER_LOT..].iter().copied());
                     return Err(error);
                 }
@@ -269,8 +283,15 @@ impl KeyPools {
         Ok(())
     }
 
-    async fn store_lot(&self, group_id: GroupId, pool: &Pool, lot: &[(i64, pool::Change)]) -> Result<(), db::Error> {
+    async fn store_lot(
+        &self,
+        group_id: GroupId,
+        pool: &Pool,
+        lot: &[(i64, pool::Change)],
+        failures: &HashMap<i64, (Failure, Timestamp)>,
+    ) -> Result<(), db::Error> {
         let mut transaction = self.begin_change().await?;
+        queries::store_failures(&mut transaction, failures).await?;
         if transaction.engine().is_sqlite() {
             let states: Vec<_> = lot.iter().map(|(id, change)| change.alone(*id)).collect();
             queries::store_states(&mut transaction, &states).await?;
@@ -278,9 +299,12 @@ impl KeyPools {
         }
         // What other nodes have counted meanwhile counts as well. Nobody else changes these rows before the commit.
         let changes: HashMap<i64, pool::Change> = lot.iter().copied().collect();
-        let stored = queries::states_of(&mut *transaction, &changes.keys().copied().collect::<Vec<_>>()).await?;
+        let stored =
+            queries::states_of(&mut *transaction, group_id, &changes.keys().copied().collect::<Vec<_>>()).await?;
         let states: Vec<_> = stored
             .iter()
+            // What another node's operator took out stays so; the feed tells it to this node.
+            .filter(|(_, status, _)| status != KeyStatus::Disabled.name())
             .filter_map(|(id, status, failure_count)| {
                 let is_active = status == KeyStatus::Active.name();
                 Some(changes.get(id)?.among_others(*id, is_active, *failure_count))

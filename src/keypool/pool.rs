@@ -10,8 +10,8 @@ use std::{
     time::Instant,
 };
 
-use super::{KeyStatus, queries::NewState};
-use crate::group::Key;
+use super::{Failure, KeyStatus, queries::NewState};
+use crate::{db::Timestamp, group::Key};
 
 /// Rests that may end in one `pick`: when thousands end in the same instant, no single request pays for all of them.
 const WAKES_PER_PICK_MAX: usize = 16;
@@ -47,7 +47,7 @@ impl Change {
     /// What becomes of a key that nobody else uses. The last state wins, so writing it late or twice does no harm.
     pub(super) fn alone(self, id: i64) -> NewState {
         let status = if self.is_active { KeyStatus::Active } else { KeyStatus::Invalid };
-        NewState { id, status, failure_count: i64::from(self.failure_count) }
+        NewState { id, status, failure_count: i64::from(self.failure_count), is_out_now: !self.is_active }
     }
 
     /// What becomes of a key that other nodes use as well, and that is stored like this: their failures and ours add up.
@@ -55,8 +55,10 @@ impl Change {
         let before = if self.has_succeeded { 0 } else { stored_failures };
         let failure_count = before.saturating_add(i64::from(self.failures));
         let has_failed_too_often = self.threshold > 0 && failure_count >= i64::from(self.threshold);
-        let is_active = is_active && self.is_active && !has_failed_too_often;
-        NewState { id, status: if is_active { KeyStatus::Active } else { KeyStatus::Invalid }, failure_count }
+        let is_out_now = is_active && !(self.is_active && !has_failed_too_often);
+        let is_active = is_active && !is_out_now;
+        let status = if is_active { KeyStatus::Active } else { KeyStatus::Invalid };
+        NewState { id, status, failure_count, is_out_now }
     }
 
     /// This and what happened after it as one.
@@ -86,6 +88,8 @@ struct Rotation {
     /// Every key of the two rings by its id.
     slots: HashMap<i64, Slot>,
     changes: HashMap<i64, Change>,
+    /// The last failures among those changes, and when they were.
+    failures: HashMap<i64, (Failure, Timestamp)>,
 }
 
 /// Eight bytes, since there is one for each of a million keys. Which ring the position belongs to, `rests` tells.
@@ -149,6 +153,18 @@ impl Pool {
         ids.iter().map(find).collect()
     }
 
+    /// Until when each of these keys rests, if it does.
+    pub(super) fn rests_of(&self, ids: &[i64], now: Instant) -> HashMap<i64, Instant> {
+        let rotation = self.lock();
+        ids.iter().filter_map(|id| Some((*id, *rotation.rests.get(id)?))).filter(|(_, until)| *until > now).collect()
+    }
+
+    /// The keys that rest.
+    pub(super) fn resting(&self, now: Instant) -> Vec<i64> {
+        let rotation = self.lock();
+        rotation.rests.iter().filter(|(_, until)| **until > now).map(|(id, _)| *id).collect()
+    }
+
     /// How many of them are ready, and how many rest.
     pub(crate) fn active(&self, now: Instant) -> ActiveKeys {
         let rotation = self.lock();
@@ -180,7 +196,7 @@ impl Pool {
 
     /// Counts a failure that is the key's own fault. At `threshold` of them in a row (0: never) the key is out before
     /// this returns, so no later pick gets it. True if this failure took it out.
-    pub(crate) fn failed(&self, key: &Key, threshold: u32) -> bool {
+    pub(crate) fn failed(&self, key: &Key, threshold: u32, failure: Failure) -> bool {
         let mut rotation = self.lock();
         let Some(slot) = rotation.slots.get_mut(&key.id) else { return false };
         if slot.failure_count == 0 {
@@ -192,6 +208,7 @@ impl Pool {
         let change = Change { failure_count, is_active: !is_out, failures: 1, has_succeeded: false, threshold };
         let change = rotation.changes.get(&key.id).map_or(change, |before| before.followed_by(change));
         rotation.changes.insert(key.id, change);
+        rotation.failures.insert(key.id, (failure, Timestamp::now()));
         if is_out {
             self.take(&mut rotation, key.id);
         }
@@ -236,6 +253,7 @@ impl Pool {
     pub(crate) fn revive(&self, key: Arc<Key>) {
         let mut rotation = self.lock();
         rotation.changes.remove(&key.id);
+        rotation.failures.remove(&key.id);
         if rotation.slots.contains_key(&key.id) && !rotation.rests.contains_key(&key.id) {
             if let Some(slot) = rotation.slots.get_mut(&key.id)
                 && mem::take(&mut slot.failure_count) > 0
@@ -254,12 +272,29 @@ impl Pool {
         for id in ids {
             self.take(&mut rotation, *id);
             rotation.changes.remove(id);
+            rotation.failures.remove(id);
         }
     }
 
     /// Hands over what is to be stored. Whoever cannot store it gives it back with [`Pool::keep_changes`].
     pub(super) fn take_changes(&self) -> HashMap<i64, Change> {
         mem::take(&mut self.lock().changes)
+    }
+
+    /// The same for the failures of some keys; whoever cannot store them gives them back with [`Pool::keep_failures`].
+    pub(super) fn take_failures(&self, ids: impl IntoIterator<Item = i64>) -> HashMap<i64, (Failure, Timestamp)> {
+        let mut rotation = self.lock();
+        if rotation.failures.is_empty() {
+            return HashMap::new();
+        }
+        ids.into_iter().filter_map(|id| Some((id, rotation.failures.remove(&id)?))).collect()
+    }
+
+    pub(super) fn keep_failures(&self, unwritten: HashMap<i64, (Failure, Timestamp)>) {
+        let mut rotation = self.lock();
+        for (id, failure) in unwritten {
+            rotation.failures.entry(id).or_insert(failure);
+        }
     }
 
     /// Takes back what could not be stored; what happened since is newer.
@@ -278,6 +313,7 @@ impl Pool {
         if !is_active {
             self.take(&mut rotation, id);
             rotation.changes.remove(&id);
+            rotation.failures.remove(&id);
             return;
         }
         let unwritten = rotation.changes.get(&id).copied();
@@ -482,21 +518,21 @@ mod tests {
     fn a_key_is_out_at_the_threshold_of_consecutive_failures() {
         let pool = pool_of(1..=2);
         let first = key(1);
-        assert!(!pool.failed(&first, 3));
-        assert!(!pool.failed(&first, 3));
+        assert!(!pool.failed(&first, 3, Failure::default()));
+        assert!(!pool.failed(&first, 3, Failure::default()));
         pool.succeeded(&first);
-        assert!(!pool.failed(&first, 3));
-        assert!(!pool.failed(&first, 3));
-        assert!(pool.failed(&first, 3));
+        assert!(!pool.failed(&first, 3, Failure::default()));
+        assert!(!pool.failed(&first, 3, Failure::default()));
+        assert!(pool.failed(&first, 3, Failure::default()));
         assert_eq!(picks(&pool, 3, Instant::now()), [2, 2, 2]);
-        assert!(!pool.failed(&first, 3), "only the failure that takes it out says so");
+        assert!(!pool.failed(&first, 3, Failure::default()), "only the failure that takes it out says so");
     }
 
     #[test]
     fn threshold_zero_counts_but_never_takes_a_key_out() {
         let pool = pool_of([1]);
         for _ in 0..10 {
-            assert!(!pool.failed(&key(1), 0));
+            assert!(!pool.failed(&key(1), 0, Failure::default()));
         }
         assert_eq!(
             pool.take_changes()[&1],
@@ -586,10 +622,10 @@ mod tests {
     #[test]
     fn a_revived_key_starts_with_a_clean_slate() {
         let pool = pool_of(1..=2);
-        assert!(pool.failed(&key(1), 1));
+        assert!(pool.failed(&key(1), 1, Failure::default()));
         pool.revive(key(1));
         assert!(pool.take_changes().is_empty(), "the caller has stored the new state already");
-        assert!(!pool.failed(&key(1), 2));
+        assert!(!pool.failed(&key(1), 2, Failure::default()));
         assert_eq!(pool.active_count(), 2);
     }
 
@@ -607,17 +643,17 @@ mod tests {
     #[test]
     fn inserting_a_key_twice_changes_nothing() {
         let pool = pool_of(1..=2);
-        assert!(!pool.failed(&key(1), 5));
+        assert!(!pool.failed(&key(1), 5, Failure::default()));
         pool.insert([(key(1), 0)]);
         assert_eq!(pool.active_count(), 2);
-        assert!(pool.failed(&key(1), 2));
+        assert!(pool.failed(&key(1), 2, Failure::default()));
     }
 
     #[test]
     fn changes_that_could_not_be_written_are_kept_unless_newer_ones_exist() {
         let pool = pool_of(1..=2);
-        pool.failed(&key(1), 9);
-        pool.failed(&key(2), 9);
+        pool.failed(&key(1), 9, Failure::default());
+        pool.failed(&key(2), 9, Failure::default());
         let unwritten = pool.take_changes();
         pool.succeeded(&key(2));
         pool.keep_changes(unwritten);
@@ -629,18 +665,18 @@ mod tests {
     #[test]
     fn nothing_is_written_about_a_deleted_key() {
         let pool = pool_of(1..=2);
-        pool.failed(&key(1), 9);
+        pool.failed(&key(1), 9, Failure::default());
         pool.remove(&[1]);
         assert!(pool.take_changes().is_empty());
         pool.succeeded(&key(1));
-        assert!(!pool.failed(&key(1), 1));
+        assert!(!pool.failed(&key(1), 1, Failure::default()));
         assert!(pool.take_changes().is_empty());
     }
 
     #[test]
     fn a_success_of_a_sound_key_takes_no_lock() {
         let pool = Arc::new(pool_of(1..=600));
-        assert!(!pool.failed(&key(7), 9));
+        assert!(!pool.failed(&key(7), 9, Failure::default()));
         let guard = pool.lock();
         for id in (1..=600).filter(|id| id % 512 != 7) {
             pool.succeeded(&key(id));
@@ -707,7 +743,7 @@ mod tests {
                             prop_assert_eq!(!tried.contains(&picked.id), has_untried);
                         }
                     }
-                    Step::Fail(id) => { pool.failed(&key(id), 2); }
+                    Step::Fail(id) => { pool.failed(&key(id), 2, Failure::default()); }
                     Step::Succeed(id) => pool.succeeded(&key(id)),
                     Step::Rest(id, seconds) => pool.rest(&key(id), now + Duration::from_secs(seconds)),
                     Step::Remove(id) => pool.remove(&[id]),

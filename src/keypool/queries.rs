@@ -12,7 +12,11 @@ use std::{
 use sea_query::{Expr, ExprTrait, Order, Query};
 use serde::Serialize;
 
-use super::{KEYS_PER_LOT, KeyStatus, stored::Sort};
+use super::{
+    Failure, KEYS_PER_LOT,
+    state::{KeyStatus, LastFailure, Statuses},
+    stored::Sort,
+};
 use crate::{
     db::{self, ApiKeys, Engine, FromRow, Readers, Row as DbRow, Source, Sql, Timestamp, Transaction},
     group::GroupId,
@@ -28,7 +32,7 @@ pub(super) type ActiveKey = (i64, GroupId, i64, String, Option<String>);
 
 /// What is shown of keys: their rows, and which of them follows.
 const ROWS: &str = "SELECT id, key_value, key_hash, group_id, status, notes, request_count, failure_count, last_used_at, \
-                    created_at, updated_at FROM api_keys WHERE ";
+                    created_at, updated_at, out_since, failure_status, failure_message, failed_at FROM api_keys WHERE ";
 
 pub(super) struct Row {
     pub(super) id: i64,
@@ -42,11 +46,18 @@ pub(super) struct Row {
     pub(super) last_used_at: Option<Timestamp>,
     pub(super) created_at: Option<Timestamp>,
     pub(super) updated_at: Option<Timestamp>,
+    pub(super) out_since: Option<Timestamp>,
+    pub(super) last_failure: Option<LastFailure>,
 }
 
 impl FromRow for Row {
     fn from_row(row: &DbRow) -> Result<Self, db::Error> {
         use ApiKeys as K;
+        let failed_at: Option<Timestamp> = row.get(K::FailedAt.name())?;
+        let status: Option<i64> = row.get(K::FailureStatus.name())?;
+        let message: Option<String> = row.get(K::FailureMessage.name())?;
+        let status_code = status.and_then(|status| u16::try_from(status).ok());
+        let failure = Failure { status_code, message: message.unwrap_or_default() };
         Ok(Self {
             id: row.get(K::Id.name())?,
             key_value: row.get(K::KeyValue.name())?,
@@ -59,6 +70,8 @@ impl FromRow for Row {
             last_used_at: row.get(K::LastUsedAt.name())?,
             created_at: row.get(K::CreatedAt.name())?,
             updated_at: row.get(K::UpdatedAt.name())?,
+            out_since: row.get(K::OutSince.name())?,
+            last_failure: failed_at.map(|at| LastFailure { failure, at }),
         })
     }
 }
@@ -67,15 +80,15 @@ impl FromRow for Row {
 #[derive(Debug, Clone)]
 pub(super) struct Matching {
     group_id: GroupId,
-    status: Option<KeyStatus>,
+    statuses: Statuses,
     hash: Option<String>,
     /// Only these.
     ids: Option<Vec<i64>>,
 }
 
 impl Matching {
-    pub(super) fn of(group_id: GroupId, status: Option<KeyStatus>, hash: Option<String>) -> Self {
-        Self { group_id, status, hash, ids: None }
+    pub(super) fn of(group_id: GroupId, statuses: impl Into<Statuses>, hash: Option<String>) -> Self {
+        Self { group_id, statuses: statuses.into(), hash, ids: None }
     }
 
     /// Of those that match until now only these.
@@ -95,8 +108,16 @@ impl Matching {
         if let Some(hash) = &self.hash {
             sql.push(" AND key_hash = ").push_value(&**hash);
         }
-        if let Some(status) = self.status {
-            sql.push(if engine.is_sqlite() { " AND +status = " } else { " AND status = " }).push_value(status.name());
+        // By group and status there is an index; a hash or an id is found by a better one.
+        let column = if engine.is_sqlite() && is_found_otherwise { " AND +status " } else { " AND status " };
+        match self.statuses {
+            Statuses::All => {}
+            Statuses::Only(status) => {
+                sql.push(column).push("= ").push_value(status.name());
+            }
+            Statuses::AllBut(status) => {
+                sql.push(column).push("<> ").push_value(status.name());
+            }
         }
         if let Some(ids) = &self.ids {
             sql.push(" AND id");
@@ -182,32 +203,6 @@ pub(super) async fn count(readers: &Readers, matching: &Matching) -> Result<u64,
     Ok(readers.value::<i64>(sql).await?.unsigned_abs())
 }
 
-/// How many keys are not active: of all groups, or of one. The index of states has all that is needed for the former;
-/// for the latter only such keys are looked up, which are few where there are many.
-pub(super) async fn count_out_of_rotation(readers: &Readers, group_id: Option<GroupId>) -> Result<u64, db::Error> {
-    let engine = readers.engine();
-    let condition = match group_id {
-        None => "",
-        Some(_) if engine.is_sqlite() => " AND +group_id = ?",
-        Some(_) => " AND group_id = ?",
-    };
-    let text = format!(
-        "SELECT (SELECT count(*) FROM api_keys WHERE status < 'active'{condition}) \
-              + (SELECT count(*) FROM api_keys WHERE status > 'active'{condition})"
-    );
-    let mut sql = Sql::made(engine, text);
-    if let Some(id) = group_id {
-        sql = sql.bind(id).bind(id);
-    }
-    Ok(readers.value::<i64>(sql).await?.unsigned_abs())
-}
-
-/// Of all groups.
-pub(super) async fn count_all(readers: &Readers) -> Result<u64, db::Error> {
-    let count: i64 = readers.value(Sql::new(readers.engine(), "SELECT count(*) FROM api_keys")).await?;
-    Ok(count.unsigned_abs())
-}
-
 /// Of each group with keys, how many it has. The index on the group has all that is needed.
 pub(super) async fn totals(readers: &Readers) -> Result<Vec<(GroupId, u64)>, db::Error> {
     let sql = Sql::new(readers.engine(), "SELECT group_id, count(*) FROM api_keys GROUP BY group_id");
@@ -215,53 +210,44 @@ pub(super) async fn totals(readers: &Readers) -> Result<Vec<(GroupId, u64)>, db:
     Ok(rows.into_iter().map(|(id, count)| (id, count.unsigned_abs())).collect())
 }
 
-/// Of each group, how many keys are in each state but the active one. They are found by the index of states, since they
-/// are few.
-pub(super) async fn out_by_status(readers: &Readers) -> Result<Vec<(GroupId, String, u64)>, db::Error> {
+/// Of each group, or of one, how many keys have each status but the active one. The index of groups and states has all that
+/// is needed.
+pub(super) async fn out_by_status(
+    readers: &Readers,
+    group_id: Option<GroupId>,
+) -> Result<Vec<(GroupId, String, u64)>, db::Error> {
     let engine = readers.engine();
-    let group = if engine.is_sqlite() { "+group_id" } else { "group_id" };
+    let condition = if group_id.is_some() { " AND group_id = ?" } else { "" };
     let part = |is_out: &str| {
         format!(
-            "SELECT group_id, status, count(*) FROM api_keys WHERE status {is_out} 'active' GROUP BY {group}, status"
+            "SELECT group_id, status, count(*) FROM api_keys WHERE status {is_out} 'active'{condition} \
+             GROUP BY group_id, status"
         )
     };
-    let sql = Sql::made(engine, format!("{} UNION ALL {}", part("<"), part(">")));
+    let mut sql = Sql::made(engine, format!("{} UNION ALL {}", part("<"), part(">")));
+    if let Some(id) = group_id {
+        sql = sql.bind(id).bind(id);
+    }
     let rows: Vec<(GroupId, String, i64)> = readers.all(sql).await?;
     Ok(rows.into_iter().map(|(id, status, count)| (id, status, count.unsigned_abs())).collect())
 }
 
-/// Of each group the number of its keys, and of those that are invalid.
-pub(super) async fn count_by_group(readers: &Readers) -> Result<Vec<(GroupId, u64, u64)>, db::Error> {
-    let engine = readers.engine();
-    // Both are answered by an index: all keys by that on the group, the invalid ones, which are few, by that on the status.
-    let all = Sql::new(engine, "SELECT group_id, count(*) FROM api_keys GROUP BY group_id");
-    let all: Vec<(GroupId, i64)> = readers.all(all).await?;
-    let text = if engine.is_sqlite() {
-        "SELECT group_id, count(*) FROM api_keys WHERE status = ? GROUP BY +group_id"
-    } else {
-        "SELECT group_id, count(*) FROM api_keys WHERE status = ? GROUP BY group_id"
-    };
-    let invalid = Sql::new(engine, text).bind(KeyStatus::Invalid.name());
-    let invalid: HashMap<GroupId, i64> = readers.all::<(GroupId, i64)>(invalid).await?.into_iter().collect();
-    let of = |id: GroupId, all: i64| {
-        // Between the two statements keys may have been deleted, or become invalid.
-        let invalid = invalid.get(&id).copied().unwrap_or_default();
-        (id, Ord::max(all, invalid).unsigned_abs(), invalid.unsigned_abs())
-    };
-    Ok(all.into_iter().map(|(id, all)| of(id, all)).collect())
-}
-
+/// `total` of them match: the second half of a long list is read from its end, which is nearer.
 pub(super) async fn page(
     readers: &Readers,
     matching: &Matching,
     sort: Sort,
-    offset: u64,
-    limit: u64,
+    (offset, limit): (u64, u64),
+    total: u64,
 ) -> Result<Vec<Row>, db::Error> {
     let engine = readers.engine();
     let column = sort.by.column().name();
+    let count = Ord::min(limit, total.saturating_sub(offset));
+    let behind = total.saturating_sub(offset).saturating_sub(count);
+    let is_nearer_to_the_end = behind < offset;
+    let (offset, limit) = if is_nearer_to_the_end { (behind, count) } else { (offset, limit) };
     // What never happened is the earliest; PostgreSQL takes it for the latest.
-    let (direction, nulls) = match (sort.is_descending, engine) {
+    let (direction, nulls) = match (sort.is_descending != is_nearer_to_the_end, engine) {
         (true, Engine::PostgreSql) => ("DESC", " NULLS LAST"),
         (false, Engine::PostgreSql) => ("ASC", " NULLS FIRST"),
         (true, _) => ("DESC", ""),
@@ -282,7 +268,11 @@ pub(super) async fn page(
         matching.push_to(&mut sql);
         sql.push(&order).push(" LIMIT ").push_value(limit).push(" OFFSET ").push_value(offset);
     }
-    readers.all(sql).await
+    let mut rows = readers.all(sql).await?;
+    if is_nearer_to_the_end {
+        rows.reverse();
+    }
+    Ok(rows)
 }
 
 /// One key.
@@ -290,6 +280,35 @@ pub(super) async fn row(readers: &Readers, id: i64) -> Result<Row, db::Error> {
     let mut sql = Sql::new(readers.engine(), ROWS);
     sql.push("id = ").push_value(id);
     readers.one(sql).await
+}
+
+/// Some keys, in the order of their groups and ids.
+pub(super) async fn rows(readers: &Readers, ids: &[i64]) -> Result<Vec<Row>, db::Error> {
+    let mut sql = Sql::new(readers.engine(), ROWS);
+    sql.push("id");
+    push_ids(&mut sql, ids);
+    sql.push(" ORDER BY group_id, id");
+    readers.all(sql).await
+}
+
+/// The next ones in the order of their ids.
+pub(super) async fn rows_above(
+    readers: &Readers,
+    matching: &Matching,
+    above_id: i64,
+    limit: u64,
+) -> Result<Vec<Row>, db::Error> {
+    let mut sql = Sql::new(readers.engine(), ROWS);
+    matching.push_to(&mut sql);
+    sql.push(" AND id > ").push_value(above_id).push(" ORDER BY id LIMIT ");
+    sql.push_value(i64::try_from(limit).unwrap_or(i64::MAX));
+    readers.all(sql).await
+}
+
+/// The ids of the keys with this hash, of whichever groups.
+pub(super) async fn ids_of_hash(readers: &Readers, hash: &str, limit: usize) -> Result<Vec<i64>, db::Error> {
+    let sql = Sql::new(readers.engine(), "SELECT id FROM api_keys WHERE key_hash = ? ORDER BY id LIMIT ?");
+    readers.values(sql.bind(hash).bind(i64::try_from(limit).unwrap_or(i64::MAX))).await
 }
 
 /// How many keys match, and the highest id among them.
@@ -356,10 +375,10 @@ pub(super) async fn stored_of(readers: &Readers, ids: &[i64]) -> Result<Vec<Stor
 /// Id, state and failures of some keys.
 pub(super) type KeyState = (i64, String, i64);
 
-/// The states of these keys, as far as they are there.
-pub(super) async fn states_of(source: impl Source, ids: &[i64]) -> Result<Vec<KeyState>, db::Error> {
-    let mut sql = Sql::new(source.engine(), "SELECT id, status, failure_count FROM api_keys WHERE id");
-    push_ids(&mut sql, ids);
+/// The states of these keys, as far as the group has them.
+pub(super) async fn states_of(source: impl Source, group_id: GroupId, ids: &[i64]) -> Result<Vec<KeyState>, db::Error> {
+    let mut sql = Sql::new(source.engine(), "SELECT id, status, failure_count FROM api_keys WHERE ");
+    Matching::of(group_id, Statuses::All, None).among(ids.to_vec()).push_to(&mut sql);
     source.all(sql).await
 }
 
@@ -385,12 +404,12 @@ pub(super) async fn groups_with_keys(readers: &Readers) -> Result<Vec<GroupId>, 
 
 /// Which of these hashes the group has.
 pub(super) async fn known_hashes(
-    transaction: &mut Transaction,
+    source: impl Source,
     group_id: GroupId,
     hashes: &[String],
 ) -> Result<Vec<String>, db::Error> {
-    let sql = by_hash(transaction.engine(), "SELECT key_hash FROM api_keys WHERE ", group_id, hashes);
-    transaction.values(sql).await
+    let sql = by_hash(source.engine(), "SELECT key_hash FROM api_keys WHERE ", group_id, hashes);
+    source.values(sql).await
 }
 
 /// The ids of those hashes that the group has.
@@ -501,22 +520,36 @@ pub(super) async fn find_invalid(
 pub(super) async fn lot(
     source: impl Source,
     group_id: GroupId,
-    status: Option<KeyStatus>,
+    statuses: Statuses,
     above_id: i64,
     limit: usize,
 ) -> Result<Vec<Stored>, db::Error> {
     let mut sql = Sql::new(source.engine(), "SELECT id, key_value, key_hash FROM api_keys WHERE ");
-    Matching::of(group_id, status, None).push_to(&mut sql);
+    Matching::of(group_id, statuses, None).push_to(&mut sql);
     sql.push(" AND id > ").push_value(above_id).push(" ORDER BY id LIMIT ");
     sql.push_value(i64::try_from(limit).unwrap_or(i64::MAX));
     source.all(sql).await
 }
 
-/// Stores keys as active without failures. Returns how many there are.
-pub(super) async fn revive(transaction: &mut Transaction, ids: &[i64]) -> Result<u64, db::Error> {
-    let text = "UPDATE api_keys SET status = 'active', failure_count = 0, updated_at = ? WHERE id";
+/// Stores keys of a group as active without failures, but for those that were taken out by hand. Returns how many there are.
+pub(super) async fn revive(transaction: &mut Transaction, group_id: GroupId, ids: &[i64]) -> Result<u64, db::Error> {
+    revive_those(transaction, group_id, ids, Statuses::AllBut(KeyStatus::Disabled)).await
+}
+
+/// The same for keys that were taken out by hand, and for no others.
+pub(super) async fn enable(transaction: &mut Transaction, group_id: GroupId, ids: &[i64]) -> Result<u64, db::Error> {
+    revive_those(transaction, group_id, ids, Statuses::Only(KeyStatus::Disabled)).await
+}
+
+async fn revive_those(
+    transaction: &mut Transaction,
+    group_id: GroupId,
+    ids: &[i64],
+    statuses: Statuses,
+) -> Result<u64, db::Error> {
+    let text = "UPDATE api_keys SET status = 'active', failure_count = 0, out_since = NULL, updated_at = ? WHERE ";
     let mut sql = Sql::new(transaction.engine(), text).bind(Timestamp::now());
-    push_ids(&mut sql, ids);
+    Matching::of(group_id, statuses, None).among(ids.to_vec()).push_to(&mut sql);
     Ok(transaction.execute(sql).await?.rows_affected)
 }
 
@@ -526,52 +559,186 @@ pub(super) struct NewState {
     pub(super) id: i64,
     pub(super) status: KeyStatus,
     pub(super) failure_count: i64,
+    /// It was in rotation until now.
+    pub(super) is_out_now: bool,
 }
 
+/// A key that was taken out by hand stays as it is.
 pub(super) async fn store_states(transaction: &mut Transaction, states: &[NewState]) -> Result<(), db::Error> {
     let engine = transaction.engine();
     let now = Timestamp::now();
     match engine {
         Engine::Sqlite => {
-            let states: Vec<_> =
-                states.iter().map(|state| (state.id, state.status.name(), state.failure_count)).collect();
+            let state = |state: &NewState| (state.id, state.status.name(), state.failure_count, state.is_out_now);
+            let states: Vec<_> = states.iter().map(state).collect();
             let sql = Sql::new(
                 engine,
-                "UPDATE api_keys SET status = changed.status, failure_count = changed.failures, updated_at = ? \
-                 FROM (SELECT value ->> 0 AS id, value ->> 1 AS status, value ->> 2 AS failures FROM json_each(?)) AS changed \
-                 WHERE api_keys.id = changed.id",
+                "UPDATE api_keys SET status = changed.status, failure_count = changed.failures, updated_at = ?1, \
+                     out_since = CASE WHEN changed.status = 'active' THEN NULL WHEN changed.is_out_now THEN ?1 ELSE out_since END \
+                 FROM (SELECT value ->> 0 AS id, value ->> 1 AS status, value ->> 2 AS failures, value ->> 3 AS is_out_now \
+                       FROM json_each(?2)) AS changed \
+                 WHERE api_keys.id = changed.id AND +api_keys.status <> 'disabled'",
             );
             transaction.execute(sql.bind(now).bind(json(&states))).await?;
         }
         Engine::PostgreSql => {
             let sql = Sql::new(
                 engine,
-                "UPDATE api_keys SET status = changed.status, failure_count = changed.failures, updated_at = ? \
-                 FROM unnest(?, ?, ?) AS changed (id, status, failures) WHERE api_keys.id = changed.id",
+                "UPDATE api_keys SET status = changed.status, failure_count = changed.failures, updated_at = ?, \
+                     out_since = CASE WHEN changed.status = 'active' THEN NULL WHEN changed.is_out_now THEN ? \
+                                      ELSE out_since END \
+                 FROM unnest(?, ?, ?, ?) AS changed (id, status, failures, is_out_now) \
+                 WHERE api_keys.id = changed.id AND api_keys.status <> 'disabled'",
             );
             let sql = sql
                 .bind(now)
+                .bind(now)
                 .bind_list(states.iter().map(|state| state.id).collect::<Vec<i64>>())
                 .bind_list(states.iter().map(|state| state.status.name().to_owned()).collect::<Vec<String>>())
-                .bind_list(states.iter().map(|state| state.failure_count).collect::<Vec<i64>>());
+                .bind_list(states.iter().map(|state| state.failure_count).collect::<Vec<i64>>())
+                .bind_list(states.iter().map(|state| state.is_out_now).collect::<Vec<bool>>());
             transaction.execute(sql).await?;
         }
         Engine::MySql(_) => {
             for lot in states.chunks(ROWS_PER_STATEMENT) {
-                let rows = vec!["SELECT ? AS id, ? AS status, ? AS failures"; lot.len()].join(" UNION ALL ");
+                let rows =
+                    vec!["SELECT ? AS id, ? AS status, ? AS failures, ? AS is_out_now"; lot.len()].join(" UNION ALL ");
                 let text = format!(
                     "UPDATE api_keys JOIN ({rows}) AS changed ON api_keys.id = changed.id \
-                     SET api_keys.status = changed.status, api_keys.failure_count = changed.failures, api_keys.updated_at = ?"
+                     SET api_keys.status = changed.status, api_keys.failure_count = changed.failures, api_keys.updated_at = ?, \
+                         api_keys.out_since = CASE WHEN changed.status = 'active' THEN NULL WHEN changed.is_out_now = 1 THEN ? \
+                                                   ELSE api_keys.out_since END \
+                     WHERE api_keys.status <> 'disabled'"
                 );
                 let mut sql = Sql::made(engine, text).once();
                 for state in lot {
                     sql = sql.bind(state.id).bind(state.status.name()).bind(state.failure_count);
+                    sql = sql.bind(i64::from(state.is_out_now));
                 }
-                transaction.execute(sql.bind(now)).await?;
+                transaction.execute(sql.bind(now).bind(now)).await?;
             }
         }
     }
     Ok(())
+}
+
+/// What went wrong with keys last. There are few of them at once: each has a statement of its own.
+pub(super) async fn store_failures(
+    transaction: &mut Transaction,
+    failures: &HashMap<i64, (Failure, Timestamp)>,
+) -> Result<(), db::Error> {
+    let engine = transaction.engine();
+    // In one order, so that two nodes never wait for each other.
+    let mut ids: Vec<&i64> = failures.keys().collect();
+    ids.sort_unstable();
+    for id in ids {
+        let (Failure { status_code, message }, at) = &failures[id];
+        let text = "UPDATE api_keys SET failure_status = ?, failure_message = ?, failed_at = ? WHERE id = ?";
+        let sql = Sql::new(engine, text).bind(status_code.map(i64::from)).bind(&**message).bind(*at).bind(*id);
+        transaction.execute(sql).await?;
+    }
+    Ok(())
+}
+
+/// Takes keys of a group out by hand. Returns how many were not out so before.
+pub(super) async fn disable(transaction: &mut Transaction, group_id: GroupId, ids: &[i64]) -> Result<u64, db::Error> {
+    let now = Timestamp::now();
+    let text = "UPDATE api_keys SET status = 'disabled', out_since = ?, updated_at = ? WHERE ";
+    let mut sql = Sql::new(transaction.engine(), text).bind(now).bind(now);
+    let matching = Matching::of(group_id, Statuses::AllBut(KeyStatus::Disabled), None);
+    matching.among(ids.to_vec()).push_to(&mut sql);
+    Ok(transaction.execute(sql).await?.rows_affected)
+}
+
+/// Which of these keys the group has, in the order of their ids.
+pub(super) async fn ids_among(source: impl Source, group_id: GroupId, ids: &[i64]) -> Result<Vec<i64>, db::Error> {
+    let mut sql = Sql::new(source.engine(), "SELECT id FROM api_keys WHERE ");
+    Matching::of(group_id, Statuses::All, None).among(ids.to_vec()).push_to(&mut sql);
+    sql.push(" ORDER BY id");
+    source.values(sql).await
+}
+
+/// Keys as they are stored.
+pub(super) async fn stored(source: impl Source, matching: &Matching) -> Result<Vec<Stored>, db::Error> {
+    let mut sql = Sql::new(source.engine(), "SELECT id, key_value, key_hash FROM api_keys WHERE ");
+    matching.push_to(&mut sql);
+    source.all(sql).await
+}
+
+/// How many of these keys have each status.
+pub(super) async fn count_by_status(
+    readers: &Readers,
+    group_id: GroupId,
+    ids: &[i64],
+) -> Result<Vec<(String, u64)>, db::Error> {
+    let engine = readers.engine();
+    let mut sql = Sql::new(engine, "SELECT status, count(*) FROM api_keys WHERE ");
+    Matching::of(group_id, Statuses::All, None).among(ids.to_vec()).push_to(&mut sql);
+    sql.push(if engine.is_sqlite() { " GROUP BY +status" } else { " GROUP BY status" });
+    let counts: Vec<(String, i64)> = readers.all(sql).await?;
+    Ok(counts.into_iter().map(|(status, count)| (status, count.unsigned_abs())).collect())
+}
+
+/// How many of these keys another group has as well.
+pub(super) async fn count_also_in(readers: &Readers, group_id: GroupId, ids: &[i64]) -> Result<u64, db::Error> {
+    let engine = readers.engine();
+    let text = "SELECT count(*) FROM api_keys WHERE EXISTS (SELECT 1 FROM api_keys AS known \
+                WHERE known.key_hash = api_keys.key_hash AND ";
+    let mut sql = Sql::new(engine, text);
+    sql.push(if engine.is_sqlite() { "+known.group_id = " } else { "known.group_id = " });
+    sql.push_value(group_id).push(") AND id");
+    push_ids(&mut sql, ids);
+    Ok(readers.value::<i64>(sql).await?.unsigned_abs())
+}
+
+/// How many of these keys have other notes.
+pub(super) async fn count_noted_otherwise(readers: &Readers, ids: &[i64], notes: &str) -> Result<u64, db::Error> {
+    let text = "SELECT count(*) FROM api_keys WHERE coalesce(notes, '') <> ? AND id";
+    let mut sql = Sql::new(readers.engine(), text).bind(notes);
+    push_ids(&mut sql, ids);
+    Ok(readers.value::<i64>(sql).await?.unsigned_abs())
+}
+
+/// A key on its way into another group.
+pub(super) struct MovedKey {
+    pub(super) id: i64,
+    pub(super) text: String,
+    pub(super) hash: Option<String>,
+    pub(super) status: String,
+    pub(super) failure_count: i64,
+}
+
+pub(super) async fn moved(source: impl Source, matching: &Matching) -> Result<Vec<MovedKey>, db::Error> {
+    let text = "SELECT id, key_value, key_hash, status, failure_count FROM api_keys WHERE ";
+    let mut sql = Sql::new(source.engine(), text);
+    matching.push_to(&mut sql);
+    sql.push(" ORDER BY id");
+    let rows: Vec<(i64, String, Option<String>, String, i64)> = source.all(sql).await?;
+    let key = |(id, text, hash, status, failure_count)| MovedKey { id, text, hash, status, failure_count };
+    Ok(rows.into_iter().map(key).collect())
+}
+
+pub(super) async fn move_to(transaction: &mut Transaction, group_id: GroupId, ids: &[i64]) -> Result<(), db::Error> {
+    let text = "UPDATE api_keys SET group_id = ?, updated_at = ? WHERE id";
+    let mut sql = Sql::new(transaction.engine(), text).bind(group_id).bind(Timestamp::now());
+    push_ids(&mut sql, ids);
+    transaction.execute(sql).await?;
+    Ok(())
+}
+
+/// Returns how many had other notes.
+pub(super) async fn set_notes_of(
+    transaction: &mut Transaction,
+    group_id: GroupId,
+    ids: &[i64],
+    notes: &str,
+) -> Result<u64, db::Error> {
+    let engine = transaction.engine();
+    let mut sql = Sql::new(engine, "UPDATE api_keys SET notes = ?, updated_at = ? WHERE ");
+    sql = sql.bind(notes).bind(Timestamp::now());
+    Matching::of(group_id, Statuses::All, None).among(ids.to_vec()).push_to(&mut sql);
+    sql.push(" AND coalesce(notes, '') <> ").push_value(notes);
+    Ok(transaction.execute(sql).await?.rows_affected)
 }
 
 /// False: there is no such key.

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{KEYS_PER_LOT, KeyStatus, Validator, validation::Verdict};
+use super::{KEYS_PER_LOT, KeyStatus, Statuses, Validator, validation::Verdict};
 use crate::{
     db::{self, Timestamp},
     group::{self, Group, GroupId, Key, Kind},
@@ -203,7 +203,7 @@ async fn test_invalid(
     let mut tests: JoinSet<(i64, Result<Verdict, db::Error>)> = JoinSet::new();
     let mut last_id = 0;
     loop {
-        let lot = pools.lot(group.id, Some(KeyStatus::Invalid), last_id, KEYS_PER_LOT).await?;
+        let lot = pools.lot(group.id, Statuses::Only(KeyStatus::Invalid), last_id, KEYS_PER_LOT).await?;
         let Some((id, _)) = lot.last() else { break };
         last_id = *id;
         for (id, secret) in lot {

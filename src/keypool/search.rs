@@ -3,11 +3,15 @@
 //! Stored keys are encrypted, so no statement can look into them. Those in rotation are in memory in clear; the others are
 //! decrypted in lots, off the threads that serve.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+    time::Instant,
+};
 
 use tokio::task::JoinHandle;
 
-use super::{KEYS_PER_LOT, KeyPools, KeyStatus, Pool, load::readable, queries};
+use super::{KEYS_PER_LOT, KeyPools, KeyStatus, Pool, StoredKey, load::readable, queries};
 use crate::{
     crypto::{Cipher, Secret},
     db,
@@ -63,6 +67,42 @@ impl KeyPools {
             }
         }
         Ok(found)
+    }
+
+    /// Keys of all groups: those that are exactly the text, and those with it as a part of their text or their notes, no
+    /// more than `count_max`, as far as they are found by the deadline. Whether these are all there are is told besides.
+    pub(crate) async fn search_everywhere(
+        &self,
+        text: &Secret,
+        count_max: usize,
+        deadline: Instant,
+    ) -> Result<(Vec<StoredKey>, bool), db::Error> {
+        self.store_changes().await?;
+        let readers = self.shared.database.readers();
+        // By the index of hashes: at once, however many keys there are.
+        let hash = self.shared.cipher.hash(text.expose());
+        let mut ids = queries::ids_of_hash(readers, &hash, count_max + 1).await?;
+        let part = Arc::new(Part(Secret::new(text.expose().to_lowercase())));
+        let mut is_complete = true;
+        'groups: for group_id in queries::groups_with_keys(readers).await? {
+            let mut above_id = i64::MIN;
+            loop {
+                if ids.len() > count_max || Instant::now() >= deadline {
+                    is_complete = false;
+                    break 'groups;
+                }
+                let (last_id, found, notes) =
+                    queries::searched_above(readers, group_id, None, None, above_id, KEYS_PER_PIECE).await?;
+                let Some(last_id) = last_id else { break };
+                above_id = last_id;
+                let (matching, _) = self.clone().look_through(group_id, found, notes, part.clone()).await?;
+                let known: HashSet<i64> = ids.iter().copied().collect();
+                ids.extend(matching.into_iter().filter(|id| !known.contains(id)));
+            }
+        }
+        is_complete &= ids.len() <= count_max;
+        ids.truncate(count_max);
+        Ok((self.shown(queries::rows(readers, &ids).await?), is_complete))
     }
 
     /// Which keys of a piece match, and how many there are in it.

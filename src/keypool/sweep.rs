@@ -1,14 +1,15 @@
 //! All keys of a group tested at the operator's wish, and what the tests say is done.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{KEYS_PER_LOT, KeyStatus, Validator, validation::Verdict};
+use super::{KEYS_PER_LOT, KeyPools, Statuses, Validator, validation::Verdict};
 use crate::{
+    crypto::Secret,
     db,
-    group::{Group, Key},
+    group::{Group, GroupId, Key},
 };
 
 /// How many keys turned out how.
@@ -29,16 +30,57 @@ impl Swept {
     }
 }
 
+/// Which keys of a group.
+#[derive(Debug)]
+pub(crate) enum ToTest {
+    /// Those of some states, with ids above the one, if any, and up to the other.
+    Between {
+        statuses: Statuses,
+        above_id: i64,
+        up_to_id: i64,
+    },
+    Those(VecDeque<i64>),
+}
+
+impl ToTest {
+    pub(crate) fn up_to(up_to_id: i64, statuses: Statuses) -> Self {
+        Self::Between { statuses, above_id: 0, up_to_id }
+    }
+
+    /// `None`: that was all.
+    async fn next_lot(
+        &mut self,
+        pools: &KeyPools,
+        group_id: GroupId,
+    ) -> Result<Option<Vec<(i64, Option<Secret>)>>, db::Error> {
+        match self {
+            Self::Between { statuses, above_id, up_to_id } => {
+                let mut lot = pools.lot(group_id, *statuses, *above_id, KEYS_PER_LOT).await?;
+                lot.retain(|(id, _)| id <= up_to_id);
+                let Some((last_id, _)) = lot.last() else { return Ok(None) };
+                *above_id = *last_id;
+                Ok(Some(lot))
+            }
+            Self::Those(ids) if ids.is_empty() => Ok(None),
+            Self::Those(ids) => {
+                let lot: Vec<i64> = ids.drain(..ids.len().min(KEYS_PER_LOT)).collect();
+                // Those that are gone by now need no test.
+                pools.lot_of(group_id, lot).await.map(Some)
+            }
+        }
+    }
+}
+
 /// `None`: it was told to stop before there was an answer.
 type Outcome = Result<Option<Verdict>, db::Error>;
 
 impl Validator {
-    /// Tests the keys of a group up to an id, as many at a time as its settings say. What the tests did is stored when
+    /// Tests keys of a group, as many at a time as its settings say. What the tests did is stored when
     /// this returns. `progress` hears of each key how many are tested.
     pub(crate) async fn sweep(
         &self,
         group: &Arc<Group>,
-        (status, up_to_id): (Option<KeyStatus>, i64),
+        mut which: ToTest,
         cancel: &CancellationToken,
         mut progress: impl FnMut(usize) + Send,
     ) -> Result<Swept, db::Error> {
@@ -47,18 +89,15 @@ impl Validator {
         let cancel = cancel.child_token();
         let mut tests = JoinSet::new();
         let mut failure = None;
-        let mut last_id = 0;
         'lots: while failure.is_none() {
-            let mut lot = match self.shared.pools.lot(group.id, status, last_id, KEYS_PER_LOT).await {
-                Ok(lot) => lot,
+            let lot = match which.next_lot(&self.shared.pools, group.id).await {
+                Ok(Some(lot)) => lot,
+                Ok(None) => break,
                 Err(error) => {
                     failure = Some(error);
                     break;
                 }
             };
-            lot.retain(|(id, _)| *id <= up_to_id);
-            let Some((id, _)) = lot.last() else { break };
-            last_id = *id;
             for (id, secret) in lot {
                 while tests.len() >= group.settings.key_validation_concurrency.max(1) {
                     note(&mut swept, &mut failure, tests.join_next().await, &mut progress);

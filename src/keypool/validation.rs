@@ -59,7 +59,7 @@ impl Tested {
 
     /// For another reason than what an upstream said.
     fn failed(message: String) -> Self {
-        Self { failure: Some(Failure { status_code: None, message }) }
+        Self { failure: Some(Failure::new(None, &message)) }
     }
 }
 
@@ -141,7 +141,7 @@ impl Validator {
     async fn exchange(&self, group: &Group, key: &Key, limit: Duration) -> Verdict {
         let upstreams = &group.upstreams;
         let Some(upstream) = upstreams.pick(&[], Instant::now()) else {
-            let failure = Failure { status_code: None, message: "the group has no upstream".to_owned() };
+            let failure = Failure::new(None, "the group has no upstream");
             return Verdict::Undecided { failure, rest: None };
         };
         let address = upstreams.address(upstream);
@@ -174,7 +174,7 @@ impl Validator {
             upstreams.failed(upstream, Instant::now());
         }
         let message = redact(&channel::parsed_message(&body), &key.secret);
-        let failure = Failure { status_code: Some(status.as_u16()), message };
+        let failure = Failure::new(Some(status.as_u16()), &message);
         // The operator chose place and model, so nothing in the answer is a client's.
         let asked = Asked { path: "", model: "" };
         match channel::blame(&asked, status.as_u16(), &head.headers, &body, chrono::Utc::now()) {
@@ -191,10 +191,10 @@ impl Validator {
             Verdict::Valid => {
                 pools.revive_unless_sound(key).await?;
             }
-            Verdict::Invalid(_) => {
+            Verdict::Invalid(failure) => {
                 // One test is as good as the threshold's number of requests, unless keys are never to be taken out.
                 if let Some(pool) = pools.of(group.id) {
-                    pool.failed(&key, group.settings.blacklist_threshold.min(1));
+                    pool.failed(&key, group.settings.blacklist_threshold.min(1), failure);
                 }
             }
             Verdict::Undecided { rest: Some(rest), .. } => {
@@ -235,7 +235,7 @@ fn note(outcomes: &mut std::collections::HashMap<String, Tested>, outcome: Optio
 
 fn undecided(error: &SendError, key: &Key) -> Verdict {
     let message = redact(&format!("failed to send validation request: {error}"), &key.secret);
-    Verdict::Undecided { failure: Failure { status_code: None, message }, rest: None }
+    Verdict::Undecided { failure: Failure::new(None, &message), rest: None }
 }
 
 /// The channel's own test, with the group's rules applied as to any request.

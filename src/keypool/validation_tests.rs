@@ -9,7 +9,7 @@ use crate::{
     config::OutboundProxy,
     crypto::Cipher,
     db::{Database, testing},
-    keypool::{KeyStatus, ListFilter, Swept, unwatched},
+    keypool::{KeyStatus, ListFilter, StateFilter, Statuses, Swept, ToTest, unwatched},
 };
 
 pub(in crate::keypool) struct House {
@@ -65,12 +65,12 @@ impl House {
     pub(in crate::keypool) fn invalidate(&self, group: &Group) {
         let pool = self.pools.ensure(group.id);
         while let Some(key) = pool.pick(&[], Instant::now()) {
-            pool.failed(&key, 1);
+            pool.failed(&key, 1, Failure::default());
         }
     }
 
     pub(in crate::keypool) async fn active(&self, group: &Group) -> Vec<String> {
-        let filter = ListFilter { status: Some(KeyStatus::Active), ..ListFilter::of(group.id) };
+        let filter = ListFilter { state: Some(StateFilter::Stored(KeyStatus::Active)), ..ListFilter::of(group.id) };
         let (keys, _) = self.pools.list(&filter, 0, 1_000).await.unwrap();
         let mut texts: Vec<String> = keys.into_iter().map(|key| key.secret.unwrap().expose().to_owned()).collect();
         texts.sort();
@@ -93,7 +93,7 @@ fn not_valid(error: &str) -> Tested {
         Some((status, message)) => (Some(status.parse().unwrap()), message),
         None => (None, error),
     };
-    Tested { failure: Some(Failure { status_code, message: message.to_owned() }) }
+    Tested { failure: Some(Failure::new(status_code, message)) }
 }
 
 fn refusal(status: u16, message: &str) -> Play {
@@ -120,7 +120,7 @@ async fn a_sweep_whose_verdict_cannot_be_stored_fails_and_stops() {
     let group = house.group("team", &upstream, r#"{"key_validation_concurrency": 1}"#).await;
     house.add(&group, &["sk-1", "sk-2", "sk-3"]).await;
     house.invalidate(&group);
-    let (count, last_id) = house.pools.extent(group.id, None).await.unwrap();
+    let (count, last_id) = house.pools.extent(group.id, Statuses::All).await.unwrap();
     assert_eq!(count, 3);
     house
         .database
@@ -130,7 +130,8 @@ async fn a_sweep_whose_verdict_cannot_be_stored_fails_and_stops() {
             "ALTER TABLE api_keys ADD CONSTRAINT refuse CHECK (status <> 'active')"
         })
         .await;
-    let swept = house.validator.sweep(&group, (None, last_id), &CancellationToken::new(), |_| {}).await;
+    let swept =
+        house.validator.sweep(&group, ToTest::up_to(last_id, Statuses::All), &CancellationToken::new(), |_| {}).await;
     assert!(matches!(swept, Err(db::Error::Values(_))), "{swept:?}");
     assert_eq!(upstream.requests().len(), 1, "the others are not asked any more");
 }
@@ -140,10 +141,13 @@ async fn a_sweep_leaves_later_keys_alone_and_hears_of_each_that_it_tested() {
     let (house, upstream) = (House::new().await, MockUpstream::start().await);
     let group = house.group("team", &upstream, "{}").await;
     house.add(&group, &["sk-1", "sk-2"]).await;
-    let (_, last_id) = house.pools.extent(group.id, None).await.unwrap();
+    let (_, last_id) = house.pools.extent(group.id, Statuses::All).await.unwrap();
     house.add(&group, &["sk-3"]).await;
     let mut heard = Vec::new();
-    let swept = house.validator.sweep(&group, (None, last_id), &CancellationToken::new(), |n| heard.push(n)).await;
+    let swept = house
+        .validator
+        .sweep(&group, ToTest::up_to(last_id, Statuses::All), &CancellationToken::new(), |n| heard.push(n))
+        .await;
     assert_eq!(swept.unwrap(), Swept { valid: 2, ..Swept::default() });
     assert_eq!((heard, upstream.count("sk-3")), (vec![1, 2], 0));
 }
@@ -187,10 +191,10 @@ async fn a_good_test_forgives_failures() {
     house.add(&group, &["sk-1"]).await;
     let pool = house.pools.ensure(group.id);
     let key = pool.pick(&[], Instant::now()).unwrap();
-    pool.failed(&key, 3);
-    pool.failed(&key, 3);
+    pool.failed(&key, 3, Failure::default());
+    pool.failed(&key, 3, Failure::default());
     house.test(&group, &["sk-1"]).await;
-    assert!(!pool.failed(&key, 3));
+    assert!(!pool.failed(&key, 3, Failure::default()));
 }
 
 #[tokio::test]

@@ -132,15 +132,16 @@ impl Exposition {
         let is_standard = |group: &&Arc<Group>| matches!(group.kind, Kind::Standard);
         let groups: BTreeMap<_, _> =
             snapshot.by_name.values().filter(is_standard).map(|group| (&*group.name, group.id)).collect();
-        let help = "Upstream keys: ready, resting (after a rate limit), invalid, or unusable (active, but it cannot be \
+        let help = "Upstream keys: ready, resting (after a rate limit), invalid, disabled (by hand), or unusable (active, but it cannot be \
                     decrypted or sent).";
         to.family("gpt_load_keys", help, None, MetricType::Gauge, |family| {
             for (name, id) in groups {
                 let active = self.inner.key_pools.of(id).map(|pool| pool.active(now)).unwrap_or_default();
                 let stored = self.stored_keys.as_ref().map(|counts| counts.get(&id).copied().unwrap_or_default());
                 let known = [("ready", active.ready as u64), ("resting", active.resting as u64)];
-                let stored =
-                    stored.into_iter().flat_map(|stored| [("invalid", stored.invalid), ("unusable", stored.unusable)]);
+                let stored = stored.into_iter().flat_map(|stored| {
+                    [("invalid", stored.invalid), ("disabled", stored.disabled), ("unusable", stored.unusable)]
+                });
                 for (state, count) in known.into_iter().chain(stored) {
                     family.encode_family(&[("group", name), ("state", state)])?.encode_gauge(&count)?;
                 }

@@ -199,7 +199,7 @@ impl Proxy {
                 Ok(answer) if passes_unread(answer.status().as_u16(), used.lists(answer.status().as_u16())) => {
                     record.working();
                     record.named(answer.headers(), &key);
-                    used.charge(&Verdict::SUCCESS, now);
+                    used.charge(&Verdict::SUCCESS, None, now);
                     let is_stream = relay::is_stream(&answer, &prepared);
                     record.answered(answer.status().as_u16(), request_log::Verdict::Success, is_stream);
                     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {

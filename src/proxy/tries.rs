@@ -15,7 +15,7 @@ use super::{
 use crate::{
     channel::Blame,
     group::{Group, Key},
-    keypool::Pool,
+    keypool::{Failure, Pool},
     request_log,
     upstream::SendError,
 };
@@ -52,6 +52,15 @@ impl Outcome {
             Self::Refused(refusal) => refusal.message.clone(),
             Self::Unanswered(error) => error.to_string(),
         }
+    }
+
+    /// For whoever asks later why a key is out of rotation.
+    fn failure(&self) -> Failure {
+        let status_code = match self {
+            Self::Refused(refusal) => Some(refusal.parts.status.as_u16()),
+            Self::Unanswered(_) => None,
+        };
+        Failure::new(status_code, &self.message())
     }
 }
 
@@ -92,13 +101,14 @@ impl Used<'_> {
     }
 
     /// Makes the key and the upstream bear what the verdict says.
-    pub(super) fn charge(&self, verdict: &Verdict, now: Instant) {
+    pub(super) fn charge(&self, verdict: &Verdict, outcome: Option<&Outcome>, now: Instant) {
         let &Self { group, pool, key, upstream } = self;
         match verdict.key {
             KeyCost::Nothing => {}
             KeyCost::Forgiven => pool.succeeded(key),
             KeyCost::Failure => {
-                if pool.failed(key, group.settings.blacklist_threshold) {
+                let failure = outcome.map(Outcome::failure).unwrap_or_default();
+                if pool.failed(key, group.settings.blacklist_threshold, failure) {
                     tracing::warn!(
                         group.name = %group.name,
                         key.id,
@@ -188,7 +198,7 @@ impl Tries {
         if let Seen::Refusal { status, blame: Blame::Client } = seen {
             self.client_fault = Some(status);
         }
-        used.charge(&verdict, now);
+        used.charge(&verdict, Some(outcome), now);
         if verdict.retry == Retry::No || now >= self.deadline {
             return Next { may_stay: false, may_move: false, pause: None };
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 pub(crate) use self::{
     overrides::{Source, check_overrides},
-    queries::{load_from, save, seed, url_from_address},
+    queries::{SaveError, load_from, save, seed, url_from_address, version},
     status_codes::StatusCodes,
     table::{Setting, TABLE, overridable},
     value::{Change, TEXT_CHARACTERS_MAX, Value, changes},

@@ -7,11 +7,13 @@ use sea_query::{Expr, OnConflict, Query, SimpleExpr};
 
 use super::{Change, Setting, Settings, TABLE, Value};
 use crate::{
-    crypto::Secret,
+    crypto::{self, Secret},
     db::{self, Change as Writing, Changed, Database, Source, Sql, SystemSettings, Timestamp},
 };
 
 const GENERATED_KEY_CHARACTERS: usize = 48;
+/// Of a digest: enough that no two versions are alike by chance.
+const VERSION_BYTES: usize = 16;
 
 /// Writes a first value for each setting that the database does not have yet; what is there stays.
 pub(crate) async fn seed(
@@ -66,14 +68,40 @@ fn with_default(setting: &Setting, reason: &str) -> String {
     format!("{reason}; the default {:?} is in effect", setting.default().to_string())
 }
 
-/// Saves checked values, all or none.
-pub(crate) async fn save(database: &Database, changes: &[Change]) -> Result<(), db::Error> {
+/// Why settings are not saved.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SaveError {
+    #[error("the settings were changed meanwhile")]
+    Outdated,
+    #[error(transparent)]
+    Database(#[from] db::Error),
+}
+
+/// Saves checked values, all or none. With a check of their version (that of [`version`]), only where that holds: nobody
+/// else changes them in between.
+pub(crate) async fn save(
+    database: &Database,
+    changes: &[Change],
+    is_expected: Option<&(dyn Fn(&str) -> bool + Send + Sync)>,
+) -> Result<(), SaveError> {
     let mut transaction = database.begin_change().await?;
+    if let Some(is_expected) = is_expected
+        && !is_expected(&version(&load_from(&mut *transaction).await?))
+    {
+        return Err(SaveError::Outdated);
+    }
     for (setting, value) in changes {
         upsert(&mut transaction, setting, value).await?;
     }
     transaction.commit().await?;
     Ok(())
+}
+
+/// A text that is another one whenever a setting has another value.
+pub(crate) fn version(settings: &Settings) -> String {
+    let values = TABLE.iter().map(|setting| (setting.key, setting.current(settings).to_json()));
+    let text: String = values.map(|(key, value)| format!("{key}={value}\n")).collect();
+    hex::encode(&crypto::digest(&text)[..VERSION_BYTES])
 }
 
 /// The address that clients can use where nothing else is configured.

@@ -161,7 +161,7 @@ async fn what_is_saved_is_in_effect_after_loading() {
     let (_folder, database) = db::testing::fresh().await;
     seed(&database, "", 3001, None).await.unwrap();
     let wanted = json!({"request_timeout": 1_000_000, "failover_status_codes": " 429 ", "upstream_http2": true});
-    save(&database, &changes(&object(wanted), &Settings::default()).unwrap()).await.unwrap();
+    save(&database, &changes(&object(wanted), &Settings::default()).unwrap(), None).await.unwrap();
     let settings = load(&database).await.unwrap();
     assert_eq!(settings.group.request_timeout.as_secs(), 1_000_000);
     assert_eq!(settings.group.failover_status_codes.as_str(), " 429 ");

@@ -10,6 +10,8 @@ pub(crate) enum Kind {
     Import,
     Deletion,
     Validation,
+    /// Keys are put into another state, moved or annotated.
+    Update,
 }
 
 impl Kind {
@@ -18,6 +20,7 @@ impl Kind {
             Self::Import => "KEY_IMPORT",
             Self::Deletion => "KEY_DELETE",
             Self::Validation => "KEY_VALIDATION",
+            Self::Update => "KEY_UPDATE",
         }
     }
 }

@@ -172,6 +172,54 @@ async fn keys_one_by_one() {
 }
 
 #[tokio::test]
+async fn what_the_console_asks_beside() {
+    let mut conversation = Conversation::begin("console").await;
+    let bearer = format!("Authorization: Bearer {}", TempServer::AUTH_KEY);
+    let english = "Accept-Language: en-US";
+    conversation.remark("Sessions");
+    let key = format!(r#"{{"auth_key": "{}"}}"#, TempServer::AUTH_KEY);
+    conversation.say(&["POST /api/session HTTP/1.1", english], &key).await;
+    conversation.say(&["POST /api/session HTTP/1.1", english], r#"{"auth_key": "sk-guessed"}"#).await;
+    conversation.say(&["GET /api/session HTTP/1.1", &bearer, english], "").await;
+    conversation.say(&["DELETE /api/session HTTP/1.1", english], "").await;
+    conversation.remark("Keys");
+    for name in ["team", "other"] {
+        let group = openai(&conversation, name, json!({}));
+        conversation.post("/api/groups", group).await;
+    }
+    let keys = json!({"group_id": 1, "keys_text": "sk-of-the-team-0001 sk-of-the-team-0002 sk-of-the-team-0001"});
+    conversation.post("/api/keys/import-preview", keys.clone()).await;
+    conversation.post("/api/keys/add-multiple", keys).await;
+    conversation
+        .upstream
+        .play_always("sk-of-the-team-0002", Play::status(401).body(r#"{"error": {"message": "No such key"}}"#));
+    conversation.post("/api/keys/2/test", json!({})).await;
+    conversation.get("/api/keys/2").await;
+    conversation.post("/api/keys/1/reveal", json!({})).await;
+    conversation.remark("Many at once");
+    let disable = |more: Value| {
+        let mut body = json!({"group_id": 1, "action": "disable", "filter": {"status": "active"}});
+        body.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
+        body
+    };
+    conversation.post("/api/keys/bulk", disable(json!({"dry_run": true}))).await;
+    conversation.post("/api/keys/bulk", disable(json!({"action": "burn"}))).await;
+    conversation.post("/api/keys/bulk", disable(json!({}))).await;
+    conversation.server.eventually("/api/tasks/status", |status| status["is_running"] == false).await;
+    conversation.get("/api/keys?group_id=1&status=disabled&masked=true").await;
+    conversation.remark("Everything by a part");
+    conversation.get("/api/search?q=team").await;
+    conversation.remark("Nothing of others is undone");
+    conversation
+        .put("/api/groups/1", json!({"description": "mine", "expected_updated_at": "2026-11-25T10:00:00Z"}))
+        .await;
+    conversation
+        .say(&["PUT /api/settings HTTP/1.1", &bearer, english, "If-Match: \"0\""], r#"{"max_retries": 9}"#)
+        .await;
+    conversation.end();
+}
+
+#[tokio::test]
 async fn tasks_of_keys() {
     let mut conversation = Conversation::begin("tasks").await;
     let group = openai(&conversation, "team", json!({"config": {"blacklist_threshold": 1}}));

@@ -69,6 +69,6 @@ async fn masters_that_start_at_the_same_time_migrate_an_old_database_once() {
         let unhashed = "SELECT count(*) FROM api_keys WHERE key_hash IS NULL AND key_value <> ''";
         assert_eq!(database.column(unhashed).await, ["0"], "{engine}");
         let versions = database.column("SELECT value FROM gpt_load_state WHERE name = 'schema_version'").await;
-        assert_eq!(versions, ["1"], "{engine}");
+        assert_eq!(versions, ["2"], "{engine}");
     }
 }

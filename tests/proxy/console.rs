@@ -45,7 +45,10 @@ async fn the_figures_of_the_console_equal_the_log() {
     };
     let figures = async |id: i64| server.managed("GET", &format!("/api/groups/{id}/stats"), None).await;
     let of_group = figures(group).await;
-    assert_eq!(of_group["key_stats"], json!({ "total_keys": 2, "active_keys": 2, "invalid_keys": 0 }));
+    assert_eq!(
+        of_group["key_stats"],
+        json!({ "total_keys": 2, "active_keys": 2, "invalid_keys": 0, "disabled_keys": 0, "resting_keys": 0 })
+    );
     for span in ["stats_24_hour", "stats_7_day", "stats_30_day"] {
         assert_eq!(of_group[span], window(7, 1, 1, 1, 0.1429), "{span}");
     }

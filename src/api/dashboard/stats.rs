@@ -1,5 +1,7 @@
 //! GET /api/dashboard/stats: keys, requests a minute, requests and failures of the last day, and what endangers them.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -10,7 +12,6 @@ use super::{
 use crate::{
     api::{answer::Answer, document::Shown, figure::Figure, language::Language, refusal::Refusal},
     group,
-    keypool::KeyCounts,
     stats::{self, Change},
 };
 
@@ -64,17 +65,18 @@ pub(in crate::api) async fn stats(api: Api, language: Language) -> Result<Answer
         .await
         .map_err(|error| Refusal::database(error, "database.current_stats_failed"))?;
     // The page is worth showing without this figure.
-    let keys = api.key_pools.counts_of_all().await.unwrap_or_else(|error| {
+    let keys = api.key_pools.states_by_group(api.clock.steady()).await.unwrap_or_else(|error| {
         tracing::error!(%error, "Cannot count the keys: {error}");
-        KeyCounts { total: 0, active: 0 }
+        HashMap::new()
     });
-    let invalid = keys.total - keys.active;
+    let active: u64 = keys.values().map(|keys| keys.active).sum();
+    let invalid: u64 = keys.values().map(|keys| keys.invalid).sum();
     let steady = Change { trend: 0.0, is_good: false };
     Answer::with(&Dashboard {
         key_count: Card {
             sub_value: (invalid > 0).then_some(invalid),
             sub_value_tip: Some(language.say("dashboard.invalid_keys", &[])),
-            ..Card::new(keys.active as f64, steady)
+            ..Card::new(active as f64, steady)
         },
         rpm: Card::new(rate, rate_change),
         request_count: Card::new(overview.current.requests() as f64, overview.requests_change()),

@@ -50,6 +50,7 @@ const CHAPTERS: &[(&str, &str, &str)] = &[
     ("/api/tasks", "Tasks", "Long work in the background"),
     ("/api/dashboard", "Dashboard", "Figures of the last hours"),
     ("/api/logs", "Logs", "What was asked, and how it went"),
+    ("/api/search", "Search", "Anything by a part of its name"),
     ("/api/system", "System", "What a node runs on"),
     ("/api/settings", "Settings", "What can be changed without a restart"),
 ];
@@ -196,7 +197,8 @@ fn verb(verb: Verb) -> &'static str {
 
 /// What a server that runs for diagnosis refuses.
 fn changes_keys(route: &Route) -> bool {
-    let only_looks = matches!(route.verb, Verb::Get | Verb::Any) || route.name == "reveal_key";
+    let only_looks =
+        matches!(route.verb, Verb::Get | Verb::Any) || ["reveal_key", "preview_import"].contains(&route.name);
     (route.path.starts_with("/api/keys") && !only_looks)
         || (route.path == "/api/groups/{id}" && matches!(route.verb, Verb::Delete))
 }

@@ -161,6 +161,16 @@ pub(crate) fn free_object() -> Value {
     json!({"type": "object"})
 }
 
+/// The ids of rows.
+pub(crate) fn some_ids(count_max: usize) -> Value {
+    json!({"type": "array", "items": id(), "maxItems": count_max})
+}
+
+/// An object with fields of its own.
+pub(crate) fn nested<T: FromFields>() -> Value {
+    T::shape().into_schema()
+}
+
 /// A list with one element at least.
 pub(crate) fn some_of<T: FromFields>() -> Value {
     json!({"type": "array", "items": T::shape().into_schema(), "minItems": 1})

@@ -12,10 +12,10 @@ use utoipa::{
 use super::shape::Shape;
 use crate::api::{
     Api, ClientAddress,
-    answer::{Answer, Bare, Content, Contents, Headed, OwnHeader, Sent, SentAs},
+    answer::{Answer, Bare, Content, Contents, Either, Headed, OwnHeader, Sent, SentAs},
     authentication::MayScrape,
     body::{Body, FromFields},
-    keys::{KeysToDelete, KeysToImport, ManyKeyTexts},
+    keys::{ImportTexts, KeysToDelete, KeysToImport, KeysToPreview, ManyKeyTexts, PreviewTexts},
     language::Language,
     logs::LastEventId,
     page::{Page, Paged},
@@ -23,6 +23,7 @@ use crate::api::{
     query::{Parameters, Query},
     refusal::{Reason, Refusal},
     session::{CurrentSession, OverHttps},
+    settings::IfMatch,
 };
 
 /// What the types of a handler say.
@@ -47,6 +48,16 @@ impl Stated {
 
     fn may_refuse(&mut self, reasons: &[Reason]) {
         self.refusals.extend(reasons);
+    }
+
+    /// Or a form with these fields and a file of keys.
+    fn may_be_a_form(&mut self, fields: Shape) {
+        let file =
+            json!({"type": "string", "format": "binary", "description": "A text file, named `….txt`, with the keys"});
+        if let Some(body) = &mut self.body {
+            body["content"]["multipart/form-data"] = json!({"schema": fields.needed("file", file, "").into_schema()});
+        }
+        self.may_refuse(&[Reason::INVALID]);
     }
 
     /// A reference to a schema with a name, which is taken along.
@@ -124,6 +135,19 @@ impl Asks for ClientAddress {
 
 impl Asks for OverHttps {
     fn state(_: &mut Stated) {}
+}
+
+impl Asks for IfMatch {
+    fn state(stated: &mut Stated) {
+        stated.parameters.push(json!({
+            "name": "If-Match",
+            "in": "header",
+            "description": "The `ETag` that the caller saw; if it is another one by now, nothing is changed",
+            "required": false,
+            "schema": {"type": "string", "examples": ["\"6b86b273ff34fce19d6b804eff5a3f57\""]},
+        }));
+        stated.may_refuse(&[Reason::CHANGED_MEANWHILE]);
+    }
 }
 
 impl Asks for CurrentSession {
@@ -221,14 +245,17 @@ impl Asks for Page {
 /// As JSON, or as a form with a file.
 impl Asks for KeysToImport {
     fn state(stated: &mut Stated) {
-        Body::<ManyKeyTexts>::state(stated);
-        let file =
-            json!({"type": "string", "format": "binary", "description": "A text file, named `….txt`, with the keys"});
-        let form = Shape::default().needed("group_id", super::shape::id(), "The group").needed("file", file, "");
-        if let Some(body) = &mut stated.body {
-            body["content"]["multipart/form-data"] = json!({"schema": form.into_schema()});
-        }
-        stated.may_refuse(&[Reason::INVALID]);
+        Body::<ImportTexts>::state(stated);
+        let form = Shape::default().needed("group_id", super::shape::id(), "The group");
+        stated.may_be_a_form(form.maybe("validate", super::shape::flag()));
+    }
+}
+
+/// The same, and the group may be left out.
+impl Asks for KeysToPreview {
+    fn state(stated: &mut Stated) {
+        Body::<PreviewTexts>::state(stated);
+        stated.may_be_a_form(Shape::default().maybe("group_id", super::shape::id()));
     }
 }
 
@@ -317,6 +344,12 @@ impl Data for () {
 impl<T: Data> Data for Vec<T> {
     fn schema(stated: &mut Stated) -> Value {
         json!({"type": "array", "items": T::schema(stated)})
+    }
+}
+
+impl<A: Data, B: Data> Data for Either<A, B> {
+    fn schema(stated: &mut Stated) -> Value {
+        json!({"oneOf": [A::schema(stated), B::schema(stated)]})
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
             Shape,
             shape::{
                 channel_type, config, flag, free_object, integer, like, list_of, one_of, redirects, some_text, text,
-                text_up_to, upstreams,
+                text_up_to, time, upstreams,
             },
         },
     },
@@ -97,17 +97,20 @@ impl FromFields for GroupPatch {
             header_rules: fields.list("header_rules")?,
             model_redirect_rules: fields.text_map("model_redirect_rules")?,
             model_redirect_strict: fields.flag("model_redirect_strict")?,
+            expected_updated_at: fields.time("expected_updated_at")?,
         })
     }
 
     fn shape() -> Shape {
         let model = "The model that tests of keys ask for; an empty text leaves it as it is";
+        let expected = "The group's `updated_at` as the caller saw it; if it is another one by now, nothing is changed";
         Shape::default()
             .optional("name", name(), "Part of the address that clients use; no other group has it")
             .optional("group_type", text(), "Ignored: the kind of a group never changes")
             .optional("channel_type", channel_type(), "The API format; ignored for an aggregate group")
             .optional("upstreams", upstreams(), "Where requests go")
             .optional("test_model", like(text_up_to(MODEL_CHARACTERS_MAX), "gpt-4.1-nano"), model)
+            .optional("expected_updated_at", time(), expected)
             .with_what_both_may_say()
     }
 }

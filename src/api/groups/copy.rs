@@ -16,7 +16,7 @@ use crate::{
         tasks,
     },
     group::{self, GroupId, Record},
-    keypool::KeyStatus,
+    keypool::{KeyStatus, Statuses},
     task::{Kind, NewTask, Outcome, Progress, StartError, Task},
 };
 
@@ -83,8 +83,9 @@ pub(in crate::api) async fn copy(
     let group = group::copy(&api.database, id).await?;
     let started = match keys {
         Keys::None => Ok(None),
-        Keys::All => copy_keys(&api, id, None, &group).await,
-        Keys::Active => copy_keys(&api, id, Some(KeyStatus::Active), &group).await,
+        // A key that was taken out by hand must not serve elsewhere.
+        Keys::All => copy_keys(&api, id, Statuses::AllBut(KeyStatus::Disabled), &group).await,
+        Keys::Active => copy_keys(&api, id, Statuses::Only(KeyStatus::Active), &group).await,
     };
     let (task, task_error) = match started {
         Ok(task) => (task, None),
@@ -102,10 +103,10 @@ pub(in crate::api) async fn copy(
 async fn copy_keys(
     api: &Api,
     source: GroupId,
-    status: Option<KeyStatus>,
+    statuses: Statuses,
     target: &Record,
 ) -> Result<Option<Task>, StartError> {
-    let (count, last_id) = api.key_pools.extent(source, status).await?;
+    let (count, last_id) = api.key_pools.extent(source, statuses).await?;
     if count == 0 {
         return Ok(None);
     }
@@ -119,7 +120,7 @@ async fn copy_keys(
             was_cut = answer.is_break() && (processed as u64) < count;
             answer
         };
-        let (added, unreadable) = pools.copy((source, status, last_id), target_id, heard).await?;
+        let (added, unreadable) = pools.copy((source, statuses, last_id), target_id, heard).await?;
         Outcome::new(&Imported::of(&added, Some(unreadable)), was_cut)
     };
     api.tasks.start(new, job).await.map(Some)

@@ -7,7 +7,7 @@ use super::Api;
 use crate::{
     api::{answer::Answer, document, figure::Figure, path::GroupInPath, refusal::Refusal},
     group,
-    keypool::KeyCounts,
+    keypool::KeyStates,
     stats::{self, Counts},
 };
 
@@ -26,8 +26,13 @@ pub(in crate::api) struct Shown {
 #[expect(clippy::struct_field_names, reason = "callers know them by these names")]
 struct KeyStats {
     total_keys: u64,
+    /// Those in rotation, resting ones included.
     active_keys: u64,
     invalid_keys: u64,
+    /// Taken out by hand.
+    disabled_keys: u64,
+    /// Of the active ones those that wait out a limit, on this node.
+    resting_keys: u64,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -62,14 +67,17 @@ pub(in crate::api) async fn stats(api: Api, GroupInPath(id): GroupInPath) -> Res
     let failed = |error| Refusal::database(error, "database.group_stats_failed");
     let windows = stats::of_group(&api.database, id, api.clock.now()).await.map_err(failed)?;
     // What an aggregate holds, nobody uses.
-    let keys =
-        if group.is_aggregate() { Ok(KeyCounts { total: 0, active: 0 }) } else { api.key_pools.counts(id).await };
+    let keys = if group.is_aggregate() {
+        Ok(KeyStates::default())
+    } else {
+        api.key_pools.states_of(id, api.clock.steady()).await
+    };
     let keys = match keys {
         Ok(keys) => keys,
         // One half of the answer is better than none.
         Err(error) if windows.month.requests() > 0 => {
             tracing::error!(%error, "Cannot count the keys of group {id}: {error}");
-            KeyCounts { total: 0, active: 0 }
+            KeyStates::default()
         }
         Err(error) => return Err(failed(error)),
     };
@@ -77,7 +85,9 @@ pub(in crate::api) async fn stats(api: Api, GroupInPath(id): GroupInPath) -> Res
         key_stats: KeyStats {
             total_keys: keys.total,
             active_keys: keys.active,
-            invalid_keys: keys.total.saturating_sub(keys.active),
+            invalid_keys: keys.invalid,
+            disabled_keys: keys.disabled,
+            resting_keys: keys.resting,
         },
         stats_24_hour: windows.day.into(),
         stats_7_day: windows.week.into(),

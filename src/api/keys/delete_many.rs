@@ -9,9 +9,9 @@ use crate::{
 };
 
 #[derive(Serialize)]
-struct Deleted {
-    deleted_count: u64,
-    ignored_count: u64,
+pub(super) struct Deleted {
+    pub(super) deleted_count: u64,
+    pub(super) ignored_count: u64,
 }
 
 pub(in crate::api) async fn delete_many(

@@ -17,10 +17,11 @@ use crate::{
     },
     crypto::Secret,
     group::{self, GroupId},
-    keypool::{KeyStatus, ListFilter, Sort, SortBy},
+    keypool::{ListFilter, Sort, SortBy, StateFilter},
 };
 
-pub(super) const STATUSES: [&str; 3] = [KeyStatus::Active.name(), KeyStatus::Invalid.name(), "all"];
+/// What the original's export calls no filter.
+const ALL: &str = "all";
 /// As many as a page may hold.
 const IDS_MAX: usize = 1_000;
 const ASCENDING: &str = "asc";
@@ -32,7 +33,7 @@ impl Parameters for Filter {
     fn shape() -> Shape {
         Shape::default()
             .needed("group_id", id(), "Whose keys")
-            .optional("status", one_of(&STATUSES), "Only those; all unless given")
+            .optional("status", one_of(&statuses()), "Only those; all unless given. Resting keys are active ones")
             .optional("key_value", text(), "The key with exactly this text")
             .optional("search", text(), "Contained in a key or its notes")
             .optional("ids", like(text(), "1,2,3"), "Only the keys with these ids, 1000 at most")
@@ -54,7 +55,7 @@ pub(in crate::api) async fn list(
     let group_id = group_id(&query)?;
     group::queries::find(api.database.readers(), group_id).await?;
     let filter = ListFilter {
-        status: status(&query)?,
+        state: state(&query)?,
         text: query.first("key_value").map(Secret::new),
         part: query.first("search").map(Secret::new),
         ids: read(&query, "ids", IDS_WANTED, parse_ids)?,
@@ -79,14 +80,17 @@ fn parse_ids(text: &str) -> Option<Vec<i64>> {
     (ids.len() <= IDS_MAX).then_some(ids)
 }
 
-/// `all` is what the export calls no filter.
-pub(super) fn status<P>(query: &Query<P>) -> Result<Option<KeyStatus>, Refusal> {
-    match query.first("status") {
-        None | Some("all") => Ok(None),
-        Some(name) => {
-            KeyStatus::parse(name).map(Some).ok_or_else(|| Refusal::invalid("validation.invalid_status_filter"))
-        }
-    }
+fn statuses() -> Vec<&'static str> {
+    StateFilter::NAMES.into_iter().chain([ALL]).collect()
+}
+
+fn state<P>(query: &Query<P>) -> Result<Option<StateFilter>, Refusal> {
+    let Some(name) = query.first("status").filter(|name| *name != ALL) else { return Ok(None) };
+    parse_state(name).map(Some)
+}
+
+pub(super) fn parse_state(name: &str) -> Result<StateFilter, Refusal> {
+    StateFilter::parse(name).ok_or_else(|| Refusal::invalid("validation.invalid_status_filter"))
 }
 
 fn sort(query: &Query<Filter>) -> Result<Sort, Refusal> {

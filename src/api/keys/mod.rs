@@ -1,6 +1,7 @@
 //! Keys of a group: what is asked for in most calls, and how a key is shown.
 
 mod add;
+mod bulk;
 mod clear;
 mod delete;
 mod delete_many;
@@ -8,6 +9,7 @@ mod export;
 mod import;
 mod list;
 mod notes;
+mod preview;
 mod read;
 mod restore;
 mod reveal;
@@ -24,7 +26,7 @@ use super::{
     body::{Fields, FromFields, LONG_BODY_BYTES, Limits, Misread},
     document::{
         Shape,
-        shape::{id, like, some_text},
+        shape::{flag, id, like, some_text},
     },
     refusal::Refusal,
 };
@@ -36,6 +38,7 @@ use crate::{
 
 pub(super) use self::{
     add::add,
+    bulk::bulk,
     clear::{clear_all, clear_all_invalid},
     delete::delete,
     delete_many::delete_many,
@@ -43,12 +46,13 @@ pub(super) use self::{
     import::{Imported, import},
     list::list,
     notes::set_notes,
+    preview::preview,
     read::read,
     restore::{restore, restore_all_invalid},
     reveal::reveal,
     test::test,
     test_one::test_one,
-    upload::{KeysToDelete, KeysToImport},
+    upload::{KeysToDelete, KeysToImport, KeysToPreview},
     validate::validate,
 };
 
@@ -126,6 +130,47 @@ impl FromFields for ManyKeyTexts {
             like(some_text(), "sk-1 sk-2"),
             texts,
         )
+    }
+}
+
+/// Keys that a task adds, and perhaps tests.
+pub(super) struct ImportTexts {
+    texts: KeyTexts,
+    is_validated: bool,
+}
+
+impl FromFields for ImportTexts {
+    const LIMITS: Limits = Limits::IMPORT;
+
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, Misread> {
+        let is_validated = fields.flag("validate")?.unwrap_or_default();
+        Ok(Self { texts: KeyTexts::from_fields(fields)?, is_validated })
+    }
+
+    fn shape() -> Shape {
+        let validate = "Whether the new keys are tested afterwards, in the same task";
+        ManyKeyTexts::shape().optional("validate", flag(), validate)
+    }
+}
+
+/// Keys that are only looked at, perhaps for a group that is still to be made.
+pub(super) struct PreviewTexts {
+    group_id: Option<GroupId>,
+    keys_text: String,
+}
+
+impl FromFields for PreviewTexts {
+    const LIMITS: Limits = Limits::IMPORT;
+
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, Misread> {
+        let group_id = Some(fields.id("group_id")?).filter(|id| *id > 0);
+        Ok(Self { group_id, keys_text: fields.needed_text("keys_text")? })
+    }
+
+    fn shape() -> Shape {
+        let texts = "Keys separated by white space, commas or semicolons, or the text of a JSON list of them";
+        let group = "The group that they would be added to, if there is one yet";
+        Shape::default().optional("group_id", id(), group).needed("keys_text", like(some_text(), "sk-1 sk-2"), texts)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::api::{
     refusal::Refusal,
 };
 
-const NOTES_CHARACTERS_MAX: usize = 255;
+pub(super) const NOTES_CHARACTERS_MAX: usize = 255;
 
 pub(in crate::api) struct Notes(String);
 
@@ -36,12 +36,17 @@ pub(in crate::api) async fn set_notes(
     KeyInPath(id): KeyInPath,
     Body(Notes(notes)): Body<Notes>,
 ) -> Result<Answer, Refusal> {
-    if notes.chars().count() > NOTES_CHARACTERS_MAX {
-        let limit = NOTES_CHARACTERS_MAX.to_string();
-        return Err(Refusal::invalid(("validation.notes_too_long", [("limit", limit)])));
-    }
+    check_notes(&notes)?;
     if !api.key_pools.set_notes(id, &notes).await? {
         return Err(Refusal::not_found());
     }
     Ok(Answer::saying("common.success"))
+}
+
+pub(super) fn check_notes(notes: &str) -> Result<(), Refusal> {
+    if notes.chars().count() > NOTES_CHARACTERS_MAX {
+        let limit = NOTES_CHARACTERS_MAX.to_string();
+        return Err(Refusal::invalid(("validation.notes_too_long", [("limit", limit)])));
+    }
+    Ok(())
 }

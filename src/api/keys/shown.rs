@@ -15,7 +15,7 @@ use crate::{
     crypto::Secret,
     db::Timestamp,
     group::GroupId,
-    keypool::StoredKey,
+    keypool::{KeyState, LastFailure, StoredKey},
 };
 
 #[derive(Serialize, ToSchema)]
@@ -27,7 +27,7 @@ pub(in crate::api) struct Listed<'a> {
     key_value: Cow<'a, str>,
     key_hash: &'a str,
     group_id: GroupId,
-    /// `active` or `invalid`.
+    /// As it is stored: `active`, `invalid` or `disabled`.
     status: &'a str,
     notes: &'a str,
     request_count: i64,
@@ -38,10 +38,36 @@ pub(in crate::api) struct Listed<'a> {
     created_at: String,
     #[schema(format = DateTime)]
     updated_at: String,
+    /// As it is now, on this node: `active`, `resting` (it waits out a limit), `invalid`, `disabled` (by hand), or
+    /// `unreadable` (active, but it cannot be decrypted, or no request can carry it).
+    state: &'static str,
+    /// As far as this node knows.
+    #[schema(required)]
+    resting_until: Option<Timestamp>,
+    /// Since when it is invalid or disabled; `null`: it is not, or nobody knows, as where the original took it out.
+    #[schema(required)]
+    out_since: Option<Timestamp>,
+    /// What made it invalid; `null`: it is not, or nobody knows.
+    #[schema(required)]
+    out_reason: Option<Reason<'a>>,
+    /// What went wrong with it last, whatever its state is now.
+    #[schema(required)]
+    last_failure: Option<Reason<'a>>,
     /// Where one key was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     group_name: Option<&'a str>,
+}
+
+/// What an upstream said about a key, or why nothing came from it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = KeyFailure)]
+pub(super) struct Reason<'a> {
+    /// `null`: there was no answer.
+    #[schema(required)]
+    status_code: Option<u16>,
+    message: &'a str,
+    at: Timestamp,
 }
 
 impl Shown for Listed<'_> {}
@@ -60,12 +86,29 @@ impl<'a> Listed<'a> {
             last_used_at: key.last_used_at,
             created_at: answer::time(key.created_at),
             updated_at: answer::time(key.updated_at),
+            state: key.state.name(),
+            resting_until: key.resting_until,
+            out_since: key.out_since,
+            out_reason: out_reason(key),
+            last_failure: key.last_failure.as_ref().map(Reason::of),
             group_name: None,
         }
     }
 
     pub(super) fn in_group(self, name: &'a str) -> Self {
         Self { group_name: Some(name), ..self }
+    }
+}
+
+/// What made a key invalid. Without a time it was the original that took it out.
+pub(super) fn out_reason(key: &StoredKey) -> Option<Reason<'_>> {
+    let is_known = key.state == KeyState::Invalid && key.out_since.is_some();
+    key.last_failure.as_ref().filter(|_| is_known).map(Reason::of)
+}
+
+impl<'a> Reason<'a> {
+    fn of(LastFailure { failure, at }: &'a LastFailure) -> Self {
+        Self { status_code: failure.status_code, message: &failure.message, at: *at }
     }
 }
 

@@ -7,14 +7,18 @@ use http::{StatusCode, header::CONTENT_TYPE};
 use http_body::{Body as _, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Api, KeyTexts, ManyKeyTexts};
-use crate::api::{
-    body::{Body, IMPORT_BYTES_MAX, LONG_BODY_BYTES, SILENCE_MAX},
-    refusal::Refusal,
+use super::{Api, ImportTexts, KeyTexts, ManyKeyTexts, PreviewTexts};
+use crate::{
+    api::{
+        body::{Body, IMPORT_BYTES_MAX, LONG_BODY_BYTES, SILENCE_MAX},
+        query::parse_flag,
+        refusal::Refusal,
+    },
+    group::GroupId,
 };
 
-/// A longer number is no id.
-const ID_BYTES_MAX: usize = 32;
+/// A longer text is neither an id nor a flag.
+const FIELD_BYTES_MAX: usize = 32;
 const FILE_ENDING: &str = ".txt";
 
 /// A place among the long uploads, held until the keys are read out of the text. `None`: a short text needs none.
@@ -22,7 +26,13 @@ pub(super) struct Place(
     #[expect(dead_code, reason = "held, and given back when it is dropped")] Option<OwnedSemaphorePermit>,
 );
 
-pub(in crate::api) struct KeysToImport(pub(super) KeyTexts, pub(super) Place);
+pub(in crate::api) struct KeysToImport(pub(super) ImportTexts, pub(super) Place);
+
+pub(in crate::api) struct KeysToPreview {
+    pub(super) group_id: Option<GroupId>,
+    pub(super) keys_text: String,
+    pub(super) place: Place,
+}
 
 pub(in crate::api) struct KeysToDelete(pub(super) KeyTexts, pub(super) Place);
 
@@ -56,22 +66,43 @@ impl FromRequest<Api> for KeysToImport {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, Refusal> {
-        let content_type =
-            request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let is_form = content_type.to_ascii_lowercase().contains("multipart/form-data");
         let place = Place::wait_for(api, request.body().size_hint()).await?;
-        if is_form {
-            return read_form(request, api).await?.checked().map(|texts| Self(texts, place));
+        if is_form(&request) {
+            let form = read_form(request, api).await?;
+            let group_id = form.group_id()?.ok_or_else(|| Refusal::bad_request("validation.group_id_required"))?;
+            let is_validated = form.is_validated()?;
+            let texts = KeyTexts { group_id, keys_text: form.text()? };
+            return Ok(Self(ImportTexts { texts, is_validated }, place));
         }
-        let Body(ManyKeyTexts(texts)) = Body::from_request(request, api).await?;
+        let Body(texts) = Body::from_request(request, api).await?;
         Ok(Self(texts, place))
     }
+}
+
+impl FromRequest<Api> for KeysToPreview {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Refusal> {
+        let place = Place::wait_for(api, request.body().size_hint()).await?;
+        if is_form(&request) {
+            let form = read_form(request, api).await?;
+            return Ok(Self { group_id: form.group_id()?, keys_text: form.text()?, place });
+        }
+        let Body(PreviewTexts { group_id, keys_text }) = Body::from_request(request, api).await?;
+        Ok(Self { group_id, keys_text, place })
+    }
+}
+
+fn is_form(request: &Request) -> bool {
+    let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    content_type.to_ascii_lowercase().contains("multipart/form-data")
 }
 
 /// The fields that count, in whichever order they came.
 #[derive(Default)]
 struct Form {
     group_id: Option<String>,
+    validate: Option<String>,
     file: Option<File>,
 }
 
@@ -90,7 +121,8 @@ async fn read_form(mut request: Request, api: &Api) -> Result<Form, Refusal> {
         let file_name = field.file_name().map(str::to_owned);
         let name = field.name().unwrap_or_default().to_owned();
         let bytes_kept_max = match (name.as_str(), &file_name) {
-            ("group_id", _) if form.group_id.is_none() => ID_BYTES_MAX,
+            ("group_id", _) if form.group_id.is_none() => FIELD_BYTES_MAX,
+            ("validate", _) if form.validate.is_none() => FIELD_BYTES_MAX,
             ("file", Some(_)) if form.file.is_none() => IMPORT_BYTES_MAX,
             _ => 0,
         };
@@ -103,6 +135,9 @@ async fn read_form(mut request: Request, api: &Api) -> Result<Form, Refusal> {
         match (name.as_str(), file_name) {
             ("group_id", _) if form.group_id.is_none() => {
                 form.group_id = Some(String::from_utf8_lossy(&content).into_owned());
+            }
+            ("validate", _) if form.validate.is_none() => {
+                form.validate = Some(String::from_utf8_lossy(&content).into_owned());
             }
             ("file", Some(name)) if form.file.is_none() => form.file = Some(File { name, content }),
             _ => {}
@@ -120,17 +155,23 @@ fn told(error: &MultipartError, otherwise: impl FnOnce() -> Refusal) -> Refusal 
 }
 
 impl Form {
-    fn checked(self) -> Result<KeyTexts, Refusal> {
-        let group_id = self.group_id.filter(|text| !text.is_empty());
-        let group_id = group_id.ok_or_else(|| Refusal::bad_request("validation.group_id_required"))?;
-        let group_id = group_id.parse().ok().filter(|&id| id > 0);
-        let group_id = group_id.ok_or_else(|| Refusal::bad_request("validation.invalid_group_id_format"))?;
+    fn group_id(&self) -> Result<Option<GroupId>, Refusal> {
+        let Some(text) = self.group_id.as_ref().filter(|text| !text.is_empty()) else { return Ok(None) };
+        let id = text.parse().ok().filter(|&id| id > 0);
+        id.map(Some).ok_or_else(|| Refusal::bad_request("validation.invalid_group_id_format"))
+    }
+
+    fn is_validated(&self) -> Result<bool, Refusal> {
+        let Some(text) = self.validate.as_ref().filter(|text| !text.is_empty()) else { return Ok(false) };
+        let values = [("field", "validate".to_owned()), ("wanted", "true or false".to_owned())];
+        parse_flag(text).ok_or_else(|| Refusal::bad_request(("validation.invalid_parameter", values)))
+    }
+
+    fn text(self) -> Result<String, Refusal> {
         let file = self.file.ok_or_else(|| Refusal::bad_request("validation.file_required"))?;
         if !file.name.to_ascii_lowercase().ends_with(FILE_ENDING) {
             return Err(Refusal::invalid("validation.only_txt_supported"));
         }
-        let keys_text =
-            String::from_utf8(file.content).map_err(|_| Refusal::bad_request("validation.file_not_text"))?;
-        Ok(KeyTexts { group_id, keys_text })
+        String::from_utf8(file.content).map_err(|_| Refusal::bad_request("validation.file_not_text"))
     }
 }

@@ -1,5 +1,7 @@
 //! POST /api/keys/validate-group: a task tests all keys of a group, or those of one status, and acts on each answer.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::{Api, serving};
@@ -14,10 +16,13 @@ use crate::{
         refusal::Refusal,
         tasks::Shown,
     },
-    group::{self, GroupId},
-    keypool::{KeyStatus, Swept},
-    task::{Kind, NewTask, Outcome, Progress},
+    group::{self, Group, GroupId},
+    keypool::{KeyStatus, Statuses, Swept, ToTest},
+    task::{Kind, NewTask, Outcome, Progress, Task},
 };
+
+/// Those of a status that may be asked for.
+const TESTED: [KeyStatus; 2] = [KeyStatus::Active, KeyStatus::Invalid];
 
 /// `{"group_id": 1, "status": "invalid"}`
 pub(in crate::api) struct Wanted {
@@ -32,7 +37,7 @@ impl FromFields for Wanted {
     }
 
     fn shape() -> Shape {
-        let statuses = [KeyStatus::Active.name(), KeyStatus::Invalid.name()];
+        let statuses = TESTED.map(KeyStatus::name);
         Shape::default().needed("group_id", id(), "The group").optional("status", one_of(&statuses), "Only those")
     }
 }
@@ -62,22 +67,38 @@ impl From<Swept> for Validated {
 pub(in crate::api) async fn validate(api: Api, Body(wanted): Body<Wanted>) -> Result<Answer<Shown<'static>>, Refusal> {
     api.key_pools.check_writable()?;
     let invalid_status = || Refusal::invalid("validation.invalid_status_value");
-    let status = wanted.status.map(|name| KeyStatus::parse(&name).ok_or_else(invalid_status)).transpose()?;
+    let status = |name: String| TESTED.into_iter().find(|status| status.name() == name).ok_or_else(invalid_status);
+    let statuses = match wanted.status.map(status).transpose()? {
+        Some(status) => Statuses::Only(status),
+        // What was taken out by hand is left alone.
+        None => Statuses::AllBut(KeyStatus::Disabled),
+    };
     let stored = group::queries::find(api.database.readers(), wanted.group_id).await?;
     let group = serving(&api, &stored)?;
-    let (count, last_id) = api.key_pools.extent(group.id, status).await?;
+    let (count, last_id) = api.key_pools.extent(group.id, statuses).await?;
     if count == 0 {
         return Err(Refusal::invalid(("validation.no_keys_to_validate", [("name", stored.name)])));
     }
-    let new = NewTask { kind: Kind::Validation, group_id: group.id, group_name: stored.name, total: count };
+    let task = start(&api, group, stored.name, ToTest::up_to(last_id, statuses), count).await?;
+    Answer::with(&Shown::of(&task))
+}
+
+/// The same for keys that were chosen.
+pub(super) async fn validate_those(api: &Api, group: Arc<Group>, name: String, ids: Vec<i64>) -> Result<Task, Refusal> {
+    let count = ids.len() as u64;
+    start(api, group, name, ToTest::Those(ids.into()), count).await
+}
+
+async fn start(api: &Api, group: Arc<Group>, group_name: String, which: ToTest, total: u64) -> Result<Task, Refusal> {
+    let new = NewTask { kind: Kind::Validation, group_id: group.id, group_name, total };
     let validator = api.validator.clone();
     let job = |progress: Progress| async move {
         let heard = |tested| {
             // Each test hears of the cancellation itself.
             let _ = progress.report(tested);
         };
-        let swept = validator.sweep(&group, (status, last_id), &progress.cancellation(), heard).await?;
+        let swept = validator.sweep(&group, which, &progress.cancellation(), heard).await?;
         Outcome::new(&Validated::from(swept), swept.was_cut)
     };
-    Answer::with(&Shown::of(&api.tasks.start(new, job).await?))
+    Ok(api.tasks.start(new, job).await?)
 }

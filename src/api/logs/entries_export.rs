@@ -3,7 +3,7 @@
 use http::header::CONTENT_DISPOSITION;
 use serde_json::{Map, Value};
 
-use super::{Api, Entry, Wanted, export::push_field, filter};
+use super::{Api, Entry, Wanted, filter};
 use crate::{
     api::{
         answer::{Contents, SentAs},
@@ -11,7 +11,7 @@ use crate::{
             Shape,
             shape::{one_of, text},
         },
-        download::{self, Broken},
+        download::{self, Broken, push_csv_field},
         query::{Parameters, Query, read},
         refusal::Refusal,
     },
@@ -206,9 +206,9 @@ impl Export {
 /// What a spreadsheet would take for a formula gets an apostrophe before it: such texts come from anyone who may ask.
 fn push_text(line: &mut String, text: &str) {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        push_field(line, &format!("'{text}"));
+        push_csv_field(line, &format!("'{text}"));
     } else {
-        push_field(line, text);
+        push_csv_field(line, text);
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Api, Wanted, filter, key_text};
 use crate::{
     api::{
         answer::{Content, Sent},
-        download,
+        download::{self, push_csv_field},
         query::Query,
         refusal::Refusal,
     },
@@ -43,44 +43,11 @@ pub(in crate::api) async fn export(api: Api, query: Query<Wanted>) -> Result<Sen
 fn lines(entries: &[LoggedEntry]) -> String {
     let mut text = String::new();
     for entry in entries {
-        push_field(&mut text, &key_text(&entry.key, false));
+        push_csv_field(&mut text, &key_text(&entry.key, false));
         text.push(',');
-        push_field(&mut text, &entry.group_name);
+        push_csv_field(&mut text, &entry.group_name);
         // Writing to a string cannot fail.
         let _ = writeln!(text, ",{}", entry.status_code);
     }
     text
-}
-
-/// Quoted only where a reader would take it apart (RFC 4180), or lose the space that it begins with.
-pub(super) fn push_field(line: &mut String, field: &str) {
-    if field.contains([',', '"', '\r', '\n']) || field.starts_with(char::is_whitespace) {
-        line.push('"');
-        line.push_str(&field.replace('"', "\"\""));
-        line.push('"');
-    } else {
-        line.push_str(field);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fields_are_quoted_where_they_must_be() {
-        for (field, expected) in [
-            ("sk-plain", "sk-plain"),
-            ("", ""),
-            ("a,b", "\"a,b\""),
-            ("say \"so\"", "\"say \"\"so\"\"\""),
-            ("two\nlines", "\"two\nlines\""),
-            (" led by a space", "\" led by a space\""),
-            ("ended by one ", "ended by one "),
-        ] {
-            let mut line = String::new();
-            push_field(&mut line, field);
-            assert_eq!(line, expected);
-        }
-    }
 }

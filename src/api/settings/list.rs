@@ -4,9 +4,14 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::Api;
+use super::{Api, Version, version};
 use crate::{
-    api::{answer::Answer, document, language::Language, refusal::Refusal},
+    api::{
+        answer::{Answer, Headed},
+        document,
+        language::Language,
+        refusal::Refusal,
+    },
     settings::{Setting, Settings, TABLE},
 };
 
@@ -41,14 +46,14 @@ struct Shown {
     required: bool,
 }
 
-pub(in crate::api) async fn list(api: Api, language: Language) -> Result<Answer<Vec<Category>>, Refusal> {
+pub(in crate::api) async fn list(api: Api, language: Language) -> Result<Headed<Version, Vec<Category>>, Refusal> {
     let snapshot = api.directory.current();
     // The table lists the settings of a category one after the other.
     let categories = TABLE.chunk_by(|one, next| one.category == next.category).map(|settings| Category {
         category_name: settings.first().map(|first| language.say(first.category.name_key(), &[])).unwrap_or_default(),
         settings: settings.iter().map(|setting| shown(setting, &snapshot.settings, language)).collect(),
     });
-    Answer::with(&categories.collect::<Vec<_>>())
+    Ok(Headed::new(version(&api), Answer::with(&categories.collect::<Vec<_>>())?))
 }
 
 fn shown(setting: &Setting, settings: &Settings, language: Language) -> Shown {

@@ -2,15 +2,15 @@
 
 use serde_json::{Map, Value};
 
-use super::Api;
+use super::{Api, IfMatch, Version, version};
 use crate::{
     api::{
-        answer::{Answer, Message},
+        answer::{Answer, Headed, Message},
         body::{Body, Fields, FromFields, Misread},
         document::{Shape, shape::kinds},
         refusal::Refusal,
     },
-    settings,
+    settings::{self, SaveError},
 };
 
 pub(in crate::api) struct Wanted(Map<String, Value>);
@@ -31,13 +31,22 @@ impl FromFields for Wanted {
     }
 }
 
-pub(in crate::api) async fn update(api: Api, Body(Wanted(wanted)): Body<Wanted>) -> Result<Answer, Refusal> {
+pub(in crate::api) async fn update(
+    api: Api,
+    IfMatch(expected): IfMatch,
+    Body(Wanted(wanted)): Body<Wanted>,
+) -> Result<Headed<Version, ()>, Refusal> {
     if wanted.is_empty() {
-        return Ok(Answer::saying("common.success"));
+        return Ok(Headed::new(version(&api), Answer::saying("common.success")));
     }
+    let is_expected = expected.map(|wanted| move |version: &str| IfMatch::is_met_by(&wanted, version));
+    let is_expected = is_expected.as_ref().map(|check| check as &(dyn Fn(&str) -> bool + Send + Sync));
     let changes = settings::changes(&wanted, &api.directory.current().settings)
         .map_err(|problem| Refusal::invalid(Message::Verbatim(problem.into())))?;
-    settings::save(&api.database, &changes).await?;
+    settings::save(&api.database, &changes, is_expected).await.map_err(|error| match error {
+        SaveError::Outdated => Refusal::changed_meanwhile(),
+        SaveError::Database(error) => error.into(),
+    })?;
     api.put_into_effect().await?;
-    Ok(Answer::saying("settings.update_success"))
+    Ok(Headed::new(version(&api), Answer::saying("settings.update_success")))
 }

@@ -21,7 +21,7 @@ pub(super) use self::{cancel::cancel, list::list, read::read, status::status};
 #[derive(Serialize, ToSchema)]
 #[schema(as = Task)]
 pub(super) struct Shown<'a> {
-    /// `KEY_IMPORT`, `KEY_DELETE` or `KEY_VALIDATION`.
+    /// `KEY_IMPORT`, `KEY_DELETE`, `KEY_VALIDATION` or `KEY_UPDATE`.
     task_type: &'a str,
     is_running: bool,
     group_name: &'a str,

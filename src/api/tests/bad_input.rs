@@ -150,7 +150,11 @@ fn nonsense(schema: &Value) -> Vec<(&'static str, String)> {
             }
         }
         "boolean" => texts.extend([("a text", "\"yes\"".into()), ("a number", "1".into()), ("deep", deep)]),
-        "array" => texts.extend([("a text", "\"x\"".into()), ("a list of numbers", "[1]".into()), ("deep", deep)]),
+        "array" => {
+            texts.extend([("a text", "\"x\"".into()), ("deep", deep)]);
+            let others = if kind(&schema["items"]) == "integer" { "[\"x\"]" } else { "[1]" };
+            texts.push(("a list of other things", others.into()));
+        }
         "object" => {
             texts.extend([
                 ("a text", "\"x\"".into()),

@@ -332,3 +332,24 @@ async fn the_endpoint_follows_the_service_address() {
         assert_eq!(house.get("/api/groups").await.data()[0]["endpoint"], endpoint);
     }
 }
+
+#[tokio::test]
+async fn a_change_of_a_group_that_others_changed_meanwhile_is_refused() {
+    let house = House::open().await;
+    let id = house.group("team", json!({})).await;
+    let path = format!("/api/groups/{id}");
+    let seen = house.get("/api/groups").await.data()[0]["updated_at"].clone();
+    tokio::time::sleep(std::time::Duration::from_millis(3)).await;
+    let change = |text: &str, seen: &Value| json!({"description": text, "expected_updated_at": seen});
+    let after = house.put(&path, change("one", &seen)).await.data()["updated_at"].clone();
+    let refused = house.put(&path, change("two", &seen)).await;
+    refused.refuses_naming(409, "CHANGED_MEANWHILE", "Somebody else has changed this");
+    assert_eq!(house.get("/api/groups").await.data()[0]["description"], "one");
+    // A pass of key tests is no change of the group.
+    let at = crate::db::Timestamp::now();
+    crate::group::queries::set_last_validated_at(&house.database, id, at).await.unwrap();
+    assert_eq!(house.put(&path, change("three", &after)).await.status, 200);
+    assert_eq!(house.put(&path, json!({"description": "four"})).await.status, 200, "whoever does not ask");
+    let refused = house.put(&path, json!({"expected_updated_at": "yesterday"})).await;
+    refused.refuses_naming(400, "INVALID_JSON", "expected_updated_at");
+}

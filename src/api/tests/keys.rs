@@ -43,7 +43,8 @@ async fn a_key_is_listed_with_every_member_in_its_order() {
     assert_eq!(hash.as_str().unwrap().len(), 64);
     let expected = concat!(
         r#"{"items":[{"id":1,"key_value":"sk-1","key_hash":null,"group_id":1,"status":"active","notes":"","#,
-        r#""request_count":0,"failure_count":0,"last_used_at":null,"created_at":"now","updated_at":"now"}],"#,
+        r#""request_count":0,"failure_count":0,"last_used_at":null,"created_at":"now","updated_at":"now","#,
+        r#""state":"active","resting_until":null,"out_since":null,"out_reason":null,"last_failure":null}],"#,
         r#""pagination":{"page":1,"page_size":15,"total_items":1,"total_pages":1}}"#,
     );
     assert_eq!(data.to_string(), expected);
@@ -73,7 +74,7 @@ async fn keys_are_sorted_as_it_is_asked_for() {
     let group = house.group("team", json!({})).await;
     add(&house, group, "sk-1 sk-2 sk-3").await;
     house.invalidate(group, &["sk-2"]);
-    house.key_pools.counts(group).await.unwrap();
+    house.key_pools.states_of(group, std::time::Instant::now()).await.unwrap();
     for id in 1..=3_i64 {
         let used = if id == 2 { None } else { Some(day(id)) };
         let mut transaction = house.database.begin().await.unwrap();
@@ -98,7 +99,7 @@ async fn keys_are_sorted_as_it_is_asked_for() {
     }
     assert_eq!(values(&house, "group_id=1&sort=updated_at").await.len(), 3);
     assert_eq!(values(&house, "group_id=1&sort=id&order=asc&page=2&page_size=2").await, ["sk-3"]);
-    let fields = "last_used_at, created_at, updated_at, request_count, failure_count, status, id";
+    let fields = "last_used_at, created_at, updated_at, request_count, failure_count, status, out_since, id";
     let reply = house.get("/api/keys?group_id=1&sort=key_value").await;
     reply.refuses(400, "VALIDATION_FAILED", &format!("sort must be one of: {fields}"));
     let reply = house.get("/api/keys?group_id=1&order=up").await;
@@ -140,7 +141,7 @@ async fn a_list_needs_its_group() {
     }
     house.group("team", json!({})).await;
     let reply = house.get("/api/keys?group_id=1&status=x").await;
-    reply.refuses(400, "VALIDATION_FAILED", "The status filter can be active or invalid");
+    reply.refuses(400, "VALIDATION_FAILED", "The status filter can be active, invalid, disabled or resting");
 }
 
 #[tokio::test]
@@ -401,4 +402,118 @@ async fn one_key_is_tested_by_its_id_and_shown_as_it_is_then() {
     let good = house.post("/api/keys/2/test", json!({})).await.data();
     assert_eq!((&good["is_valid"], &good["error"], &good["status_code"]), (&json!(true), &json!(null), &json!(null)));
     assert_eq!(good["key"]["status"], "active");
+}
+
+#[tokio::test]
+async fn an_invalid_key_says_since_when_and_why() {
+    let house = House::open().await;
+    let group = house.group("team", json!({})).await;
+    add(&house, group, "sk-1 sk-2").await;
+    house.invalidate(group, &["sk-1"]);
+    let mut key = house.get("/api/keys/1").await.data();
+    assert_eq!(
+        (&key["state"], &key["status"], &key["failure_count"]),
+        (&json!("invalid"), &json!("invalid"), &json!(1))
+    );
+    without_time(&mut key["out_since"]);
+    for reason in ["out_reason", "last_failure"] {
+        without_time(&mut key[reason]["at"]);
+        let expected = json!({"status_code": 401, "message": "Incorrect API key provided", "at": "now"});
+        assert_eq!(key[reason], expected);
+    }
+    house.post("/api/keys/restore-all-invalid", json!({"group_id": group})).await.says("Keys restored: 1");
+    let key = house.get("/api/keys/1").await.data();
+    assert_eq!((&key["state"], &key["out_since"], &key["out_reason"]), (&json!("active"), &json!(null), &json!(null)));
+    assert_eq!(key["last_failure"]["status_code"], 401, "it is remembered");
+    // As the original does it.
+    house.execute("UPDATE api_keys SET status = 'invalid' WHERE id = 2").await;
+    let key = house.get("/api/keys/2").await.data();
+    assert_eq!((&key["state"], &key["out_since"], &key["out_reason"]), (&json!("invalid"), &json!(null), &json!(null)));
+}
+
+#[tokio::test]
+async fn a_resting_key_says_until_when() {
+    let house = House::open().await;
+    let group = house.group("team", json!({})).await;
+    add(&house, group, "sk-1 sk-2 sk-3").await;
+    let pool = house.key_pools.of(group).unwrap();
+    let key = pool.pick(&[], std::time::Instant::now()).unwrap();
+    pool.rest(&key, std::time::Instant::now() + std::time::Duration::from_secs(3_600));
+    let shown = house.get("/api/keys/1").await.data();
+    assert_eq!((&shown["state"], &shown["status"]), (&json!("resting"), &json!("active")));
+    let until = chrono::DateTime::parse_from_rfc3339(shown["resting_until"].as_str().unwrap()).unwrap();
+    let seconds = (until.to_utc() - chrono::Utc::now()).num_seconds();
+    assert!((3_500..=3_600).contains(&seconds), "{seconds}");
+    assert_eq!(values(&house, "group_id=1&status=resting").await, ["sk-1"]);
+    assert_eq!(values(&house, "group_id=1&status=resting&search=sk-2").await, [""; 0]);
+    assert_eq!(values(&house, "group_id=1&status=active").await.len(), 3, "it can still serve");
+    let stats = house.get("/api/groups/1/stats").await.data()["key_stats"].clone();
+    assert_eq!((&stats["active_keys"], &stats["resting_keys"]), (&json!(3), &json!(1)));
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_read_is_shown_as_such() {
+    let house = House::open().await;
+    house.group("team", json!({})).await;
+    house.execute("INSERT INTO api_keys (key_value, key_hash, group_id) VALUES ('x', 'y', 1)").await;
+    let key = house.get("/api/keys/1").await.data();
+    assert_eq!((&key["state"], &key["key_value"]), (&json!("unreadable"), &json!("failed-to-decrypt")));
+}
+
+#[tokio::test]
+async fn keys_are_sorted_by_when_they_went_out() {
+    let house = House::open().await;
+    let group = house.group("team", json!({})).await;
+    add(&house, group, "sk-1 sk-2 sk-3").await;
+    for key in ["sk-2", "sk-1"] {
+        house.invalidate(group, &[key]);
+        values(&house, "group_id=1").await;
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    assert_eq!(values(&house, "group_id=1&sort=out_since").await, ["sk-1", "sk-2", "sk-3"]);
+    assert_eq!(values(&house, "group_id=1&sort=out_since&order=asc").await, ["sk-3", "sk-2", "sk-1"]);
+}
+
+#[tokio::test]
+async fn keys_are_exported_with_what_is_known_of_them() {
+    let house = House::open().await;
+    let group = house.group("team", json!({})).await;
+    add(&house, group, r#"["sk-1", "sk,2"]"#).await;
+    house.put("/api/keys/2/notes", json!({"notes": "say \"so\""})).await.says("Success");
+    house.invalidate(group, &["sk-1"]);
+    house.execute("INSERT INTO api_keys (key_value, key_hash, group_id) VALUES ('x', 'y', 1)").await;
+    let export = async |format: &str| house.get(&format!("/api/keys/export?group_id=1&format={format}")).await;
+    let text = export("text").await;
+    assert_eq!(text.text, "sk-1\nsk,2\n");
+    let csv = export("csv").await;
+    assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8"));
+    assert!(csv.header("content-disposition").unwrap().ends_with("keys-team-all.csv"));
+    let created = house.get("/api/keys/1").await.data()["created_at"].as_str().unwrap().to_owned();
+    let lines: Vec<_> = csv.text.lines().collect();
+    assert_eq!(lines[0], "id,key,state,notes,request_count,failure_count,last_used_at,created_at,out_reason");
+    assert_eq!(lines[1], format!("1,sk-1,invalid,,0,1,,{created},[status 401] Incorrect API key provided"));
+    assert_eq!(lines[2], format!("2,\"sk,2\",active,\"say \"\"so\"\"\",0,0,,{created},"));
+    assert!(lines[3].starts_with("3,failed-to-decrypt,unreadable,"), "{}", lines[3]);
+    let json_lines = export("jsonl").await;
+    assert_eq!(json_lines.header("content-type"), Some("application/x-ndjson; charset=utf-8"));
+    let first: Value = serde_json::from_str(json_lines.text.lines().next().unwrap()).unwrap();
+    assert_eq!((&first["key"], &first["out_reason"]["status_code"]), (&json!("sk-1"), &json!(401)));
+    assert_eq!(json_lines.text.lines().count(), 3);
+    export("xml").await.refuses(400, "VALIDATION_FAILED", "format must be one of: text, csv, jsonl");
+}
+
+#[tokio::test]
+async fn a_page_near_the_end_of_a_long_list_is_the_one_that_counting_leads_to() {
+    let house = House::open().await;
+    let group = house.group("team", json!({})).await;
+    let all: Vec<String> = (1..=11).map(|number| format!("sk-{number}")).collect();
+    add(&house, group, &all.join(" ")).await;
+    for (sort, expected) in [("id&order=asc", all.clone()), ("request_count", all.iter().rev().cloned().collect())] {
+        let mut paged = Vec::new();
+        for page in 1..=4 {
+            paged.extend(values(&house, &format!("group_id=1&sort={sort}&page_size=3&page={page}")).await);
+        }
+        assert_eq!(paged, expected, "{sort}");
+    }
+    assert_eq!(values(&house, "group_id=1&page_size=3&page=5").await, [""; 0]);
 }

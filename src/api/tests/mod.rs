@@ -2,6 +2,7 @@
 
 mod access;
 mod bad_input;
+mod bulk;
 mod cluster;
 mod conformance;
 mod dashboard;
@@ -11,6 +12,7 @@ mod effective_config;
 mod frame;
 mod group_summary;
 mod groups;
+mod imports;
 mod integration;
 mod keys;
 mod log_summary;
@@ -18,6 +20,7 @@ mod logs;
 mod members;
 mod metrics;
 mod ready;
+mod search;
 mod session;
 mod settings;
 mod stats;
@@ -46,7 +49,7 @@ use crate::{
     crypto::{Cipher, Secret},
     db::{self, Database},
     group::Directory,
-    keypool::{KeyPools, Validator},
+    keypool::{Failure, KeyPools, Validator},
     metrics::Metrics,
     request_log::{Entry, Live, RequestLog, Search, Writer},
     task::Tasks,
@@ -189,7 +192,7 @@ impl House {
         while let Some(key) = pool.pick(&tried, Instant::now()).filter(|key| !tried.contains(&key.id)) {
             tried.push(key.id);
             if texts.contains(&key.secret.expose()) {
-                assert!(pool.failed(&key, 1));
+                assert!(pool.failed(&key, 1, Failure::new(Some(401), "Incorrect API key provided")));
             }
         }
     }

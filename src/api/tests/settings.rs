@@ -178,3 +178,29 @@ async fn texts_that_no_database_keeps_are_refused() {
         long.refuses(400, "VALIDATION_FAILED", &format!("value for {key} has more than 16000 characters"));
     }
 }
+
+#[tokio::test]
+async fn a_change_of_settings_that_others_changed_meanwhile_is_refused() {
+    let house = House::open().await;
+    let change = async |version: &str, body: Value| {
+        let request = http::Request::put("/api/settings")
+            .header("authorization", format!("Bearer {}", super::MANAGEMENT_KEY))
+            .header("accept-language", "en-US")
+            .header("if-match", version);
+        house.send(request.body(axum::body::Body::from(body.to_string())).unwrap()).await
+    };
+    let seen = house.get("/api/settings").await.header("etag").unwrap().to_owned();
+    assert!(seen.starts_with('"') && seen.ends_with('"') && seen.len() == 34, "{seen}");
+    assert_eq!(house.get("/api/settings").await.header("etag"), Some(&*seen), "nothing has changed");
+    let reply = change(&seen, json!({"max_retries": 5})).await;
+    let after = reply.header("etag").unwrap().to_owned();
+    reply.says(SAVED);
+    assert_ne!(seen, after);
+    assert_eq!(house.get("/api/settings").await.header("etag"), Some(&*after));
+    let message = "Somebody else has changed this since you opened it, so nothing was changed. \
+                   Load it again and repeat your change";
+    change(&seen, json!({"max_retries": 6})).await.refuses(409, "CHANGED_MEANWHILE", message);
+    assert_eq!(setting(&house, "max_retries").await["value"], 5);
+    change("*", json!({"max_retries": 7})).await.says(SAVED);
+    house.put("/api/settings", json!({"max_retries": 8})).await.says(SAVED);
+}

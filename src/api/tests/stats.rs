@@ -43,7 +43,9 @@ async fn a_group_shows_its_keys_and_its_requests() {
     house.get("/api/groups/1/stats").await.is(
         200,
         json!({"code": 0, "message": "Success", "data": {
-            "key_stats": {"total_keys": 3, "active_keys": 2, "invalid_keys": 1},
+            "key_stats": {
+                "total_keys": 3, "active_keys": 2, "invalid_keys": 1, "disabled_keys": 0, "resting_keys": 0,
+            },
             "stats_24_hour": window(3, 1, json!(0.3333), 4, 5),
             "stats_7_day": window(6, 1, json!(0.1667), 4, 5),
             "stats_30_day": window(7, 1, json!(0.1429), 5, 5),
@@ -65,7 +67,7 @@ async fn an_aggregate_shows_its_requests_and_no_keys() {
     assert_eq!(
         house.get(&format!("/api/groups/{all}/stats")).await.data(),
         json!({
-            "key_stats": {"total_keys": 0, "active_keys": 0, "invalid_keys": 0},
+            "key_stats": {"total_keys": 0, "active_keys": 0, "invalid_keys": 0, "disabled_keys": 0, "resting_keys": 0},
             "stats_24_hour": empty, "stats_7_day": empty, "stats_30_day": empty,
         })
     );
@@ -84,7 +86,10 @@ async fn what_cannot_be_counted_is_told_unless_something_can() {
         )
         .await;
     let data = house.get(&path).await.data();
-    assert_eq!(data["key_stats"], json!({"total_keys": 0, "active_keys": 0, "invalid_keys": 0}));
+    assert_eq!(
+        data["key_stats"],
+        json!({"total_keys": 0, "active_keys": 0, "invalid_keys": 0, "disabled_keys": 0, "resting_keys": 0})
+    );
     assert_eq!(data["stats_24_hour"]["total_requests"], 2);
 }
 

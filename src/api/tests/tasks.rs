@@ -480,7 +480,11 @@ async fn an_export_has_one_key_a_line_in_the_order_of_their_ids() {
     assert_eq!(export("group_id=1").await.text, "sk 1\nsk-3\n", "what cannot be decrypted is left out");
     export("").await.refuses(400, "BAD_REQUEST", "A group id is required");
     export("group_id=-1").await.refuses(400, "BAD_REQUEST", "The group id must be a positive integer");
-    export("group_id=9&status=x").await.refuses(400, "VALIDATION_FAILED", "The status filter can be active or invalid");
+    export("group_id=9&status=x").await.refuses(
+        400,
+        "VALIDATION_FAILED",
+        "status must be one of: active, invalid, disabled, all",
+    );
     export("group_id=9").await.refuses(404, "NOT_FOUND", "Resource not found");
 }
 

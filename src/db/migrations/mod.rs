@@ -15,7 +15,7 @@ use super::{Database, Engine, Error, Migrations, Source, Sql, Transaction};
 use crate::crypto;
 
 /// Counts up with every change of a table of ours that an older release could not work with.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 /// Its name in the table of states.
 const SCHEMA_VERSION_NAME: &str = "schema_version";
 /// Rows whose hash is filled in by one look at the table.

@@ -29,12 +29,13 @@ pub(super) const TABLES: &[Table] = &[
     Table {
         name: "api_keys",
         create: "CREATE TABLE `api_keys` (`id` bigint unsigned AUTO_INCREMENT,`key_value` text NOT NULL,`key_hash` varchar(128),`group_id` bigint unsigned NOT NULL,`status` varchar(50) NOT NULL DEFAULT 'active',`notes` varchar(255) DEFAULT '',`request_count` bigint NOT NULL DEFAULT 0,`failure_count` bigint NOT NULL DEFAULT 0,`last_used_at` datetime(3) NULL,`created_at` datetime(3) NULL,`updated_at` datetime(3) NULL,PRIMARY KEY (`id`),INDEX `idx_api_keys_group_last_used_id` (`group_id`,`last_used_at`,`id`),INDEX `idx_api_keys_key_hash` (`key_hash`),INDEX `idx_api_keys_group_id` (`group_id`),INDEX `idx_api_keys_status` (`status`),CONSTRAINT `fk_groups_api_keys` FOREIGN KEY (`group_id`) REFERENCES `groups`(`id`))",
-        own_columns: &[],
+        own_columns: &[("out_since", "`out_since` datetime(3)"), ("failure_status", "`failure_status` bigint"), ("failure_message", "`failure_message` varchar(512)"), ("failed_at", "`failed_at` datetime(3)")],
         indexes: &[
             ("idx_api_keys_status", "CREATE INDEX `idx_api_keys_status` ON `api_keys` (`status`)"),
             ("idx_api_keys_group_id", "CREATE INDEX `idx_api_keys_group_id` ON `api_keys` (`group_id`)"),
             ("idx_api_keys_key_hash", "CREATE INDEX `idx_api_keys_key_hash` ON `api_keys` (`key_hash`)"),
             ("idx_api_keys_group_last_used_id", "CREATE INDEX `idx_api_keys_group_last_used_id` ON `api_keys` (`group_id`,`last_used_at`,`id`)"),
+            ("idx_gpt_load_keys_status", "CREATE INDEX `idx_gpt_load_keys_status` ON `api_keys` (`group_id`,`status`)"),
         ],
     },
     Table {

@@ -33,7 +33,12 @@ pub(super) const TABLES: &[Table] = &[
     Table {
         name: "api_keys",
         create: "CREATE TABLE `api_keys` (`id` integer PRIMARY KEY AUTOINCREMENT,`key_value` text NOT NULL,`key_hash` varchar(128),`group_id` integer NOT NULL,`status` varchar(50) NOT NULL DEFAULT \"active\",`notes` varchar(255) DEFAULT \"\",`request_count` integer NOT NULL DEFAULT 0,`failure_count` integer NOT NULL DEFAULT 0,`last_used_at` datetime,`created_at` datetime,`updated_at` datetime,CONSTRAINT `fk_groups_api_keys` FOREIGN KEY (`group_id`) REFERENCES `groups`(`id`))",
-        own_columns: &[],
+        own_columns: &[
+            ("out_since", "`out_since` datetime"),
+            ("failure_status", "`failure_status` integer"),
+            ("failure_message", "`failure_message` varchar(512)"),
+            ("failed_at", "`failed_at` datetime"),
+        ],
         indexes: &[
             ("idx_api_keys_status", "CREATE INDEX `idx_api_keys_status` ON `api_keys`(`status`)"),
             ("idx_api_keys_group_id", "CREATE INDEX `idx_api_keys_group_id` ON `api_keys`(`group_id`)"),
@@ -42,6 +47,8 @@ pub(super) const TABLES: &[Table] = &[
                 "idx_api_keys_group_last_used_id",
                 "CREATE INDEX `idx_api_keys_group_last_used_id` ON `api_keys`(`group_id`,`last_used_at`,`id`)",
             ),
+            // Ours: a state of one group, without a look at its other keys.
+            ("idx_gpt_load_keys_status", "CREATE INDEX `idx_gpt_load_keys_status` ON `api_keys`(`group_id`,`status`)"),
         ],
     },
     Table {

@@ -119,7 +119,7 @@ async fn keys_are_counted_by_their_state() {
     database
         .run(
             "INSERT INTO api_keys (key_value, group_id, status) VALUES ('sk-a', 1, 'active'), ('sk-b', 1, 'active'), \
-             ('sk-c', 1, 'invalid'), ('sk-d\n', 1, 'active')",
+             ('sk-c', 1, 'invalid'), ('sk-d\n', 1, 'active'), ('sk-e', 1, 'disabled'), ('sk-f', 1, 'disabled')",
         )
         .await;
     let key_pools = KeyPools::open(database.clone(), Cipher::new(None)).await.unwrap();
@@ -129,7 +129,8 @@ async fn keys_are_counted_by_their_state() {
     let metrics = Metrics::new(directory, key_pools, RequestLog::new(1), Instant::now());
     let text = metrics.render().await;
     let counted = lines(&text, r#"gpt_load_keys{group="team",state="#);
-    assert_eq!(counted, [r#""ready"} 1"#, r#""resting"} 1"#, r#""invalid"} 1"#, r#""unusable"} 1"#]);
+    let expected = [r#""ready"} 1"#, r#""resting"} 1"#, r#""invalid"} 1"#, r#""disabled"} 2"#, r#""unusable"} 1"#];
+    assert_eq!(counted, expected);
 }
 
 /// What nobody knows is no zero.

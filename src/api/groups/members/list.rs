@@ -7,7 +7,7 @@ use super::{super::shown::Raw, Api};
 use crate::{
     api::{answer::Answer, document::Shown, path::GroupInPath, refusal::Refusal},
     group::members,
-    keypool::KeyCounts,
+    keypool::KeyStates,
 };
 
 #[derive(Serialize, ToSchema)]
@@ -18,6 +18,8 @@ pub(in crate::api) struct Member<'a> {
     total_keys: u64,
     active_keys: u64,
     invalid_keys: u64,
+    /// Taken out by hand.
+    disabled_keys: u64,
 }
 
 impl Shown for Member<'_> {}
@@ -30,17 +32,18 @@ pub(in crate::api) async fn list(
     let mut shown = Vec::with_capacity(members.len());
     for member in &members {
         // One count that fails must not hide the members.
-        let keys = api.key_pools.counts(member.group.id).await.unwrap_or_else(|error| {
+        let keys = api.key_pools.states_of(member.group.id, api.clock.steady()).await.unwrap_or_else(|error| {
             let name = &member.group.name;
             tracing::error!(%error, "The keys of group {name} cannot be counted: {error}");
-            KeyCounts::default()
+            KeyStates::default()
         });
         shown.push(Member {
             group: Raw::of(&member.group),
             weight: member.weight,
             total_keys: keys.total,
             active_keys: keys.active,
-            invalid_keys: keys.total.saturating_sub(keys.active),
+            invalid_keys: keys.invalid,
+            disabled_keys: keys.disabled,
         });
     }
     Answer::with(&shown)
