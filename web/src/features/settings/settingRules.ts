@@ -5,7 +5,7 @@ import type { Setting, SettingValue } from '@/api/settings'
 export type Draft = SettingValue | null | undefined
 
 export interface Fault {
-  /** A text below `settings.faults`. */
+  /** It has a text of this name in the settings' texts. */
   name: 'required' | 'number' | 'minimum' | 'maximum' | 'too_long' | 'web_address' | 'proxy_address' | 'status_codes'
   values?: Record<string, string | number>
 }
