@@ -517,6 +517,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/keys/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Starts a task that tests, restores, disables, moves … the keys that are named or match; or says what it would do */
+        post: operations["change_many_keys"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/keys/clear-all": {
         parameters: {
             query?: never;
@@ -596,6 +613,23 @@ export interface paths {
         get: operations["export_keys"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/keys/import-preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says what an import would add, and what it would leave out and why; changes nothing */
+        post: operations["preview_import"];
         delete?: never;
         options?: never;
         head?: never;
@@ -798,6 +832,23 @@ export interface paths {
         };
         /** This description of the API */
         get: operations["read_document"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Groups, keys, requests and settings by a part of what they are called */
+        get: operations["search_everything"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1133,6 +1184,47 @@ export interface components {
             scenario_type: string;
             suggestion: string;
         };
+        Findings: {
+            groups: components["schemas"]["FoundGroup"][];
+            keys: components["schemas"]["FoundKey"][];
+            /** @description False: there are more, or the time was up before all keys were looked at. */
+            keys_are_complete: boolean;
+            /** @description The tries of the request with that id, newest first. */
+            requests: components["schemas"]["FoundRequest"][];
+            settings: components["schemas"]["FoundSetting"][];
+        };
+        FoundGroup: {
+            channel_type: string;
+            display_name: string;
+            /** Format: int64 */
+            id: number;
+            name: string;
+        };
+        FoundKey: {
+            /** Format: int64 */
+            group_id: number;
+            /** @description Empty where the group is gone. */
+            group_name: string;
+            /** Format: int64 */
+            id: number;
+            masked: string;
+            notes: string;
+            /** @description As keys are shown. */
+            state: string;
+        };
+        FoundRequest: {
+            group_name: string;
+            model: string;
+            request_id: string;
+            /** Format: int64 */
+            status_code: number;
+            /** Format: date-time */
+            timestamp: string;
+        };
+        FoundSetting: {
+            key: string;
+            name: string;
+        };
         /** @description A group with the address that clients use. */
         Group: {
             channel_type: string;
@@ -1318,6 +1410,28 @@ export interface components {
             /** @description Since the start: `1h2m3.456789012s`. */
             uptime: string;
         };
+        IgnoredKey: {
+            masked: string;
+            /** @description Among the keys of the text, from 1. */
+            position: number;
+            /** @description `duplicate_in_input`, `already_in_group` or `unsendable`. */
+            reason: string;
+        };
+        ImportPreview: {
+            /** @description 0 where no group is named. */
+            already_in_group: number;
+            duplicate_in_input: number;
+            /** @description Keys in the text, repeated ones included. */
+            found: number;
+            /** @description The first 200 of those that would be left out. */
+            ignored: components["schemas"]["IgnoredKey"][];
+            /** @description Those that would be added. */
+            new: number;
+            /** @description The ends of the first new ones. */
+            sample: string[];
+            /** @description No request can carry such a key. */
+            unsendable: number;
+        };
         Key: {
             /** Format: date-time */
             created_at: string;
@@ -1335,14 +1449,33 @@ export interface components {
              *     it was stored with.
              */
             key_value: string;
+            last_failure: components["schemas"]["KeyFailure"] | null;
             last_used_at: components["schemas"]["Timestamp"] | null;
             notes: string;
+            out_reason: components["schemas"]["KeyFailure"] | null;
+            out_since: components["schemas"]["Timestamp"] | null;
             /** Format: int64 */
             request_count: number;
-            /** @description `active` or `invalid`. */
+            resting_until: components["schemas"]["Timestamp"] | null;
+            /**
+             * @description As it is now, on this node: `active`, `resting` (it waits out a limit), `invalid`, `disabled` (by hand), or
+             *     `unreadable` (active, but it cannot be decrypted, or no request can carry it).
+             */
+            state: string;
+            /** @description As it is stored: `active`, `invalid` or `disabled`. */
             status: string;
             /** Format: date-time */
             updated_at: string;
+        };
+        /** @description What an upstream said about a key, or why nothing came from it. */
+        KeyFailure: {
+            at: components["schemas"]["Timestamp"];
+            message: string;
+            /**
+             * Format: int32
+             * @description `null`: there was no answer.
+             */
+            status_code: number | null;
         };
         KeyRevealed: {
             key_value: string;
@@ -1365,6 +1498,22 @@ export interface components {
             /** Format: int64 */
             total_in_group: number;
         };
+        KeysOutlook: {
+            /** @description Of them by `state`, as keys are shown; every state is there. */
+            by_state: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int64
+             * @description Keys that are meant.
+             */
+            matching: number;
+            /**
+             * Format: int64
+             * @description Of them those that would not be as before; of a test, those that would be tested.
+             */
+            would_change: number;
+        };
         KeysRestored: {
             /**
              * Format: int64
@@ -1377,10 +1526,23 @@ export interface components {
             total_in_group: number;
         };
         KeyStats: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Those in rotation, resting ones included.
+             */
             active_keys: number;
+            /**
+             * Format: int64
+             * @description Taken out by hand.
+             */
+            disabled_keys: number;
             /** Format: int64 */
             invalid_keys: number;
+            /**
+             * Format: int64
+             * @description Of the active ones those that wait out a limit, on this node.
+             */
+            resting_keys: number;
             /** Format: int64 */
             total_keys: number;
         };
@@ -1612,6 +1774,11 @@ export interface components {
         Member: {
             /** Format: int64 */
             active_keys: number;
+            /**
+             * Format: int64
+             * @description Taken out by hand.
+             */
+            disabled_keys: number;
             group: components["schemas"]["GroupRecord"];
             /** Format: int64 */
             invalid_keys: number;
@@ -1862,7 +2029,7 @@ export interface components {
             result?: Record<string, never>;
             started_at: components["schemas"]["Timestamp"];
             state: string;
-            /** @description `KEY_IMPORT`, `KEY_DELETE` or `KEY_VALIDATION`. */
+            /** @description `KEY_IMPORT`, `KEY_DELETE`, `KEY_VALIDATION` or `KEY_UPDATE`. */
             task_type: string;
             /** Format: int64 */
             total: number;
@@ -2000,6 +2167,34 @@ export interface components {
                 "application/json": {
                     /** @enum {string} */
                     code: "BAD_REQUEST";
+                    /** @description For people, in the caller's language */
+                    message: string;
+                };
+            };
+        };
+        /** @description It is taken, or something else is going on */
+        "409-CHANGED_MEANWHILE": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": {
+                    /** @enum {string} */
+                    code: "CHANGED_MEANWHILE";
+                    /** @description For people, in the caller's language */
+                    message: string;
+                };
+            };
+        };
+        /** @description It is taken, or something else is going on */
+        "409-CHANGED_MEANWHILE-DUPLICATE_RESOURCE": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": {
+                    /** @enum {string} */
+                    code: "CHANGED_MEANWHILE" | "DUPLICATE_RESOURCE";
                     /** @description For people, in the caller's language */
                     message: string;
                 };
@@ -2716,6 +2911,11 @@ export interface operations {
                     description?: string | null;
                     /** @description The name that people see */
                     display_name?: string | null;
+                    /**
+                     * Format: date-time
+                     * @description The group's `updated_at` as the caller saw it; if it is another one by now, nothing is changed
+                     */
+                    expected_updated_at?: string | null;
                     /** @description Ignored: the kind of a group never changes */
                     group_type?: string | null;
                     /** @description Headers that are set or removed; [] clears */
@@ -2799,7 +2999,7 @@ export interface operations {
             403: components["responses"]["403-FORBIDDEN"];
             404: components["responses"]["404-NOT_FOUND"];
             408: components["responses"]["408-BAD_REQUEST"];
-            409: components["responses"]["409-DUPLICATE_RESOURCE"];
+            409: components["responses"]["409-CHANGED_MEANWHILE-DUPLICATE_RESOURCE"];
             413: components["responses"]["413-PAYLOAD_TOO_LARGE"];
             429: components["responses"]["429-TOO_MANY_FAILED_LOGINS"];
             500: components["responses"]["500-DATABASE_ERROR-INTERNAL_SERVER_ERROR"];
@@ -3447,9 +3647,9 @@ export interface operations {
                 /** @description Contained in a key or its notes */
                 search?: string;
                 /** @description By what they are ordered; when they were used last unless given */
-                sort?: "last_used_at" | "created_at" | "updated_at" | "request_count" | "failure_count" | "status" | "id";
-                /** @description Only those; all unless given */
-                status?: "active" | "invalid" | "all";
+                sort?: "last_used_at" | "created_at" | "updated_at" | "request_count" | "failure_count" | "status" | "out_since" | "id";
+                /** @description Only those; all unless given. Resting keys are active ones */
+                status?: "active" | "invalid" | "disabled" | "resting" | "all";
             };
             header?: {
                 /** @description The language of messages; the first one counts */
@@ -3678,6 +3878,8 @@ export interface operations {
                      * @example sk-1 sk-2
                      */
                     keys_text: string;
+                    /** @description Whether the new keys are tested afterwards, in the same task */
+                    validate?: boolean | null;
                 };
                 "multipart/form-data": {
                     /**
@@ -3690,6 +3892,7 @@ export interface operations {
                      * @description The group
                      */
                     group_id: number;
+                    validate?: boolean;
                 };
             };
         };
@@ -3769,6 +3972,83 @@ export interface operations {
             404: components["responses"]["404-NOT_FOUND"];
             408: components["responses"]["408-BAD_REQUEST"];
             409: components["responses"]["409-READ_ONLY"];
+            413: components["responses"]["413-PAYLOAD_TOO_LARGE"];
+            429: components["responses"]["429-TOO_MANY_FAILED_LOGINS"];
+            500: components["responses"]["500-DATABASE_ERROR-INTERNAL_SERVER_ERROR"];
+            503: components["responses"]["503-TOO_MANY_REQUESTS"];
+        };
+    };
+    change_many_keys: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The language of messages; the first one counts */
+                "Accept-Language"?: components["parameters"]["AcceptLanguage"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description What is done: `restore` puts invalid keys back into rotation, `disable` takes keys out by hand and `enable` brings those back, `move` needs `target_group_id`, `set_notes` needs `notes`
+                     * @enum {string}
+                     */
+                    action: "test" | "restore" | "enable" | "disable" | "delete" | "move" | "set_notes";
+                    /** @description Whether nothing is done, and only said what would be */
+                    dry_run?: boolean | null;
+                    /** @description Of those that match the filter, not these */
+                    except_ids?: number[] | null;
+                    /** @description Or all keys that match; {} means all of the group, which a test takes without the disabled ones */
+                    filter?: {
+                        /** @description Contained in a key or its notes */
+                        search?: string | null;
+                        /**
+                         * @description Only those; all unless given
+                         * @enum {string|null}
+                         */
+                        status?: "active" | "invalid" | "disabled" | "resting" | null;
+                    } | null;
+                    /**
+                     * Format: int64
+                     * @description Whose keys
+                     */
+                    group_id: number;
+                    /** @description The keys, 100,000 at most */
+                    ids?: number[] | null;
+                    /** @description The remark for each key; an empty text or null clears it */
+                    notes?: string | null;
+                    /**
+                     * Format: int64
+                     * @description Where keys are moved to, a standard group
+                     */
+                    target_group_id?: number | null;
+                };
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        code: 0;
+                        data: components["schemas"]["Task"] | components["schemas"]["KeysOutlook"];
+                        /** @description For people, in the caller's language */
+                        message: string;
+                    };
+                };
+            };
+            400: components["responses"]["400-BAD_REQUEST-INVALID_JSON-VALIDATION_FAILED"];
+            401: components["responses"]["401-UNAUTHORIZED"];
+            403: components["responses"]["403-FORBIDDEN"];
+            404: components["responses"]["404-NOT_FOUND"];
+            408: components["responses"]["408-BAD_REQUEST"];
+            409: components["responses"]["409-READ_ONLY-TASK_IN_PROGRESS"];
             413: components["responses"]["413-PAYLOAD_TOO_LARGE"];
             429: components["responses"]["429-TOO_MANY_FAILED_LOGINS"];
             500: components["responses"]["500-DATABASE_ERROR-INTERNAL_SERVER_ERROR"];
@@ -3982,10 +4262,12 @@ export interface operations {
     export_keys: {
         parameters: {
             query: {
+                /** @description `text` (the default) has the keys alone, one a line; the others say what is known of each */
+                format?: "text" | "csv" | "jsonl";
                 /** @description Whose keys */
                 group_id: number;
                 /** @description Only those; all unless given */
-                status?: "active" | "invalid" | "all";
+                status?: "active" | "invalid" | "disabled" | "all";
             };
             header?: {
                 /** @description The language of messages; the first one counts */
@@ -3996,18 +4278,82 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The keys in clear, one a line; those that cannot be decrypted are left out */
+            /** @description The keys in clear, one a line; as text, those that cannot be decrypted are left out */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/x-ndjson; charset=utf-8": string;
+                    "text/csv; charset=utf-8": string;
                     "text/plain; charset=utf-8": string;
                 };
             };
             400: components["responses"]["400-BAD_REQUEST-VALIDATION_FAILED"];
             401: components["responses"]["401-UNAUTHORIZED"];
             404: components["responses"]["404-NOT_FOUND"];
+            429: components["responses"]["429-TOO_MANY_FAILED_LOGINS"];
+            500: components["responses"]["500-DATABASE_ERROR-INTERNAL_SERVER_ERROR"];
+            503: components["responses"]["503-TOO_MANY_REQUESTS"];
+        };
+    };
+    preview_import: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The language of messages; the first one counts */
+                "Accept-Language"?: components["parameters"]["AcceptLanguage"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * Format: int64
+                     * @description The group that they would be added to, if there is one yet
+                     */
+                    group_id?: number | null;
+                    /**
+                     * @description Keys separated by white space, commas or semicolons, or the text of a JSON list of them
+                     * @example sk-1 sk-2
+                     */
+                    keys_text: string;
+                };
+                "multipart/form-data": {
+                    /**
+                     * Format: binary
+                     * @description A text file, named `….txt`, with the keys
+                     */
+                    file: string;
+                    /** Format: int64 */
+                    group_id?: number;
+                };
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        code: 0;
+                        data: components["schemas"]["ImportPreview"];
+                        /** @description For people, in the caller's language */
+                        message: string;
+                    };
+                };
+            };
+            400: components["responses"]["400-BAD_REQUEST-INVALID_JSON-VALIDATION_FAILED"];
+            401: components["responses"]["401-UNAUTHORIZED"];
+            403: components["responses"]["403-FORBIDDEN"];
+            404: components["responses"]["404-NOT_FOUND"];
+            408: components["responses"]["408-BAD_REQUEST"];
+            413: components["responses"]["413-PAYLOAD_TOO_LARGE"];
             429: components["responses"]["429-TOO_MANY_FAILED_LOGINS"];
             500: components["responses"]["500-DATABASE_ERROR-INTERNAL_SERVER_ERROR"];
             503: components["responses"]["503-TOO_MANY_REQUESTS"];
@@ -4698,6 +5044,45 @@ export interface operations {
             503: components["responses"]["503-TOO_MANY_REQUESTS"];
         };
     };
+    search_everything: {
+        parameters: {
+            query: {
+                /** @description Of each kind; 20 unless given, 100 at most */
+                limit?: number;
+                /** @description Contained in what is looked for, in any case; a whole key or a whole request id is found at once */
+                q: string;
+            };
+            header?: {
+                /** @description The language of messages; the first one counts */
+                "Accept-Language"?: components["parameters"]["AcceptLanguage"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        code: 0;
+                        data: components["schemas"]["Findings"];
+                        /** @description For people, in the caller's language */
+                        message: string;
+                    };
+                };
+            };
+            400: components["responses"]["400-BAD_REQUEST"];
+            401: components["responses"]["401-UNAUTHORIZED"];
+            429: components["responses"]["429-TOO_MANY_FAILED_LOGINS"];
+            500: components["responses"]["500-DATABASE_ERROR-INTERNAL_SERVER_ERROR"];
+            503: components["responses"]["503-SEARCH_TOO_LONG-TOO_MANY_REQUESTS"];
+        };
+    };
     show_session: {
         parameters: {
             query?: never;
@@ -4825,6 +5210,8 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
+                    /** @description The version of the settings, for `If-Match` */
+                    Etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4849,6 +5236,8 @@ export interface operations {
             header?: {
                 /** @description The language of messages; the first one counts */
                 "Accept-Language"?: components["parameters"]["AcceptLanguage"];
+                /** @description The `ETag` that the caller saw; if it is another one by now, nothing is changed */
+                "If-Match"?: string;
             };
             path?: never;
             cookie?: never;
@@ -4883,6 +5272,8 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
+                    /** @description The version of the settings, for `If-Match` */
+                    Etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4898,6 +5289,7 @@ export interface operations {
             401: components["responses"]["401-UNAUTHORIZED"];
             403: components["responses"]["403-FORBIDDEN"];
             408: components["responses"]["408-BAD_REQUEST"];
+            409: components["responses"]["409-CHANGED_MEANWHILE"];
             413: components["responses"]["413-PAYLOAD_TOO_LARGE"];
             429: components["responses"]["429-TOO_MANY_FAILED_LOGINS"];
             500: components["responses"]["500-DATABASE_ERROR-INTERNAL_SERVER_ERROR"];
