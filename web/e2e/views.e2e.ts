@@ -21,6 +21,8 @@ const VIEWS: View[] = [
   { name: 'group-aggregate', path: ({ groups }) => `/groups/${groups.everything.id}` },
   { name: 'group-empty', path: ({ groups }) => `/groups/${groups.empty.id}` },
   { name: 'group-keys', path: ({ groups }) => `/groups/${groups.openai.id}/keys` },
+  { name: 'group-key', path: ({ groups }) => `/groups/${groups.openai.id}/keys?key=1` },
+  { name: 'group-keys-import', path: ({ groups }) => `/groups/${groups.openai.id}/keys?dialog=import` },
   { name: 'group-members', path: ({ groups }) => `/groups/${groups.everything.id}/members` },
   { name: 'group-settings', path: ({ groups }) => `/groups/${groups.anthropic.id}/settings` },
   { name: 'logs', path: () => '/logs' },
@@ -29,6 +31,7 @@ const VIEWS: View[] = [
   { name: 'tasks', path: () => '/tasks' },
   { name: 'settings', path: () => '/settings' },
   { name: 'system', path: () => '/system' },
+  { name: 'palette', path: () => '/tasks', prepare: ({ page }) => page.keyboard.press('Control+K').then(() => page.getByRole('combobox').waitFor()) },
   { name: 'nowhere', path: () => '/no/such/view' },
 ]
 

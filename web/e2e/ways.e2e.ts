@@ -66,7 +66,7 @@ test('an answer that comes late overwrites nothing', async () => {
   await search.fill('test-0001')
   await eventually('the first search is on its way', () => isAsked)
   await search.fill('test-0002')
-  await page.getByRole('row').filter({ hasText: '0002' }).waitFor()
+  await eventually('the second search is answered', async () => (await rowCount(page)) === 2)
   release()
   await visit.settled()
   expect(await page.getByRole('row').filter({ hasText: '0001' }).count()).toBe(0)

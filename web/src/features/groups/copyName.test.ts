@@ -1,6 +1,6 @@
 // Names of groups and of their copies.
 import { expect, test } from 'vitest'
-import { copyName, nameFrom, nameProblem } from './copyName'
+import { copyName, firstFree, nameFrom, nameProblem } from './copyName'
 
 test('a name is small letters, digits, dashes and underscores, and free', () => {
   expect(nameProblem(' team-a_1 ', [])).toBeNull()
@@ -20,4 +20,9 @@ test('a copy has the first free name, cut where it would be too long', () => {
 test('a name comes out of any text', () => {
   expect(nameFrom('OpenAI — Producción 2')).toBe('openai-produccio-n-2')
   expect(nameFrom('开发')).toBe('')
+})
+
+test('a name that is taken gets a number', () => {
+  expect(firstFree('openai', [])).toBe('openai')
+  expect(firstFree('openai', ['openai', 'openai-2'])).toBe('openai-3')
 })

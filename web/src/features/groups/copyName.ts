@@ -24,6 +24,12 @@ export function nameFrom(text: string): string {
     .slice(0, NAME_CHARACTERS_MAX)
 }
 
+/** The name itself where it is free, else the first free one of `team-2`, `team-3`, … */
+export function firstFree(name: string, taken: readonly string[]): string {
+  if (!taken.includes(name)) return name
+  for (let number = 2; ; number++) if (!taken.includes(`${name}-${number}`)) return `${name}-${number}`
+}
+
 /** The first free one: `team-copy`, `team-copy-2`, … */
 export function copyName(name: string, taken: readonly string[]): string {
   for (let number = 1; ; number++) {

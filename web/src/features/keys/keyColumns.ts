@@ -5,7 +5,7 @@ import type { Column } from '@/ui/table/tableLayout'
 export function keyColumns(t: ComposerTranslation): Column[] {
   return [
     { id: 'key', title: t('keys.columns.key'), widthPx: 184, isAlways: true },
-    { id: 'status', title: t('keys.columns.state'), widthPx: 188, sort: 'ascending' },
+    { id: 'status', title: t('keys.columns.state'), widthPx: 200, sort: 'ascending' },
     { id: 'reason', title: t('keys.columns.reason'), widthPx: 128, grow: 3 },
     { id: 'notes', title: t('keys.columns.notes'), widthPx: 112, grow: 2 },
     { id: 'request_count', title: t('keys.columns.requests'), widthPx: 92, sort: 'descending', align: 'end' },

@@ -51,6 +51,9 @@ export function provideKeyActions(changed: (key: Pick<Key, 'id'> & Partial<Key>)
   const tests = shallowReactive(new Map<number, DoneTest | 'running' | { error: unknown }>())
   const timers = new Map<number, ReturnType<typeof setTimeout>>()
 
+  /** A query that fails, or that another one overtakes, says so where it is shown. */
+  const renew = (what: 'keys' | 'groups') => Promise.allSettled([cache.invalidateQueries({ key: [what] })])
+
   function hide(id: number): void {
     clearTimeout(timers.get(id))
     timers.delete(id)
@@ -90,7 +93,7 @@ export function provideKeyActions(changed: (key: Pick<Key, 'id'> & Partial<Key>)
         const result = await testKey(key.id)
         tests.set(key.id, { ...result, at: Date.now() })
         changed(result.key)
-        void cache.invalidateQueries({ key: ['groups'] })
+        void renew('groups')
       } catch (error) {
         tests.set(key.id, { error })
       }
@@ -104,9 +107,9 @@ export function provideKeyActions(changed: (key: Pick<Key, 'id'> & Partial<Key>)
       told(async () => {
         const task = await waitForTask(await startBulk(key.group_id, { ids: [key.id] }, { action }))
         if (task.error) throw new Error(task.error)
-        if (action === 'delete') await cache.invalidateQueries({ key: ['keys'] })
+        if (action === 'delete') await renew('keys')
         else changed(await fetchKey(key.id))
-        void cache.invalidateQueries({ key: ['groups'] })
+        void renew('groups')
         const back = WAYS_BACK[action]
         toasts.done(t(`keys.done.${action}`), back && { text: t('keys.undo'), run: () => void actions.act(key, back) })
       }),

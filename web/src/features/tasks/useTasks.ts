@@ -29,7 +29,8 @@ const RECENT_COUNT = 20
 /** What a task that ended makes old: keys, and the figures of groups. */
 export function useTaskEffects(): () => Promise<unknown> {
   const cache = useQueryCache()
-  return () => Promise.all([['keys'], ['groups'], [...TASK_KEYS.history]].map((key) => cache.invalidateQueries({ key })))
+  // A query that fails, or that another one overtakes, says so where it is shown.
+  return () => Promise.allSettled([['keys'], ['groups'], [...TASK_KEYS.history]].map((key) => cache.invalidateQueries({ key })))
 }
 
 /** The newest tasks as last fetched by the frame. */
@@ -99,7 +100,8 @@ export function useTask(id: MaybeRefOrGetter<number>) {
     },
     { immediate: true },
   )
-  onScopeDispose(() => stop())
+  // An end that was seen here needs no message, also after this is closed.
+  onScopeDispose(() => isOver.value || stop())
   return { ...query, task, isOver }
 }
 
@@ -128,12 +130,12 @@ export function useCancelTask() {
   return useMutation({
     mutation: (id: number) => cancelTask(id),
     onError: (error) => toasts.problem(errorText(error)),
-    onSettled: () => cache.invalidateQueries({ key: [...TASK_KEYS.all] }),
+    onSettled: () => Promise.allSettled([cache.invalidateQueries({ key: [...TASK_KEYS.all] })]),
   })
 }
 
 /** After one was begun: the frame shows it at once. */
 export function useTaskBegun(): () => Promise<unknown> {
   const cache = useQueryCache()
-  return () => cache.invalidateQueries({ key: [...TASK_KEYS.recent] })
+  return () => Promise.allSettled([cache.invalidateQueries({ key: [...TASK_KEYS.recent] })])
 }

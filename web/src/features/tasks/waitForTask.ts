@@ -4,9 +4,9 @@ import { showInPlace } from './taskEnds'
 
 const LOOK_EVERY_MS = 250
 
-/** The task at its end; its message is the caller's business. */
+/** The task at its end; to tell it is the caller's business. */
 export async function waitForTask(begun: Task): Promise<Task> {
-  const done = showInPlace(begun.id)
+  const leaveToFrame = showInPlace(begun.id)
   try {
     let task = begun
     while (task.is_running) {
@@ -14,10 +14,8 @@ export async function waitForTask(begun: Task): Promise<Task> {
       task = await fetchTask(begun.id)
     }
     return task
-  } finally {
-    // The frame looks less often: it must not tell what was told.
-    setTimeout(done, TOLD_MS)
+  } catch (error) {
+    leaveToFrame()
+    throw error
   }
 }
-
-const TOLD_MS = 30_000
