@@ -28,8 +28,8 @@ use crate::{
 /// A longer text is part of nothing.
 const TEXT_CHARACTERS_MAX: usize = 500;
 /// Found things of one kind, unless the caller wants another number.
-const LIMIT_DEFAULT: usize = 20;
-const LIMIT_MAX: usize = 100;
+const LIMIT_DEFAULT: u8 = 20;
+const LIMIT_MAX: u8 = 100;
 /// How long keys are looked for: a million of them may take longer.
 const KEYS_TIME: Duration = Duration::from_secs(1);
 
@@ -37,7 +37,7 @@ pub(super) struct Wanted;
 
 impl Parameters for Wanted {
     fn shape() -> Shape {
-        let limit = integer(1, LIMIT_MAX as i64);
+        let limit = integer(1, LIMIT_MAX.into());
         let text = "Contained in what is looked for, in any case; a whole key or a whole request id is found at once";
         Shape::default().needed("q", some_text_up_to(TEXT_CHARACTERS_MAX), text).optional(
             "limit",
@@ -115,7 +115,7 @@ pub(super) async fn search(
     let limit = read(&query, "limit", "a number from 1 to 100", |text| {
         text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit))
     })?;
-    let limit = limit.unwrap_or(LIMIT_DEFAULT);
+    let limit = usize::from(limit.unwrap_or(LIMIT_DEFAULT));
     let part = text.to_lowercase();
     let all = group::queries::all(api.database.readers()).await?;
     let names: HashMap<GroupId, &str> = all.iter().map(|group| (group.id, &*group.name)).collect();

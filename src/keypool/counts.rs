@@ -90,6 +90,9 @@ mod tests {
     #[tokio::test]
     async fn keys_of_all_groups_are_counted_by_their_states() {
         let (_place, database) = fresh().await;
+        let group = |number: usize| format!("{number}, 'g{number}', '[]', 'openai', 'm'");
+        let columns = "id, name, upstreams, channel_type, test_model";
+        database.run(&format!("INSERT INTO groups ({columns}) {}", values(3, group))).await;
         let row = |number: usize| {
             let (group, status) = match number {
                 1..=4 => (1, "active"),
@@ -100,6 +103,10 @@ mod tests {
             };
             format!("'sk-{number}', 'hash-{number}', {group}, '{status}'")
         };
+        let groups = database.engine().quoted("groups");
+        let group = |number: usize| format!("'g{number}', 'standard', '[]', 'openai', 'm'");
+        let columns = "name, group_type, upstreams, channel_type, test_model";
+        database.run(&format!("INSERT INTO {groups} ({columns}) {}", values(3, group))).await;
         let insert = format!("INSERT INTO api_keys (key_value, key_hash, group_id, status) {}", values(9, row));
         database.run(&insert).await;
         let pools = KeyPools::open_for_diagnosis(database.clone(), Cipher::new(None));

@@ -55,7 +55,7 @@ impl Change {
         let before = if self.has_succeeded { 0 } else { stored_failures };
         let failure_count = before.saturating_add(i64::from(self.failures));
         let has_failed_too_often = self.threshold > 0 && failure_count >= i64::from(self.threshold);
-        let is_out_now = is_active && !(self.is_active && !has_failed_too_often);
+        let is_out_now = is_active && (!self.is_active || has_failed_too_often);
         let is_active = is_active && !is_out_now;
         let status = if is_active { KeyStatus::Active } else { KeyStatus::Invalid };
         NewState { id, status, failure_count, is_out_now }

@@ -198,7 +198,7 @@ impl Proxy {
             let outcome = match sent {
                 Ok(answer) if passes_unread(answer.status().as_u16(), used.lists(answer.status().as_u16())) => {
                     record.working();
-                    record.named(answer.headers(), &key);
+                    record.named(Some(answer.headers()), &key);
                     used.charge(&Verdict::SUCCESS, None, now);
                     let is_stream = relay::is_stream(&answer, &prepared);
                     record.answered(answer.status().as_u16(), request_log::Verdict::Success, is_stream);
@@ -211,14 +211,11 @@ impl Proxy {
                     }
                     return Ok(relay::answer(&group, &prepared, answer, record, slot, tries.deadline()));
                 }
-                Ok(answer) => {
-                    let refusal = Box::pin(Refusal::read(answer, &key, &prepared)).await;
-                    record.named(&refusal.parts.headers, &key);
-                    Outcome::Refused(Box::new(refusal))
-                }
+                Ok(answer) => Outcome::Refused(Box::new(Box::pin(Refusal::read(answer, &key, &prepared)).await)),
                 Err(error) => Outcome::Unanswered(error),
             };
             record.working();
+            record.named(outcome.headers(), &key);
 
             let next = tries.settle(&outcome, &used, prepared.body.is_some() || call.body.is_complete());
             let moved = if next.may_move { self.next_prepared(&mut route, &call).await } else { None };

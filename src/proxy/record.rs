@@ -174,7 +174,8 @@ impl Record {
     }
 
     /// An answer has come: what the upstream calls the request, if it says so.
-    pub(super) fn named(&mut self, headers: &HeaderMap, key: &Key) {
+    pub(super) fn named(&mut self, headers: Option<&HeaderMap>, key: &Key) {
+        let Some(headers) = headers else { return };
         let Some(id) = UPSTREAM_IDS.iter().find_map(|name| headers.get(name)) else { return };
         let start = &id.as_bytes()[..id.len().min(UPSTREAM_ID_BYTES_MAX)];
         // What is meant to be an id may be anything.
@@ -371,7 +372,8 @@ mod tests {
         let mut record = Record::open(&recorder, 0, &parts, IpAddr::from([127, 0, 0, 1]));
         let key = key_of("sk-0123456789abcdef");
         let mut id_of = |name: &'static str, value: &'static str, is_retry: bool| {
-            record.named(&HeaderMap::from_iter([(HeaderName::from_static(name), value.parse().unwrap())]), &key);
+            let headers = HeaderMap::from_iter([(HeaderName::from_static(name), value.parse().unwrap())]);
+            record.named(Some(&headers), &key);
             if is_retry {
                 record.retry(503, Verdict::Upstream, String::new());
             }
@@ -400,7 +402,7 @@ mod tests {
         wanted.sent_model = Some(long.clone());
         record.prepared(&mut wanted);
         let id = http::HeaderValue::from_bytes(&vec![0xfc; 1 << 20]).unwrap();
-        record.named(&HeaderMap::from_iter([(UPSTREAM_IDS[1].clone(), id)]), &key_of("sk-1"));
+        record.named(Some(&HeaderMap::from_iter([(UPSTREAM_IDS[1].clone(), id)])), &key_of("sk-1"));
         let key = Arc::new(Key { id: 1, group_id: 1, secret: crate::crypto::Secret::new("sk-1") });
         let address = Address::parse("http://upstream").unwrap();
         let mut prepared = Prepared::default();

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::Method;
+use http::{HeaderMap, Method};
 
 use super::{
     attempt::Refusal,
@@ -36,6 +36,14 @@ impl Outcome {
         match self {
             Self::Refused(refusal) => refusal.parts.status.as_u16(),
             Self::Unanswered(error) => super::failure::Failure::from_send_error(error).recorded_status(),
+        }
+    }
+
+    /// Of the answer, without the key; `None`: there was none.
+    pub(super) fn headers(&self) -> Option<&HeaderMap> {
+        match self {
+            Self::Refused(refusal) => Some(&refusal.parts.headers),
+            Self::Unanswered(_) => None,
         }
     }
 

@@ -269,7 +269,7 @@ mod tests {
         assert_eq!(upstreams.pick(&[1], now), Some(0), "an untried one comes before one that was tried");
         assert!(!upstreams.is_any_awake(now));
         assert_eq!(upstreams.resting_count(now), 2);
-        assert_eq!(upstreams.rest_of(0, now), Some(REST_MIN - Duration::from_millis(100)));
+        assert_eq!(upstreams.rest_of(0, now), Some(Duration::from_millis(900)));
         assert_eq!((upstreams.rest_of(0, now + REST_MIN), upstreams.rest_of(2, now)), (None, None));
         assert_eq!(upstreams.resting_count(start + REST_MIN + Duration::from_millis(1)), 1);
     }

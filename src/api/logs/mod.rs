@@ -59,6 +59,7 @@ impl Parameters for Wanted {
             .optional("request_type", text(), "`final`, or `retry`")
             .optional("status_code", status, "Exactly this status")
             .optional("source_ip", text(), "Exactly this address of the client")
+            .optional("upstream_addr", text(), "Contained in the address of the upstream")
             .optional("error_contains", text(), "Contained in the error")
             .optional("start_time", time(), "Not before")
             .optional("end_time", time(), "Not after")
@@ -84,6 +85,7 @@ fn filter<P>(query: &Query<P>) -> Result<Filter, Refusal> {
         request_type: text(query, "request_type")?,
         status_code: read(query, "status_code", "an integer", |text| text.parse().ok())?,
         source_ip: text(query, "source_ip")?,
+        upstream_addr: text(query, "upstream_addr")?,
         error_contains: text(query, "error_contains")?,
         start_time: read(query, "start_time", TIME, parse_time)?,
         end_time: read(query, "end_time", TIME, parse_time)?,

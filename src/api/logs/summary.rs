@@ -52,18 +52,18 @@ pub(in crate::api) struct Summary {
     previous: Option<Figures>,
     /// The oldest first.
     series: Vec<Bucket>,
-    status_codes: Vec<Value>,
-    verdicts: Vec<Value>,
-    models: Vec<Value>,
+    status_codes: Vec<OfValue>,
+    verdicts: Vec<OfValue>,
+    models: Vec<OfValue>,
     /// By name, like parent groups.
-    groups: Vec<Value>,
-    parent_groups: Vec<Value>,
-    client_keys: Vec<Value>,
+    groups: Vec<OfValue>,
+    parent_groups: Vec<OfValue>,
+    client_keys: Vec<OfValue>,
     /// Scheme, host and port; each attempt counts.
-    upstreams: Vec<Value>,
-    source_ips: Vec<Value>,
+    upstreams: Vec<OfValue>,
+    source_ips: Vec<OfValue>,
     /// Each attempt counts.
-    keys: Vec<Key>,
+    keys: Vec<OfKey>,
     /// Each attempt that failed counts.
     errors: Vec<Error>,
 }
@@ -116,7 +116,7 @@ struct Bucket {
 /// One of the twenty that occur most.
 #[derive(Serialize, ToSchema)]
 #[schema(as = LogValue)]
-struct Value {
+struct OfValue {
     value: String,
     /// Requests, also those whose client left.
     count: u64,
@@ -127,7 +127,7 @@ struct Value {
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = LogKeyFigures)]
-struct Key {
+struct OfKey {
     /// The `key_hash` of its entries.
     value: String,
     count: u64,
@@ -184,7 +184,7 @@ pub(super) fn span(filter: &Filter, now: DateTime<Utc>) -> Result<(DateTime<Utc>
 impl Summary {
     fn of(summary: request_log::Summary, span: Span) -> Self {
         let mut values = summary.values;
-        let mut of = |field: Field| values.remove(&field).unwrap_or_default().into_iter().map(Value::from).collect();
+        let mut of = |field: Field| values.remove(&field).unwrap_or_default().into_iter().map(OfValue::from).collect();
         let bucket = |(begin, figures): (DateTime<Utc>, request_log::Figures)| {
             let Figures { requests, successes, failures, aborted, retries, duration_ms, first_byte_ms, overhead_us } =
                 figures.into();
@@ -217,7 +217,7 @@ impl Summary {
             client_keys: of(Field::ClientKey),
             upstreams: of(Field::UpstreamAddr),
             source_ips: of(Field::SourceIp),
-            keys: summary.keys.into_iter().map(Key::from).collect(),
+            keys: summary.keys.into_iter().map(OfKey::from).collect(),
             errors: summary.errors.into_iter().map(error).collect(),
         }
     }
@@ -244,13 +244,13 @@ impl From<request_log::Percentiles> for Percentiles {
     }
 }
 
-impl From<ValueFigures> for Value {
+impl From<ValueFigures> for OfValue {
     fn from(ValueFigures { value, count, failures, p95_duration_ms }: ValueFigures) -> Self {
         Self { value, count, failures, p95_duration_ms }
     }
 }
 
-impl From<KeyFigures> for Key {
+impl From<KeyFigures> for OfKey {
     fn from(key: KeyFigures) -> Self {
         let ValueFigures { value, count, failures, p95_duration_ms } = key.figures;
         let KeyFigures { key_id, masked, group_name, .. } = key;

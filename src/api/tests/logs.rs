@@ -169,6 +169,7 @@ async fn entries_are_found_by_every_filter() {
         ("source_ip=203.0.113.9&is_success=f", &[429, 401]),
         ("error_contains=incorrect%20api", &[499, 429, 401]),
         ("error_contains=%25", &[]),
+        ("upstream_addr=nowhere.example", &[]),
         ("start_time=2026-11-23T04:00:00.000Z", &[499, 202, 201]),
         ("end_time=2026-11-23T10:00:00%2B08:00", &[401, 200]),
         ("end_time=2026-11-23T10:00:00+08:00", &[401, 200]),

@@ -25,6 +25,8 @@ pub(crate) struct Filter {
     pub(crate) request_type: Option<String>,
     pub(crate) status_code: Option<i64>,
     pub(crate) source_ip: Option<String>,
+    /// Contained in the address that the attempt went to.
+    pub(crate) upstream_addr: Option<String>,
     /// Contained in the error message.
     pub(crate) error_contains: Option<String>,
     /// Not before, by the end of the attempt.
@@ -55,6 +57,7 @@ impl Filter {
             && self.request_type.as_deref().is_none_or(|wanted| entry.request_type == wanted)
             && self.status_code.is_none_or(|wanted| entry.status_code == wanted)
             && self.source_ip.as_deref().is_none_or(|wanted| entry.source_ip == wanted)
+            && contains(self.upstream_addr.as_deref(), &entry.upstream_addr)
             && contains(self.error_contains.as_deref(), &entry.error_message)
             && entry.timestamp.is_some_and(is_timely)
             && self.request_id.as_deref().is_none_or(|wanted| is_id(entry.request_id.as_deref(), wanted))

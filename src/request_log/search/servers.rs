@@ -180,6 +180,9 @@ impl Search {
         if let Some(address) = &filter.source_ip {
             plan.push(text("source_ip", address));
         }
+        if let Some(part) = &filter.upstream_addr {
+            plan.push(Condition::new("upstream_addr", Test::Contains(part.clone())));
+        }
         if let Some(label) = &filter.client_key {
             plan.push(text("client_key", label).only("client_key IS NOT NULL"));
         }

@@ -148,6 +148,9 @@ pub(super) async fn of(
     if let Some(address) = &filter.source_ip {
         terms.push(text("source_ip", address, Some(ADDRESSES)));
     }
+    if let Some(part) = &filter.upstream_addr {
+        terms.push(Term { column: "upstream_addr", test: Test::Contains(part.clone()), index: None });
+    }
     if let Some(label) = &filter.client_key {
         terms.push(text("client_key", label, Some(CLIENT_KEYS)));
     }

@@ -106,6 +106,7 @@ fn made_of(numbers: &[[u8; 4]]) -> Vec<Entry> {
             model: format!("model-{}", c % 6),
             error_message: if has_failed { format!("Refused by {}", d % 3).into() } else { "".into() },
             source_ip: Some(Ipv4Addr::new(10, 0, 0, b % 3).into()),
+            upstream_addr: format!("https://up-{}.example.com/v1", d % 4),
             verdict: if has_failed { Verdict::ALL[usize::from(1 + b % 6)] } else { Verdict::Success },
             client_key: (c % 3 > 0).then(|| Arc::from(format!("sk-c****{}", c % 3))),
             ..entry(if has_failed { 400 + u16::from(b % 4) } else { 200 })
@@ -125,7 +126,7 @@ fn filters() -> impl Strategy<Value = Filter> {
         (texts(&["all", "x"]), texts(&["team", "TEAM-", "_t", "%", "0%"]), maybe(vec![1, 2, 9, 77])),
         (texts(&["sk-1", "sk-3", "sk-9"]), texts(&["model-2", "EL-5", "none"]), maybe(vec![true, false])),
         (texts(&["final", "retry", "x"]), maybe(vec![200, 400, 402, 418]), texts(&["10.0.0.1", "10.0.0.9"])),
-        (texts(&["refused", "by 2", "b_ 2", "nothing"]), times(), times()),
+        (texts(&["refused", "by 2", "b_ 2", "nothing"]), times(), times(), texts(&["https://UP-1", "up-3.example", "up_1"])),
         (texts(&["sk-c****1", "sk-c****9"]), maybe(Verdict::ALL.to_vec()), maybe(vec!["sk-2", "sk-9"])),
     )
         .prop_map(move |(names, key, exact, error, ours)| Filter {
@@ -138,6 +139,7 @@ fn filters() -> impl Strategy<Value = Filter> {
             request_type: exact.0,
             status_code: exact.1,
             source_ip: exact.2,
+            upstream_addr: error.3,
             error_contains: error.0,
             start_time: error.1.map(at),
             end_time: error.2.map(at),

@@ -2,24 +2,11 @@
 import { server, unwrap, type Schemas } from './client'
 import type { Task } from './tasks'
 
-// from contract5 until the document has it
-export interface KeyFailure {
-  status_code: number | null
-  message: string
-  at: string
-}
+export type KeyFailure = Schemas['KeyFailure']
 
 export type KeyState = 'active' | 'resting' | 'invalid' | 'disabled' | 'unreadable'
 
-// from contract5 until the document has it
-export type Key = Schemas['Key'] & {
-  state: KeyState
-  resting_until: string | null
-  out_since: string | null
-  out_reason: KeyFailure | null
-  last_failure: KeyFailure | null
-  group_name?: string
-}
+export type Key = Omit<Schemas['Key'], 'state'> & { state: KeyState }
 
 export const KEY_FILTERS = ['active', 'resting', 'invalid', 'disabled'] as const
 export type KeyFilter = (typeof KEY_FILTERS)[number]
@@ -35,58 +22,40 @@ export interface KeyQuery {
   isDescending: boolean
 }
 
-// from contract5 until the document has it
-const later = server as unknown as Record<'GET' | 'POST', (path: string, init: object) => Promise<{ data?: { data?: never }; error?: unknown; response: Response }>>
-function call<Data>(method: 'GET' | 'POST', path: string, init: object = {}): Promise<Data> {
-  return unwrap(later[method](path, init)) as Promise<Data>
-}
-
 /** Masked: a key in clear is asked for one by one, with `revealKey`. `page` from 0. */
-export async function fetchKeys(query: KeyQuery, page: number, pageSize: number, signal: AbortSignal): Promise<{ items: Key[]; total: number }> {
-  const { items, pagination } = await call<{ items: Key[]; pagination: Schemas['Pagination'] }>('GET', '/api/keys', {
-    params: {
-      query: {
-        group_id: query.groupId,
-        status: query.filter ?? undefined,
-        search: query.search || undefined,
-        sort: query.sort,
-        order: query.isDescending ? 'desc' : 'asc',
-        page: page + 1,
-        page_size: pageSize,
-        masked: true,
-      },
-    },
-    signal,
-  })
-  return { items, total: pagination.total_items }
+export async function fetchKeys(wanted: KeyQuery, page: number, pageSize: number, signal: AbortSignal): Promise<{ items: Key[]; total: number }> {
+  const query = {
+    group_id: wanted.groupId,
+    status: wanted.filter ?? undefined,
+    search: wanted.search || undefined,
+    sort: wanted.sort,
+    order: wanted.isDescending ? ('desc' as const) : ('asc' as const),
+    page: page + 1,
+    page_size: pageSize,
+    masked: true,
+  }
+  const { items, pagination } = await unwrap(server.GET('/api/keys', { params: { query }, signal }))
+  return { items: items as Key[], total: pagination.total_items }
 }
 
 /** Some keys of a group as they are now; those that are gone are not among them. */
 export async function fetchKeysById(groupId: number, ids: readonly number[], signal?: AbortSignal): Promise<Key[]> {
   const query = { group_id: groupId, ids: ids.join(','), masked: true, page: 1, page_size: ids.length }
-  return (await call<{ items: Key[] }>('GET', '/api/keys', { params: { query }, signal })).items
+  return (await unwrap(server.GET('/api/keys', { params: { query }, signal }))).items as Key[]
 }
 
-export function fetchKey(id: number, signal?: AbortSignal): Promise<Key> {
-  return call('GET', `/api/keys/${id}`, { signal })
+export async function fetchKey(id: number, signal?: AbortSignal): Promise<Key> {
+  return (await unwrap(server.GET('/api/keys/{id}', { params: { path: { id } }, signal }))) as Key
 }
 
 export async function revealKey(id: number): Promise<string> {
-  return (await call<{ key_value: string }>('POST', `/api/keys/${id}/reveal`)).key_value
+  return (await unwrap(server.POST('/api/keys/{id}/reveal', { params: { path: { id } } }))).key_value
 }
 
-// from contract5 until the document has it
-export interface KeyTest {
-  is_valid: boolean
-  /** What the upstream said, or why it could not be asked. */
-  error: string | null
-  status_code: number | null
-  duration_ms: number
-  key: Key
-}
+export type KeyTest = Omit<Schemas['OneKeyTested'], 'key'> & { key: Key }
 
-export function testKey(id: number): Promise<KeyTest> {
-  return call('POST', `/api/keys/${id}/test`)
+export async function testKey(id: number): Promise<KeyTest> {
+  return (await unwrap(server.POST('/api/keys/{id}/test', { params: { path: { id } } }))) as KeyTest
 }
 
 export async function setKeyNotes(id: number, notes: string): Promise<void> {
@@ -103,42 +72,28 @@ export type BulkChoice = { ids: number[] } | { filter: { status?: KeyFilter; sea
 
 export type BulkWish = { action: Exclude<BulkAction, 'move' | 'set_notes'> } | { action: 'move'; target_group_id: number } | { action: 'set_notes'; notes: string }
 
-// from contract5 until the document has it
-export interface BulkPreview {
-  matching: number
-  by_state: Partial<Record<KeyState, number>>
-  would_change: number
+export type BulkPreview = Schemas['KeysOutlook']
+
+export async function previewBulk(groupId: number, choice: BulkChoice, wish: BulkWish): Promise<BulkPreview> {
+  return (await unwrap(server.POST('/api/keys/bulk', { body: { group_id: groupId, ...choice, ...wish, dry_run: true } }))) as BulkPreview
 }
 
-export function previewBulk(groupId: number, choice: BulkChoice, wish: BulkWish): Promise<BulkPreview> {
-  return call('POST', '/api/keys/bulk', { body: { group_id: groupId, ...choice, ...wish, dry_run: true } })
-}
-
-export function startBulk(groupId: number, choice: BulkChoice, wish: BulkWish): Promise<Task> {
-  return call('POST', '/api/keys/bulk', { body: { group_id: groupId, ...choice, ...wish, dry_run: false } })
+export async function startBulk(groupId: number, choice: BulkChoice, wish: BulkWish): Promise<Task> {
+  return (await unwrap(server.POST('/api/keys/bulk', { body: { group_id: groupId, ...choice, ...wish } }))) as Task
 }
 
 export const IGNORED_REASONS = ['duplicate_in_input', 'already_in_group', 'unsendable'] as const
 export type IgnoredReason = (typeof IGNORED_REASONS)[number]
 
-// from contract5 until the document has it
-export interface ImportPreview {
-  found: number
-  new: number
-  duplicate_in_input: number
-  already_in_group: number
-  unsendable: number
-  /** The first 200; `position` from 1, in the order of the text. */
-  ignored: { position: number; masked: string; reason: IgnoredReason }[]
-  sample: string[]
+/** `ignored` are the first of those left out; `position` from 1, in the order of the text. */
+export type ImportPreview = Omit<Schemas['ImportPreview'], 'ignored'> & { ignored: { position: number; masked: string; reason: IgnoredReason }[] }
+
+export async function previewImport(groupId: number | null, keysText: string, signal?: AbortSignal): Promise<ImportPreview> {
+  return (await unwrap(server.POST('/api/keys/import-preview', { body: { group_id: groupId ?? undefined, keys_text: keysText }, signal }))) as ImportPreview
 }
 
-export function previewImport(groupId: number | null, keysText: string, signal?: AbortSignal): Promise<ImportPreview> {
-  return call('POST', '/api/keys/import-preview', { body: { group_id: groupId ?? undefined, keys_text: keysText }, signal })
-}
-
-export function startImport(groupId: number, keysText: string, validate: boolean): Promise<Task> {
-  return call('POST', '/api/keys/add-async', { body: { group_id: groupId, keys_text: keysText, validate } })
+export async function startImport(groupId: number, keysText: string, validate: boolean): Promise<Task> {
+  return (await unwrap(server.POST('/api/keys/add-async', { body: { group_id: groupId, keys_text: keysText, validate } }))) as Task
 }
 
 export async function startDeletionOf(groupId: number, keysText: string): Promise<Task> {
@@ -163,20 +118,12 @@ export function exportAddress(groupId: number, format: ExportFormat, state: Expo
   return `/api/keys/export?${query}`
 }
 
-export interface KeyRequest {
-  id: string
-  timestamp: string
-  is_success: boolean
-  status_code: number
-  model: string
-  error_message?: string
-  duration_ms: number
-}
+export type KeyRequest = Schemas['LogEntry']
 
 const KEY_REQUESTS_SHOWN = 8
 
 /** The latest of them, newest first. */
 export async function fetchKeyRequests(keyHash: string, signal?: AbortSignal): Promise<KeyRequest[]> {
   const query = { key_hash: keyHash, cursor: 'newest', page_size: KEY_REQUESTS_SHOWN, masked: true, bodies: false }
-  return (await call<{ items: KeyRequest[] }>('GET', '/api/logs', { params: { query }, signal })).items
+  return (await unwrap(server.GET('/api/logs', { params: { query }, signal }))).items
 }

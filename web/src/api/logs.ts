@@ -1,71 +1,14 @@
 // The request log: entries, what they add up to, and entries as they happen.
-import { ApiError, refusalOf, requestHeaders, server, unwrap, type Schemas } from './client'
-import { reportReached, reportUnreachable } from '@/composables/useConnection'
+import { server, unwrap, type Schemas } from './client'
 
-// from contract5 until the document has it
-export type LogEntry = Schemas['LogEntry'] & {
-  key_id?: number | null
-  has_request_body?: boolean
-  /** What a redirect made of the model's name. */
-  sent_model?: string | null
-  upstream_request_id?: string | null
-}
-export interface Percentiles {
-  p50: number
-  p90: number
-  p95: number
-  p99: number
-}
-export interface LogFigures {
-  requests: number
-  successes: number
-  failures: number
-  aborted: number
-  retries: number
-  duration_ms: Percentiles | null
-  first_byte_ms: Percentiles | null
-  overhead_us: Percentiles | null
-}
-export interface LogValue {
-  value: string
-  count: number
-  failures: number
-  p95_duration_ms: number | null
-}
-export interface LogKeyFigures extends LogValue {
-  key_id: number | null
-  masked: string
-  group_name: string
-}
-export interface LogError {
-  message: string
-  status_code: number
-  count: number
-  last_at: string
-  sample_request_id: string | null
-}
-export interface LogSummary {
-  from: string
-  to: string
-  bucket_seconds: number
-  rows_in_range: number
-  rows_examined: number
-  is_estimate: boolean
-  oldest_entry_at: string | null
-  totals: LogFigures
-  previous: LogFigures | null
-  series: (LogFigures & { begin: string })[]
-  status_codes: LogValue[]
-  verdicts: LogValue[]
-  models: LogValue[]
-  groups: LogValue[]
-  parent_groups: LogValue[]
-  client_keys: LogValue[]
-  upstreams: LogValue[]
-  source_ips: LogValue[]
-  keys: LogKeyFigures[]
-  errors: LogError[]
-}
+export type LogEntry = Schemas['LogEntry']
+export type LogFigures = Schemas['LogFigures']
+export type Percentiles = Schemas['Percentiles']
+export type LogSummary = Schemas['LogSummary']
+export type LogValue = Schemas['LogValue']
+export type LogKeyFigures = Schemas['LogKeyFigures']
+export type LogError = Schemas['LogError']
+export type LogValues = Schemas['LogValues']
 
 export const VERDICTS = ['success', 'client', 'key', 'key_for_now', 'upstream', 'ourselves', 'client_gone'] as const
 export type Verdict = (typeof VERDICTS)[number]
@@ -101,7 +44,7 @@ export interface LogPage {
 }
 
 /** Fields that values can be asked of. */
-export type LogField = 'model' | 'group_name' | 'parent_group_name' | 'status_code' | 'client_key' | 'source_ip' | 'verdict'
+export type LogField = 'model' | 'group_name' | 'parent_group_name' | 'status_code' | 'client_key' | 'source_ip' | 'upstream_addr' | 'verdict'
 
 interface Asked {
   signal?: AbortSignal
@@ -118,9 +61,14 @@ export function logParameters(filter: LogFilter, span?: LogSpan, more: Record<st
   return parameters
 }
 
+/** A query as the client of the API takes it; its names are those of `LogFilter`. */
+function asked(parameters: URLSearchParams): never {
+  return Object.fromEntries(parameters) as never
+}
+
 export async function fetchLogPage(filter: LogFilter, span: LogSpan | undefined, cursor: string, size: number, { signal }: Asked = {}): Promise<LogPage> {
-  const query = logParameters(filter, span, { cursor, page_size: size, masked: 'true', bodies: 'false' })
-  const page = await unwrap(server.GET('/api/logs', { params: { query: Object.fromEntries(query) as Record<string, never> }, signal }))
+  const query = asked(logParameters(filter, span, { cursor, page_size: size, masked: 'true', bodies: 'false' }))
+  const page = await unwrap(server.GET('/api/logs', { params: { query }, signal }))
   return { entries: page.items, nextCursor: page.pagination.next_cursor }
 }
 
@@ -138,35 +86,47 @@ export async function fetchAttempts(requestId: string, { signal }: Asked = {}): 
 
 /** The hash that entries have of a whole key; `null`: no entry has this key. */
 export async function fetchKeyHash(key: string): Promise<string | null> {
-  const page = await unwrap(server.GET('/api/logs', { params: { query: Object.fromEntries(logParameters({}, undefined, { key_value: key, cursor: 'newest', page_size: 1, masked: 'true', bodies: 'false' })) as Record<string, never> } }))
+  const query = asked(logParameters({}, undefined, { key_value: key, cursor: 'newest', page_size: 1, masked: 'true', bodies: 'false' }))
+  const page = await unwrap(server.GET('/api/logs', { params: { query } }))
   return page.items[0]?.key_hash || null
 }
 
 /** With its body, if that was recorded. */
-export function fetchLogEntry(id: string, asked: Asked = {}): Promise<LogEntry> {
-  return get(`/api/logs/${encodeURIComponent(id)}?masked=true`, asked)
+export function fetchLogEntry(id: string, { signal }: Asked = {}): Promise<LogEntry> {
+  return unwrap(server.GET('/api/logs/{id}', { params: { path: { id }, query: asked(new URLSearchParams({ masked: 'true' })) }, signal }))
 }
 
-export function fetchLogSummary(filter: LogFilter, span: Required<LogSpan>, steps: number, asked: Asked = {}): Promise<LogSummary> {
-  const query = logParameters(filter, undefined, { start_time: new Date(span.from).toISOString(), end_time: new Date(span.to).toISOString(), buckets: steps })
-  return get(`/api/logs/summary?${query}`, asked)
+export function fetchLogSummary(filter: LogFilter, span: Required<LogSpan>, steps: number, { signal }: Asked = {}): Promise<LogSummary> {
+  const times = { start_time: new Date(span.from).toISOString(), end_time: new Date(span.to).toISOString() }
+  return unwrap(server.GET('/api/logs/summary', { params: { query: asked(logParameters(filter, undefined, { ...times, buckets: steps })) }, signal }))
 }
 
-export async function fetchLogValues(field: LogField, prefix: string, filter: LogFilter, span: LogSpan, asked: Asked = {}): Promise<{ values: { value: string; count: number }[]; is_estimate: boolean }> {
-  return get(`/api/logs/values?${logParameters(filter, span, { field, prefix })}`, asked)
+/** Which values a field has among entries that match, those that occur most first. */
+export function fetchLogValues(field: LogField, prefix: string, filter: LogFilter, span: LogSpan, { signal }: Asked = {}): Promise<LogValues> {
+  return unwrap(server.GET('/api/logs/values', { params: { query: asked(logParameters(filter, span, { field, prefix })) }, signal }))
 }
 
-// from contract5 until the document has it
-async function get<T>(path: string, { signal }: Asked): Promise<T> {
-  let response: Response
-  try {
-    response = await fetch(path, { headers: requestHeaders(), signal, cache: 'no-store' })
-  } catch (error) {
-    if (signal?.aborted) throw error
-    reportUnreachable()
-    throw new ApiError(0, 'UNREACHABLE', '')
-  }
-  reportReached()
-  if (!response.ok) throw await refusalOf(response)
-  return ((await response.json()) as { data: T }).data
+/** Where the entries that match are downloaded from; the browser's session opens it. */
+export function entriesExportAddress(format: 'csv' | 'jsonl', columns: readonly string[], filter: LogFilter, span: LogSpan): string {
+  return `/api/logs/entries/export?${logParameters(filter, span, { format, columns: columns.join(',') })}`
+}
+
+/** Likewise of the keys in them, each once. */
+export function keysExportAddress(filter: LogFilter, span: LogSpan): string {
+  return `/api/logs/export?${logParameters(filter, span)}`
+}
+
+export interface LogKeeping {
+  /** 0: for ever. */
+  retentionDays: number
+  /** So long until an entry is in the database, at most. */
+  writeIntervalMs: number
+  /** Lost since the server's start, because they came faster than they could be written. */
+  droppedTotal: number
+}
+
+/** How fresh entries are, and how long they are kept. */
+export async function fetchLogKeeping({ signal }: Asked = {}): Promise<LogKeeping> {
+  const { retention_days, request_log } = await unwrap(server.GET('/api/system', { signal }))
+  return { retentionDays: retention_days, writeIntervalMs: request_log.write_interval_ms, droppedTotal: request_log.dropped_total }
 }

@@ -1733,19 +1733,19 @@ export interface components {
         LogSummary: {
             /** Format: int64 */
             bucket_seconds: number;
-            client_keys: unknown[];
+            client_keys: components["schemas"]["LogValue"][];
             /** @description Each attempt that failed counts. */
             errors: components["schemas"]["LogError"][];
             from: components["schemas"]["Timestamp"];
             /** @description By name, like parent groups. */
-            groups: unknown[];
+            groups: components["schemas"]["LogValue"][];
             /** @description Only a sample was read, and counts are scaled up to all rows. */
             is_estimate: boolean;
             /** @description Each attempt counts. */
             keys: components["schemas"]["LogKeyFigures"][];
-            models: unknown[];
+            models: components["schemas"]["LogValue"][];
             oldest_entry_at: components["schemas"]["Timestamp"] | null;
-            parent_groups: unknown[];
+            parent_groups: components["schemas"]["LogValue"][];
             previous: components["schemas"]["LogFigures"] | null;
             /** @description Of them those that were read. */
             rows_examined: number;
@@ -1756,14 +1756,27 @@ export interface components {
             rows_in_range: number;
             /** @description The oldest first. */
             series: components["schemas"]["LogBucket"][];
-            source_ips: unknown[];
-            status_codes: unknown[];
+            source_ips: components["schemas"]["LogValue"][];
+            status_codes: components["schemas"]["LogValue"][];
             /** @description Not included. */
             to: components["schemas"]["Timestamp"];
             totals: components["schemas"]["LogFigures"];
             /** @description Scheme, host and port; each attempt counts. */
-            upstreams: unknown[];
-            verdicts: unknown[];
+            upstreams: components["schemas"]["LogValue"][];
+            verdicts: components["schemas"]["LogValue"][];
+        };
+        /** @description One of the twenty that occur most. */
+        LogValue: {
+            /**
+             * Format: int64
+             * @description Requests, also those whose client left.
+             */
+            count: number;
+            /** Format: int64 */
+            failures: number;
+            /** Format: int32 */
+            p95_duration_ms: number | null;
+            value: string;
         };
         LogValues: {
             /** @description Only a sample of the span was read: rare values may be missing, and counts are scaled up. */
@@ -4612,6 +4625,8 @@ export interface operations {
                 start_time?: string;
                 /** @description Exactly this status */
                 status_code?: number;
+                /** @description Contained in the address of the upstream */
+                upstream_addr?: string;
                 /** @description Whose fault it was */
                 verdict?: "success" | "client" | "key" | "key_for_now" | "upstream" | "ourselves" | "client_gone";
             };
@@ -4786,6 +4801,8 @@ export interface operations {
                 start_time?: string;
                 /** @description Exactly this status */
                 status_code?: number;
+                /** @description Contained in the address of the upstream */
+                upstream_addr?: string;
                 /** @description Whose fault it was */
                 verdict?: "success" | "client" | "key" | "key_for_now" | "upstream" | "ourselves" | "client_gone";
             };
@@ -4847,6 +4864,8 @@ export interface operations {
                 start_time?: string;
                 /** @description Exactly this status */
                 status_code?: number;
+                /** @description Contained in the address of the upstream */
+                upstream_addr?: string;
                 /** @description Whose fault it was */
                 verdict?: "success" | "client" | "key" | "key_for_now" | "upstream" | "ourselves" | "client_gone";
             };
@@ -4912,6 +4931,8 @@ export interface operations {
                 start_time?: string;
                 /** @description Exactly this status */
                 status_code?: number;
+                /** @description Contained in the address of the upstream */
+                upstream_addr?: string;
                 /** @description Whose fault it was */
                 verdict?: "success" | "client" | "key" | "key_for_now" | "upstream" | "ourselves" | "client_gone";
             };
@@ -4983,6 +5004,8 @@ export interface operations {
                 start_time?: string;
                 /** @description Exactly this status */
                 status_code?: number;
+                /** @description Contained in the address of the upstream */
+                upstream_addr?: string;
                 /** @description Whose fault it was */
                 verdict?: "success" | "client" | "key" | "key_for_now" | "upstream" | "ourselves" | "client_gone";
             };

@@ -33,6 +33,9 @@ export interface RowSource<Row> {
   change(change: (row: Row) => Row): void
 }
 
+/** What a table needs of it; rows that come in another way have it, too. */
+export type TableRows<Row> = Pick<RowSource<Row>, 'total' | 'isStale' | 'generation' | 'at' | 'look' | 'load'>
+
 /** Whoever drags the scroll bar passes many pages; only where he stays are they fetched. */
 const SETTLE_MS = 60
 /** Kept at the same time; those farthest from the view go first. */

@@ -1,0 +1,20 @@
+// What becomes of a file with a configuration.
+import { expect, test } from 'vitest'
+import { fileName, inOrder, readConfiguration } from './configurationFile'
+
+test('only a configuration of ours is taken', () => {
+  expect(readConfiguration('{"format":"gpt-load-configuration","groups":[]}')).toEqual({ configuration: { format: 'gpt-load-configuration', groups: [] } })
+  expect(readConfiguration('{"format"')).toEqual({ fault: 'no_json' })
+  for (const other of ['{}', 'null', '[]', '{"format":"x"}', '"gpt-load-configuration"']) expect(readConfiguration(other), other).toEqual({ fault: 'other_format' })
+})
+
+test('what is made new comes first, what stays comes last', () => {
+  const change = (kind: 'setting' | 'group', name: string, action: 'create' | 'change' | 'leave') => ({ kind, name, action, fields: [] })
+  const ordered = inOrder([change('setting', 'b', 'leave'), change('group', 'z', 'create'), change('group', 'a', 'create')])
+  expect(ordered.map(({ action, changes }) => [action, ...changes.map(({ name }) => name)])).toEqual([
+    ['create', 'a', 'z'],
+    ['leave', 'b'],
+  ])
+})
+
+test('a file is named after its day', () => expect(fileName(new Date('2026-11-26T23:59:59Z'))).toBe('gpt-load-2026-11-26.json'))
