@@ -48,12 +48,12 @@ const sources = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
 function usedIn(code: string): { keys: string[]; patterns: string[] } {
   const space = `(?:${spaces.join('|')})`
   // In a template, what stands behind `=` is code, but for the key that <I18nT> takes.
-  const written = [...code.matchAll(new RegExp(`(?<!(?<!keypath)=)(['"\`])(${space}(?:\\.\\w+)+)\\1`, 'g'))].map(([, , key]) => key ?? '')
+  const written = [...code.matchAll(new RegExp(`(?<!(?<!keypath)=)(['"\`])(${space}(?:\\.[\\w-]+)+)\\1`, 'g'))].map(([, , key]) => key ?? '')
   const patterns = [...code.matchAll(new RegExp(`\`(${space}\\.[^\`\\s]*\\$\\{[^\`]*)\``, 'g'))].map(([, pattern]) => pattern ?? '')
   return { keys: written, patterns }
 }
 
-const regexOf = (pattern: string) => new RegExp(`^${pattern.replace(/\$\{(?:[^{}]|\{[^}]*\})*\}/g, '\u0000').replace(/[.]/g, '\\.').replaceAll('\u0000', '\\w+(?:\\.\\w+)*')}$`)
+const regexOf = (pattern: string) => new RegExp(`^${pattern.replace(/\$\{(?:[^{}]|\{[^}]*\})*\}/g, '\u0000').replace(/[.]/g, '\\.').replaceAll('\u0000', '[\\w-]+(?:\\.[\\w-]+)*')}$`)
 
 describe('the three languages', () => {
   test.each(LANGUAGES.filter((language) => language !== 'en-US'))('%s has the same texts as English, with the same values in them', (language) => {

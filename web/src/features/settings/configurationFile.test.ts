@@ -3,7 +3,10 @@ import { expect, test } from 'vitest'
 import { fileName, inOrder, readConfiguration } from './configurationFile'
 
 test('only a configuration of ours is taken', () => {
-  expect(readConfiguration('{"format":"gpt-load-configuration","groups":[]}')).toEqual({ configuration: { format: 'gpt-load-configuration', groups: [] } })
+  const file = { format: 'gpt-load-configuration', version: 1, created_at: '', settings: {}, groups: [{ name: 'all', group_type: 'aggregate', members: [{ name: 'one', weight: 1 }] }] }
+  expect(readConfiguration(JSON.stringify(file))).toEqual({ configuration: file })
+  const broken = [{ settings: [] }, { groups: {} }, { version: '1' }, { groups: [{ name: 1, group_type: 'standard' }] }, { groups: [{ ...file.groups[0], members: [{ name: 'one' }] }] }]
+  for (const member of broken) expect(readConfiguration(JSON.stringify({ ...file, ...member })), JSON.stringify(member)).toEqual({ fault: 'other_format' })
   expect(readConfiguration('{"format"')).toEqual({ fault: 'no_json' })
   for (const other of ['{}', 'null', '[]', '{"format":"x"}', '"gpt-load-configuration"']) expect(readConfiguration(other), other).toEqual({ fault: 'other_format' })
 })

@@ -1,20 +1,33 @@
 // A file with a configuration: read with care, and what it would do put in order.
-import type { ConfigurationChange } from '@/api/configuration'
+import { FORMAT, type Configuration, type ConfigurationChange } from './configuration'
 
-const FORMAT = 'gpt-load-configuration'
 /** The management API takes no larger body. */
 export const FILE_BYTES_MAX = 64 * 1024 * 1024
 
 export type FileFault = 'no_json' | 'other_format'
 
-export function readConfiguration(text: string): { configuration: object } | { fault: FileFault } {
+export function readConfiguration(text: string): { configuration: Configuration } | { fault: FileFault } {
   let json: unknown
   try {
     json = JSON.parse(text)
   } catch {
     return { fault: 'no_json' }
   }
-  return (json as { format?: unknown } | null)?.format === FORMAT ? { configuration: json as object } : { fault: 'other_format' }
+  return isConfiguration(json) ? { configuration: json } : { fault: 'other_format' }
+}
+
+/** As far as it is looked into here; values of settings and groups are the server's to judge. */
+function isConfiguration(json: unknown): json is Configuration {
+  if (!isObject(json) || json.format !== FORMAT || typeof json.version !== 'number' || !isObject(json.settings) || !Array.isArray(json.groups)) return false
+  const isMember = (member: unknown) => isObject(member) && typeof member.name === 'string' && typeof member.weight === 'number'
+  return json.groups.every(
+    (group: unknown) =>
+      isObject(group) && typeof group.name === 'string' && typeof group.group_type === 'string' && (group.members === undefined || (Array.isArray(group.members) && group.members.every(isMember))),
+  )
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 const ORDER = ['create', 'change', 'leave'] as const
