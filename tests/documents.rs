@@ -27,7 +27,7 @@ fn collect(path: &Path, names: &mut BTreeSet<String>) {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("rs") => (&["fn "], |c| c.is_alphanumeric() || c == '_'),
             Some("py") => (&["def "], |c| c.is_alphanumeric() || c == '_'),
-            Some("ts") => (&["it('", "test('"], |c| c != '\''),
+            Some("ts") => (&["it('", "test('", ")('"], |c| c != '\''),
             _ => return,
         };
     let text = fs::read_to_string(path).unwrap();

@@ -4739,6 +4739,8 @@ export interface operations {
                 start_time?: string;
                 /** @description Exactly this status */
                 status_code?: number;
+                /** @description Contained in the address of the upstream */
+                upstream_addr?: string;
                 /** @description Whose fault it was */
                 verdict?: "success" | "client" | "key" | "key_for_now" | "upstream" | "ourselves" | "client_gone";
             };
