@@ -176,7 +176,7 @@ impl Search {
         let mut totals = Tally::default();
         let mut show = |row: &Looked<'_>| totals.add(row, Outcome::of(row));
         let rows_all_max = if present.is_estimate() { ROWS_SAMPLED } else { ROWS_ALL_MAX };
-        let amount = Amount::new(rows_all_max, ROWS_SAMPLED_BEFORE).half_the_time();
+        let amount = Amount::new(rows_all_max, ROWS_SAMPLED_BEFORE);
         let extent = self.look_at(&within(filter, from, to), amount, Detail::Totals, &mut show).await?;
         Ok(totals.figures(extent))
     }

@@ -205,12 +205,7 @@ async fn log_of_many(database: &Database, rows: usize) {
         .await;
 }
 
-const SMALL: Amount = Amount {
-    rows_all_max: 2_000,
-    rows_sampled: 1_500,
-    time_max: Duration::from_secs(600),
-    sample_time_max: Duration::from_secs(600),
-};
+const SMALL: Amount = Amount { rows_all_max: 2_000, rows_sampled: 1_500, growth_time_max: Duration::from_secs(600) };
 
 #[tokio::test]
 async fn of_many_rows_an_even_sample_stands_for_all() {
@@ -250,18 +245,27 @@ async fn of_many_rows_an_even_sample_stands_for_all() {
 }
 
 #[tokio::test]
-async fn a_look_that_has_no_time_says_what_it_saw_of_all() {
+async fn a_sample_in_a_hurry_still_goes_over_the_whole_span() {
+    const ROWS: usize = 50_000;
     let (_place, database) = fresh().await;
     if !database.engine().is_sqlite() {
         return;
     }
     database.rewrite_local_times().await.unwrap();
-    log_of_many(&database, 20_000).await;
+    log_of_many(&database, ROWS).await;
     let search = Search::new(database, Cipher::new(None));
-    let hurried = Amount { time_max: Duration::ZERO, ..Amount::new(50_000, 1_000) };
-    let (from, to) = (at(0, 0), at(12, 0));
-    let extent =
-        search.look_at(&within(&Filter::default(), from, to), hurried, Detail::All, &mut |_| {}).await.unwrap();
-    assert!(extent.rows_examined > 0 && extent.rows_examined < 10_000 && extent.is_estimate(), "{extent:?}");
-    assert!(extent.scaled(extent.rows_examined as u64).abs_diff(20_000) < 2_000, "{extent:?}");
+    let day = (Utc.with_ymd_and_hms(2026, 11, 23, 0, 0, 0).unwrap(), at(12, 0));
+    let mut tenths = [0_usize; 10];
+    let mut show = |row: &Looked<'_>| {
+        let second = usize::try_from(row.at_ms / 1_000 - day.0.timestamp()).unwrap();
+        tenths[(second * 10 / ROWS).min(9)] += 1;
+    };
+    let hurried = Amount { growth_time_max: Duration::ZERO, ..Amount::new(1_000, 1_000) };
+    let filter = within(&Filter::default(), day.0, day.1);
+    let extent = search.look_at(&filter, hurried, Detail::All, &mut show).await.unwrap();
+    assert!(extent.is_estimate() && extent.rows_examined < ROWS / 2, "{extent:?}");
+    assert!(tenths.iter().all(|count| *count > 0), "{tenths:?}");
+    let whole = Amount { rows_all_max: 50_000, ..hurried };
+    let extent = search.look_at(&filter, whole, Detail::All, &mut |_| {}).await.unwrap();
+    assert_eq!((extent.rows_examined, extent.is_estimate()), (ROWS, false));
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     db::{Engine, Source as _, Sql},
     request_log::search::{
-        Filter, Search, SearchError,
+        Filter, PAGE_TIME, Search, SearchError,
         queries::{self, Scan},
         terms::Range,
     },
@@ -43,11 +43,11 @@ enum Way {
     Blocks,
 }
 
-/// Rows that are being looked at, until the time is over.
+/// Rows that are being looked at.
 struct Looking<'a> {
     search: &'a Search,
     columns: String,
-    until: Instant,
+    begin: Instant,
     second: Second,
     rows_examined: usize,
     show: &'a mut (dyn FnMut(&Looked<'_>) + Send),
@@ -73,19 +73,21 @@ impl Search {
             return Ok(Extent::NOTHING);
         }
         let way = self.way(&scan, range, amount).await?;
-        let time_max = if let Way::Whole = way { amount.time_max } else { amount.sample_time_max };
         let mut looking = Looking {
             search: self,
             columns: columns(Engine::Sqlite, detail),
-            until: begin + time_max,
+            begin,
             second: Second::default(),
             rows_examined: 0,
             show,
         };
         let scale = match way {
-            Way::Whole => looking.whole(&scan, range).await?,
+            Way::Whole => {
+                looking.whole(&scan, range).await?;
+                1.0
+            }
             Way::Along { each } => looking.along(&scan, range, each).await?,
-            Way::Blocks => looking.blocks(&scan, range, amount.rows_sampled).await?,
+            Way::Blocks => looking.blocks(&scan, range, amount).await?,
         };
         Ok(Extent { rows_examined: looking.rows_examined, scale })
     }
@@ -107,44 +109,29 @@ impl Search {
 
 #[expect(clippy::cast_precision_loss, reason = "numbers of rows are far below 2^53")]
 impl Looking<'_> {
-    async fn whole(&mut self, scan: &Scan, range: Range) -> Result<f64, SearchError> {
-        let windows = usize::try_from(range.len() / WINDOW_ROWS + 1).unwrap_or(1);
-        let mut looked = 0;
-        for at in spread(windows) {
-            let first = range.first + i64::try_from(at).unwrap_or(0) * WINDOW_ROWS;
+    async fn whole(&mut self, scan: &Scan, range: Range) -> Result<(), SearchError> {
+        let mut first = range.first;
+        while first <= range.last {
             let part = Range { first, last: range.last.min(first + WINDOW_ROWS - 1) };
-            if part.len() <= 0 {
-                continue;
-            }
             self.read(queries::read_all(&self.columns, scan, part)).await?;
-            looked += part.len();
-            if self.is_late() {
-                break;
-            }
+            first += WINDOW_ROWS;
         }
-        Ok(range.len() as f64 / looked.max(1) as f64)
+        Ok(())
     }
 
     async fn along(&mut self, scan: &Scan, range: Range, each: i64) -> Result<f64, SearchError> {
         let width = range.len() / i64::try_from(PARTS).unwrap_or(1) + 1;
-        let mut looked = 0;
-        for at in spread(PARTS) {
-            let first = range.first + i64::try_from(at).unwrap_or(0) * width;
+        let mut first = range.first;
+        while first <= range.last {
             let part = Range { first, last: range.last.min(first + width - 1) };
-            if part.len() <= 0 {
-                continue;
-            }
             self.read(queries::read_along(&self.columns, scan, part, each)).await?;
-            looked += part.len();
-            if self.is_late() {
-                break;
-            }
+            first += width;
         }
-        Ok(each as f64 * range.len() as f64 / looked.max(1) as f64)
+        Ok(each as f64)
     }
 
-    async fn blocks(&mut self, scan: &Scan, range: Range, rows: usize) -> Result<f64, SearchError> {
-        let strata = (rows / usize::try_from(BLOCK_ROWS).unwrap_or(1)).max(1);
+    async fn blocks(&mut self, scan: &Scan, range: Range, amount: Amount) -> Result<f64, SearchError> {
+        let strata = (amount.rows_sampled / usize::try_from(BLOCK_ROWS).unwrap_or(1)).max(1);
         let width = range.len() / i64::try_from(strata).unwrap_or(1);
         // As many blocks as fit into each part of the range, one after the other, so that none is read twice.
         let blocks = width.unsigned_abs() / BLOCK_ROWS.unsigned_abs();
@@ -162,22 +149,23 @@ impl Looking<'_> {
                     .collect();
                 self.read(queries::read_blocks(&self.columns, scan, range, &begins, BLOCK_ROWS)).await?;
                 looked += i64::try_from(begins.len()).unwrap_or(0) * BLOCK_ROWS;
-                if self.is_late() {
+                // The first round goes over the whole span, however long it takes: what was left out would look like a
+                // time without requests.
+                if round > 0 && self.begin.elapsed() >= amount.growth_time_max {
                     break 'rounds;
                 }
             }
-            if self.rows_examined >= MATCHES_ENOUGH {
+            if self.rows_examined >= MATCHES_ENOUGH || self.begin.elapsed() >= amount.growth_time_max {
                 break;
             }
         }
         Ok((range.len() as f64 / looked.max(1) as f64).max(1.0))
     }
 
-    fn is_late(&self) -> bool {
-        Instant::now() >= self.until
-    }
-
     async fn read(&mut self, statement: Sql) -> Result<(), SearchError> {
+        if self.begin.elapsed() >= PAGE_TIME {
+            return Err(SearchError::TooLong);
+        }
         let text: String = self.search.shared.database.readers().value(statement.once()).await?;
         let rows: Vec<Written<'_>> =
             serde_json::from_str(&text).map_err(|error| crate::db::Error::Other(error.into()))?;
@@ -192,18 +180,7 @@ impl Looking<'_> {
 }
 
 impl Amount {
-    /// However little time there is, the first statement is read.
     pub(in crate::request_log) const fn new(rows_all_max: usize, rows_sampled: usize) -> Self {
-        Self {
-            rows_all_max,
-            rows_sampled,
-            time_max: Duration::from_millis(1_000),
-            sample_time_max: Duration::from_millis(130),
-        }
-    }
-
-    /// For what matters less.
-    pub(in crate::request_log) fn half_the_time(self) -> Self {
-        Self { time_max: self.time_max / 2, sample_time_max: self.sample_time_max / 2, ..self }
+        Self { rows_all_max, rows_sampled, growth_time_max: Duration::from_millis(130) }
     }
 }

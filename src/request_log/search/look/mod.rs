@@ -22,10 +22,8 @@ pub(in crate::request_log) struct Amount {
     pub(in crate::request_log) rows_all_max: usize,
     /// Of more, about so many.
     pub(in crate::request_log) rows_sampled: usize,
-    /// In a file: what was not looked at by then is left out, and what was stands for it.
-    pub(in crate::request_log) time_max: Duration,
-    /// The same where a sample is enough from the beginning.
-    pub(in crate::request_log) sample_time_max: Duration,
+    /// In a file: a sample that has gone over the whole span, and found few matches there, goes on for so long.
+    pub(in crate::request_log) growth_time_max: Duration,
 }
 
 /// What a look found, beside the rows themselves.
