@@ -254,18 +254,19 @@ async fn a_sample_in_a_hurry_still_goes_over_the_whole_span() {
     database.rewrite_local_times().await.unwrap();
     log_of_many(&database, ROWS).await;
     let search = Search::new(database, Cipher::new(None));
-    let day = (Utc.with_ymd_and_hms(2026, 11, 23, 0, 0, 0).unwrap(), at(12, 0));
+    let midnight = Utc.with_ymd_and_hms(2026, 11, 23, 0, 0, 0).unwrap();
+    let day = (midnight, midnight + TimeDelta::days(1));
     let mut tenths = [0_usize; 10];
     let mut show = |row: &Looked<'_>| {
         let second = usize::try_from(row.at_ms / 1_000 - day.0.timestamp()).unwrap();
         tenths[(second * 10 / ROWS).min(9)] += 1;
     };
-    let hurried = Amount { growth_time_max: Duration::ZERO, ..Amount::new(1_000, 1_000) };
+    let hurried = Amount { growth_time_max: Duration::ZERO, ..Amount::new(1_000, 5_000) };
     let filter = within(&Filter::default(), day.0, day.1);
     let extent = search.look_at(&filter, hurried, Detail::All, &mut show).await.unwrap();
     assert!(extent.is_estimate() && extent.rows_examined < ROWS / 2, "{extent:?}");
     assert!(tenths.iter().all(|count| *count > 0), "{tenths:?}");
-    let whole = Amount { rows_all_max: 50_000, ..hurried };
+    let whole = Amount { rows_all_max: ROWS, ..hurried };
     let extent = search.look_at(&filter, whole, Detail::All, &mut |_| {}).await.unwrap();
     assert_eq!((extent.rows_examined, extent.is_estimate()), (ROWS, false));
 }
