@@ -126,7 +126,12 @@ fn filters() -> impl Strategy<Value = Filter> {
         (texts(&["all", "x"]), texts(&["team", "TEAM-", "_t", "%", "0%"]), maybe(vec![1, 2, 9, 77])),
         (texts(&["sk-1", "sk-3", "sk-9"]), texts(&["model-2", "EL-5", "none"]), maybe(vec![true, false])),
         (texts(&["final", "retry", "x"]), maybe(vec![200, 400, 402, 418]), texts(&["10.0.0.1", "10.0.0.9"])),
-        (texts(&["refused", "by 2", "b_ 2", "nothing"]), times(), times(), texts(&["https://UP-1", "up-3.example", "up_1"])),
+        (
+            texts(&["refused", "by 2", "b_ 2", "nothing"]),
+            times(),
+            times(),
+            texts(&["https://UP-1", "up-3.example", "up_1"]),
+        ),
         (texts(&["sk-c****1", "sk-c****9"]), maybe(Verdict::ALL.to_vec()), maybe(vec!["sk-2", "sk-9"])),
     )
         .prop_map(move |(names, key, exact, error, ours)| Filter {
