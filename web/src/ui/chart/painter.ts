@@ -29,11 +29,14 @@ const HATCH_GAP_PX = 6
 
 /** What tokens.css says a colour is, in words that a canvas knows. */
 function colourReader(host: HTMLElement): (tone: Tone | 'line') => string {
-  const probe = document.createElement('span')
-  host.append(probe)
   return (tone) => {
+    // A new one each time: what changes its colour may do so bit by bit.
+    const probe = document.createElement('span')
     probe.style.color = `var(--${tone})`
-    return getComputedStyle(probe).color
+    host.append(probe)
+    const { color } = getComputedStyle(probe)
+    probe.remove()
+    return color
   }
 }
 
@@ -87,7 +90,7 @@ export function paint(Plot: typeof uPlot, host: HTMLElement, size: { width: numb
         const colour = colourOf(series.tone)
         return series.kind === 'bar'
           ? { paths: bars, fill: colour, width: 0, points: { show: false } }
-          : { paths: straight, stroke: colour, width: 1.75, dash: series.isDashed ? [4, 4] : undefined, spanGaps: false, points: { show: () => false, size: 5, fill: colour, width: 0 } }
+          : { paths: straight, stroke: colour, width: 1.75, dash: series.isDashed ? [4, 4] : undefined, spanGaps: false, points: { show: true, filter: (plot, index) => lonely(plot.data[index] ?? []), size: 5, fill: colour, width: 0 } }
       }),
     ],
     hooks: {
@@ -102,6 +105,12 @@ export function paint(Plot: typeof uPlot, host: HTMLElement, size: { width: numb
 /** Each step stands at its middle. */
 export function dataOf({ begins, stepMs, series }: Picture): uPlot.AlignedData {
   return [begins.map((begin) => begin + stepMs / 2), ...drawn(series).map(({ values }) => values)]
+}
+
+/** A value between two gaps makes no line: it gets a point. */
+function lonely(values: ArrayLike<number | null | undefined>): number[] {
+  const isKnown = (at: number) => values[at] !== null && values[at] !== undefined
+  return Array.from(values, (_, at) => at).filter((at) => isKnown(at) && !isKnown(at - 1) && !isKnown(at + 1))
 }
 
 function edges({ begins, stepMs }: Picture): [number, number] {
