@@ -90,9 +90,6 @@ mod tests {
     #[tokio::test]
     async fn keys_of_all_groups_are_counted_by_their_states() {
         let (_place, database) = fresh().await;
-        let group = |number: usize| format!("{number}, 'g{number}', '[]', 'openai', 'm'");
-        let columns = "id, name, upstreams, channel_type, test_model";
-        database.run(&format!("INSERT INTO groups ({columns}) {}", values(3, group))).await;
         let row = |number: usize| {
             let (group, status) = match number {
                 1..=4 => (1, "active"),
