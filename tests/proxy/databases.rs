@@ -160,6 +160,24 @@ async fn a_file_of_the_original_opens_serves_and_stays_the_originals() {
     }
 }
 
+/// Tables of the original with columns of ours.
+const OWN_COLUMNS: [(&str, &[&str]); 2] = [
+    ("api_keys", &["out_since", "failure_status", "failure_message", "failed_at"]),
+    (
+        "request_logs",
+        &[
+            "request_id",
+            "attempt",
+            "first_byte_ms",
+            "overhead_us",
+            "verdict",
+            "client_key",
+            "sent_model",
+            "upstream_request_id",
+        ],
+    ),
+];
+
 /// One file, the original's definitions, and of ours only what the original does not mind.
 async fn stays_the_originals(server: &TempServer) {
     let path = server.database_path();
@@ -172,29 +190,23 @@ async fn stays_the_originals(server: &TempServer) {
     found.retain(|(name, _)| !name.starts_with("gpt_load_") && !name.starts_with("idx_gpt_load_"));
     let mut expected: Vec<&str> = DEFINITIONS.lines().collect();
     for (name, text) in &found {
-        if name == "request_logs" {
-            // Ours come last, and may be NULL: the original's rows lack them.
-            let original =
-                expected.iter().find(|line| line.starts_with("CREATE TABLE `request_logs`")).expect("it is there");
-            let (columns, key) = original.rsplit_once(",PRIMARY KEY").expect("it has a key");
-            let own = text.strip_prefix(columns).and_then(|rest| rest.strip_suffix(&format!(",PRIMARY KEY{key}")));
+        if let Some((_, own_columns)) = OWN_COLUMNS.iter().find(|(table, _)| table == name) {
+            // Ours come last, before the keys or behind them, and may be NULL: the original's rows lack them.
+            let create = format!("CREATE TABLE `{name}`");
+            let original = expected.iter().find(|line| line.starts_with(&create)).expect("it is there");
+            let (columns, keys) = [",PRIMARY KEY", ",CONSTRAINT"]
+                .iter()
+                .find_map(|keys| original.split_at_checked(original.find(keys)?))
+                .expect("it has a key");
+            let own = text.strip_prefix(columns).and_then(|rest| rest.strip_suffix(keys));
             let own = own.unwrap_or_else(|| {
                 text.strip_prefix(&original[..original.len() - 1]).unwrap_or_else(|| panic!("{text}"))
             });
-            for column in [
-                "request_id",
-                "attempt",
-                "first_byte_ms",
-                "overhead_us",
-                "verdict",
-                "client_key",
-                "sent_model",
-                "upstream_request_id",
-            ] {
+            for column in *own_columns {
                 assert!(own.contains(&format!("`{column}`")), "{text}");
             }
             assert!(!own.contains("NOT NULL"), "{text}");
-            expected.retain(|line| !line.starts_with("CREATE TABLE `request_logs`"));
+            expected.retain(|line| !line.starts_with(&create));
         } else if name == "group_hourly_stats" {
             let start = text.strip_suffix(", `retry_count` integer, `aborted_count` integer)");
             let original = format!("{})", start.unwrap_or_else(|| panic!("{text}")));
