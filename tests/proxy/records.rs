@@ -145,7 +145,8 @@ async fn a_row_says_which_model_was_asked_for_instead_and_what_the_upstream_call
     for (row, expected) in rows.iter().zip([
         [("model", json!("fast")), ("sent_model", json!("mock-small")), ("upstream_request_id", json!("req_first"))],
         [("model", json!("fast")), ("sent_model", json!("mock-small")), ("upstream_request_id", json!("req_last"))],
-        [("model", json!("mock-small")), ("sent_model", Value::Null), ("upstream_request_id", Value::Null)],
+        // The mock upstream's usual one.
+        [("model", json!("mock-small")), ("sent_model", Value::Null), ("upstream_request_id", json!("req-mock"))],
     ]) {
         check(row, &expected);
     }
