@@ -123,10 +123,13 @@ async fn keys_of_two_passphrases_start_with_those_that_can_be_read_and_are_told_
 #[tokio::test]
 async fn a_diagnosing_server_shows_the_keys_and_changes_none() {
     let place = Place::of_the_original("1_4_encrypted").await;
-    let before = place.database.rows("SELECT * FROM api_keys ORDER BY id").await;
+    // What the original stores; columns of ours come with the start.
+    let keys = "SELECT id, key_value, key_hash, group_id, status, notes, request_count, failure_count, last_used_at, \
+                created_at, updated_at FROM api_keys ORDER BY id";
+    let before = place.database.rows(keys).await;
     let server = place.server("").arguments(&["serve", "--diagnose"]).start().await;
-    let keys = server.managed("GET", "/api/keys?group_id=1", None).await;
-    assert_eq!(keys["items"][0]["key_value"], "failed-to-decrypt");
+    let shown = server.managed("GET", "/api/keys?group_id=1", None).await;
+    assert_eq!(shown["items"][0]["key_value"], "failed-to-decrypt");
     let status = server.managed("GET", "/api/dashboard/encryption-status", None).await;
     assert_eq!(status["scenario_type"], "key_not_configured");
     let body = json!({ "group_id": 1, "keys_text": "sk-new" });
@@ -135,6 +138,7 @@ async fn a_diagnosing_server_shows_the_keys_and_changes_none() {
         ("POST", "/api/keys/add-async", Some(&body)),
         ("POST", "/api/keys/delete-async", Some(&body)),
         ("POST", "/api/keys/restore-all-invalid", Some(&json!({ "group_id": 1 }))),
+        ("POST", "/api/keys/bulk", Some(&json!({ "group_id": 1, "action": "disable", "ids": [1] }))),
         ("POST", "/api/keys/clear-all", Some(&json!({ "group_id": 1 }))),
         ("POST", "/api/keys/validate-group", Some(&json!({ "group_id": 1 }))),
         ("PUT", "/api/keys/1/notes", Some(&json!({ "notes": "x" }))),
@@ -148,7 +152,7 @@ async fn a_diagnosing_server_shows_the_keys_and_changes_none() {
     let answer = server.proxied("POST", "/proxy/openai-main/v1/chat/completions", Some(&request)).await;
     assert_eq!(answer.status, 503, "{}", answer.text());
     assert_eq!(place.mock.requests().len(), 0, "no key is sent");
-    assert_eq!(place.database.rows("SELECT * FROM api_keys ORDER BY id").await, before);
+    assert_eq!(place.database.rows(keys).await, before);
 }
 
 /// What the original finds when it comes back: its columns as they were, and ours left to themselves.
