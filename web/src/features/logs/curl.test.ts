@@ -1,7 +1,7 @@
 // Commands that send a logged request again.
 import { describe, expect, it } from 'vitest'
 import { curlOf } from './curl'
-import { testEntry } from './testEntry'
+import { testEntry } from './testing'
 
 const ORIGIN = 'https://gate.example.com'
 

@@ -1,7 +1,7 @@
 // Attempts under their requests.
 import { describe, expect, it } from 'vitest'
 import { flatRows, foldAttempts } from './foldAttempts'
-import { testEntry } from './testEntry'
+import { testEntry } from './testing'
 
 const last = testEntry({ id: 'last', attempt: 3 })
 const second = testEntry({ id: 'second', attempt: 2, request_type: 'retry' })

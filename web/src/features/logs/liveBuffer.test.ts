@@ -1,7 +1,7 @@
 // Entries that wait until somebody wants to see them.
 import { expect, it } from 'vitest'
 import { BUFFERED_MAX, LiveBuffer } from './liveBuffer'
-import { testEntry } from './testEntry'
+import { testEntry } from './testing'
 
 const entries = (count: number, from = 0) => Array.from({ length: count }, (_, at) => testEntry({ id: `e${from + at}` }))
 

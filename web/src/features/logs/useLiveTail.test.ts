@@ -4,7 +4,7 @@ import { effectScope, nextTick, ref, type EffectScope } from 'vue'
 import { ApiError } from '@/api/client'
 import type { ServerEvent } from '@/api/events'
 import type { LogFilter } from '@/api/logs'
-import { testEntry } from './testEntry'
+import { testEntry } from './testing'
 import { useLiveTail } from './useLiveTail'
 
 const OPEN: ServerEvent = { name: 'open', data: '{}', id: null }

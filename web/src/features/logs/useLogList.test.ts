@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { effectScope, nextTick, ref, type EffectScope } from 'vue'
 import type { LogFilter, LogPage } from '@/api/logs'
 import { ENTRIES_MAX, useLogList } from './useLogList'
-import { testEntry } from './testEntry'
+import { testEntry } from './testing'
 
 let scope: EffectScope
 beforeEach(() => (scope = effectScope()))

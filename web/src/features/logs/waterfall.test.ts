@@ -1,6 +1,6 @@
 // Attempts in time.
 import { describe, expect, it } from 'vitest'
-import { testEntry } from './testEntry'
+import { testEntry } from './testing'
 import { sharesOf, waterfallOf } from './waterfall'
 
 describe('a waterfall', () => {
